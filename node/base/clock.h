@@ -1,0 +1,21 @@
+/* The only door to the system's clocks. Pure parts get the time as an argument instead. */
+#ifndef UNDERSTUDY_NODE_BASE_CLOCK_H
+#define UNDERSTUDY_NODE_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Time since boot, suspended time included (CLOCK_BOOTTIME): what leases and grants count in. */
+int64_t clock_boot_ns(void);
+int64_t clock_boot_ms(void);
+int64_t clock_boot_us(void);
+
+/* Wall clock, milliseconds since 1970 UTC: for display and records only. */
+int64_t clock_wall_ms(void);
+
+#define CLOCK_RFC3339_SIZE 32
+
+/* "2026-01-31T12:00:00.000Z" of `wall_ms` into `ret`; returns `ret`. */
+const char *clock_rfc3339(int64_t wall_ms, char ret[CLOCK_RFC3339_SIZE]);
+
+#endif
