@@ -142,19 +142,19 @@ struct consensus_switches {
     bool transfer_is_final;      /* a transferring leader never acts again in its term */
     bool lease_check;            /* act only before the lease's end */
     bool lease_ends_at_step_down;
-    bool stretch;                /* 1.05 */
+    bool stretch; /* 1.05 */
     bool pre_vote;
-    bool completions_at_once;    /* off: completions wait for delayed_completions() */
+    bool completions_at_once; /* off: completions wait for delayed_completions() */
 };
 
 struct consensus_config {
     uint64_t id;
     uint64_t rng_seed;
-    int64_t heartbeat_ms;         /* > 0 */
-    int64_t election_timeout_ms;  /* 1.05 * lease_ttl + heartbeat <= election_timeout */
+    int64_t heartbeat_ms;        /* > 0 */
+    int64_t election_timeout_ms; /* 1.05 * lease_ttl + heartbeat <= election_timeout */
     int64_t lease_ttl_ms;
-    uint32_t snapshot_threshold;  /* applied entries between snapshots; 0: 512 */
-    uint32_t snapshot_trailing;   /* entries kept behind a snapshot; 0: 512 */
+    uint32_t snapshot_threshold; /* applied entries between snapshots; 0: 512 */
+    uint32_t snapshot_trailing;  /* entries kept behind a snapshot; 0: 512 */
     /* Founding voters, for pristine storage only; empty: wait to be added by a leader. */
     const struct consensus_server *founders;
     size_t founder_count;
@@ -225,25 +225,25 @@ void consensus_delayed_completions(struct consensus *self, int64_t now_ms);
 struct consensus_view {
     enum consensus_state state;
     uint64_t term;
-    uint64_t leader;   /* 0: unknown */
-    bool ready;        /* leader, its barrier applied */
-    bool acting;       /* ready, lease not over at now, no wait owed, not handing over */
-    bool handing_over; /* the lease is ended for good in this term */
-    bool owes_wait;    /* elected on evidence, wait not over yet */
-    int64_t lease_end_ms;      /* 0: none */
-    int64_t wait_until_ms;     /* 0: none */
-    int64_t silent_until_ms;   /* votes without disrupt flag are dropped before this */
+    uint64_t leader;         /* 0: unknown */
+    bool ready;              /* leader, its barrier applied */
+    bool acting;             /* ready, lease not over at now, no wait owed, not handing over */
+    bool handing_over;       /* the lease is ended for good in this term */
+    bool owes_wait;          /* elected on evidence, wait not over yet */
+    int64_t lease_end_ms;    /* 0: none */
+    int64_t wait_until_ms;   /* 0: none */
+    int64_t silent_until_ms; /* votes without disrupt flag are dropped before this */
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t snapshot_index;
-    enum consensus_cause cause;  /* of the election that made this node leader, or its present try */
-    bool proof;                  /* that election had proof */
-    int64_t first_sign_ms;       /* of what led to it; 0: none */
-    int64_t detected_ms;         /* stood for election */
+    enum consensus_cause cause; /* of the election that made this node leader, or its present try */
+    bool proof;                 /* that election had proof */
+    int64_t first_sign_ms;      /* of what led to it; 0: none */
+    int64_t detected_ms;        /* stood for election */
     int64_t elected_ms;
     int64_t ready_ms;
-    int64_t acting_ms;           /* first acted in this term */
+    int64_t acting_ms; /* first acted in this term */
     uint64_t configuration_index;
     bool configuration_changing; /* an uncommitted change, or a promotion under way */
     size_t server_count;

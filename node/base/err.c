@@ -58,8 +58,8 @@ int err_wrap(struct err *err, const char *format, ...)
 const char *err_text(int code)
 {
     switch (code) {
-#define ERR_CASE(name, value, text)                                                                \
-    case name:                                                                                     \
+#define ERR_CASE(name, value, text) \
+    case name:                      \
         return text;
         ERR_MAP(ERR_CASE)
 #undef ERR_CASE
@@ -71,8 +71,8 @@ const char *err_text(int code)
 const char *err_name(int code)
 {
     switch (code) {
-#define ERR_CASE(name, value, text)                                                                \
-    case name:                                                                                     \
+#define ERR_CASE(name, value, text) \
+    case name:                      \
         return #name;
         ERR_MAP(ERR_CASE)
 #undef ERR_CASE

@@ -8,22 +8,22 @@
 #include <stdarg.h>
 
 /* name, value, short text */
-#define ERR_MAP(X)                                                                                 \
-    X(ERR_NOMEM, -1, "out of memory")                                                              \
-    X(ERR_FULL, -2, "a bound is reached")                                                          \
-    X(ERR_STALE, -3, "overtaken by a newer one")                                                   \
-    X(ERR_PROTO, -4, "malformed message")                                                          \
-    X(ERR_IO, -5, "input or output failed")                                                        \
-    X(ERR_INVALID, -6, "invalid argument or value")                                                \
-    X(ERR_NOTFOUND, -7, "not found")                                                               \
-    X(ERR_EXISTS, -8, "exists already")                                                            \
-    X(ERR_NOTLEADER, -9, "not the leader")                                                         \
-    X(ERR_BUSY, -10, "busy with another one")                                                      \
-    X(ERR_DENIED, -11, "not allowed")                                                              \
-    X(ERR_TIMEOUT, -12, "timed out")                                                               \
-    X(ERR_CLOSED, -13, "closed")                                                                   \
-    X(ERR_CORRUPT, -14, "stored data is damaged")                                                  \
-    X(ERR_UNSUPPORTED, -15, "version or feature not supported")                                    \
+#define ERR_MAP(X)                                              \
+    X(ERR_NOMEM, -1, "out of memory")                           \
+    X(ERR_FULL, -2, "a bound is reached")                       \
+    X(ERR_STALE, -3, "overtaken by a newer one")                \
+    X(ERR_PROTO, -4, "malformed message")                       \
+    X(ERR_IO, -5, "input or output failed")                     \
+    X(ERR_INVALID, -6, "invalid argument or value")             \
+    X(ERR_NOTFOUND, -7, "not found")                            \
+    X(ERR_EXISTS, -8, "exists already")                         \
+    X(ERR_NOTLEADER, -9, "not the leader")                      \
+    X(ERR_BUSY, -10, "busy with another one")                   \
+    X(ERR_DENIED, -11, "not allowed")                           \
+    X(ERR_TIMEOUT, -12, "timed out")                            \
+    X(ERR_CLOSED, -13, "closed")                                \
+    X(ERR_CORRUPT, -14, "stored data is damaged")               \
+    X(ERR_UNSUPPORTED, -15, "version or feature not supported") \
     X(ERR_UNSAFE, -16, "would break a safety rule")
 
 enum err_code {

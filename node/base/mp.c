@@ -334,8 +334,8 @@ bool mp_text(const msgpack_object *object, char *ret, size_t size)
 bool mp_is(const msgpack_object *object, const char *text)
 {
     size_t length = strlen(text);
-    return object != NULL && object->type == MSGPACK_OBJECT_STR &&
-           object->via.str.size == length && memcmp(object->via.str.ptr, text, length) == 0;
+    return object != NULL && object->type == MSGPACK_OBJECT_STR && object->via.str.size == length &&
+           memcmp(object->via.str.ptr, text, length) == 0;
 }
 
 static int packer_write(void *data, const char *bytes, size_t length)
