@@ -1,0 +1,81 @@
+/* The HTTP side of a node: probes, metrics, the command line's documents, events, a status page.
+ *
+ * Runs on threads of its own (libmicrohttpd) and reads immutable snapshots that the loop
+ * publishes; it never asks the loop and never waits for it. Read-only: GET and HEAD.
+ *
+ * Functions are for the loop thread unless they say otherwise. */
+#ifndef UNDERSTUDY_NODE_HTTP_HTTP_H
+#define UNDERSTUDY_NODE_HTTP_HTTP_H
+
+#include "node/base/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_DOCUMENTS_MAX 32     /* in one snapshot */
+#define HTTP_LIVE_WITHIN_MS 10000 /* loop heartbeat older than this: /livez fails */
+
+struct http;
+struct http_snapshot;
+
+struct http_config {
+    const char *address;        /* IPv4 or IPv6 literal to bind, NULL: 127.0.0.1 */
+    uint16_t port;              /* 0: any free port, see http_port */
+    unsigned connections_max;   /* 0: 128 */
+    unsigned event_clients_max; /* 0: 32; further ones get 503 */
+    unsigned timeout_s;         /* idle connections; 0: 15 */
+    /* The end of this node's right to act, CLOCK_BOOTTIME ms, 0 or past when it has none; called at
+     * each request for /leader, from any thread. NULL: the snapshot's value is used. */
+    int64_t (*may_act_until_ms)(void *context);
+    void *context;
+};
+
+/* Bind and serve. ERR_BUSY when the port is in use (the message names it), ERR_INVALID for a bad
+ * address, ERR_IO. */
+int http_create(const struct http_config *config, struct http **ret, struct err *err);
+void http_destroy(struct http **self_p);
+uint16_t http_port(const struct http *self);
+
+/* The loop moves: call at least once a second. Any thread. */
+void http_heartbeat(struct http *self, int64_t now_ms);
+
+/* ---- snapshots: built by one thread, immutable once published ---- */
+
+/* One reference, the caller's. NULL when out of memory. */
+struct http_snapshot *http_snapshot_create(void);
+void http_snapshot_destroy(struct http_snapshot **self_p); /* drop an unpublished one */
+
+/* /readyz: ready or why not (copied, may be NULL). */
+void http_snapshot_set_ready(struct http_snapshot *self, bool ready, const char *reason);
+
+/* /leader: the term and until when this node may act (CLOCK_BOOTTIME ms; 0: not at all), and who
+ * leads as far as known (copied, NULL: unknown). */
+void http_snapshot_set_leader(struct http_snapshot *self, const char *leader, uint64_t term,
+                              int64_t may_act_until_ms);
+
+/* /api/v1/PATH with the whole envelope (borrowed). path: the verb's words joined with "/", e.g.
+ * "status", "leader/history". ERR_FULL, ERR_NOMEM. The page shows "status". */
+int http_snapshot_set_document(struct http_snapshot *self, const char *path, const json_t *envelope,
+                               struct err *err);
+
+/* /metrics: text of node/http/metrics.h, taken; with its "# EOF". */
+void http_snapshot_set_metrics(struct http_snapshot *self, char *text_take);
+
+/* Make it the current one; takes the reference. Readers of the former finish with it. */
+void http_publish(struct http *self, struct http_snapshot **snapshot_take);
+
+/* Tell an event to all clients of /api/v1/events: an envelope, borrowed, sent as one
+ * server-sent event with an id. Those that do not keep up lose the oldest and are told how many. */
+void http_event(struct http *self, const json_t *envelope);
+
+struct http_counters {
+    uint64_t requests;
+    uint64_t refused; /* method, unknown path, bound reached */
+    uint64_t events_dropped;
+    unsigned event_clients; /* now */
+};
+void http_counters(struct http *self, struct http_counters *ret);
+
+#endif
