@@ -44,8 +44,12 @@ enum config_disconnect { CONFIG_DISCONNECT_KEEP, CONFIG_DISCONNECT_STOP };
 
 struct config_peer {
     char name[NAME_SIZE];
-    char address[ADDRESS_SIZE];       /* tcp://host:port; empty in a public_keys-only entry */
-    char public_key[PUBLIC_KEY_SIZE]; /* Z85 of cluster.public_keys, or empty (keys folder rules) */
+    char address[ADDRESS_SIZE]; /* tcp://host:port */
+};
+
+struct config_public_key {
+    char name[NAME_SIZE];
+    char public_key[PUBLIC_KEY_SIZE];
 };
 
 struct config_cluster {
@@ -55,12 +59,14 @@ struct config_cluster {
     char listen[ADDRESS_SIZE];   /* default tcp://0.0.0.0:7400 */
     /* default: the own entry in peers, else listen with the host's name in place of a wildcard */
     char advertise[ADDRESS_SIZE];
-    /* founding members in the file's order; the first `founders` of them vote. Empty when the node
-     * is to join a running cluster */
-    struct config_peer peers[NODES_MAX];
+    /* The founding voters: 1, 3 or 5 (7 with voters: 7), in the file's order. A configuration that
+     * names none founds a cluster of this node alone (peers then holds it with `advertise`). */
+    struct config_peer peers[VOTERS_MAX];
     size_t peer_count;
-    size_t founders; /* voters among the peers: all of them when 1, 3 or 5 (7 by voters: 7) */
-    bool founding;   /* this node is one of the first `founders` peers */
+    bool founding; /* this node is one of them; else it waits to be joined */
+    /* Z85 by name of cluster.public_keys; nodes that are not named there: the keys folder rules */
+    struct config_public_key public_keys[NODES_MAX];
+    size_t public_key_count;
     enum config_profile profile;
     char keys[CONFIG_PATH_SIZE]; /* folder, default /etc/understudy/keys */
     unsigned voters;             /* 1, 3, 5 or 7; default 5 */
@@ -118,6 +124,7 @@ struct config_label {
 
 struct config_manager {
     char name[NAME_SIZE];
+    bool available; /* this version has the manager, or `program` names one */
     bool enabled;
     enum config_mode mode; /* shadow outside production unless set */
     int64_t poll_ms;

@@ -9,9 +9,9 @@
  *     public: <40 characters of Z85>
  *     secret: <40 characters of Z85>      (only in NAME.key_secret)
  *
- * A folder is what one holder keeps (0700): its own secret and the public keys of everybody that
- * it must know. keys_init makes DIR/n1 ... DIR/nN, DIR/operator and DIR/viewer, each ready to be
- * handed to its holder; DIR as a whole belongs in one safe place.
+ * keys_init makes all keys of a cluster in one folder (0700), which belongs in one safe place. What
+ * one holder keeps is a folder with its own NAME.key_secret and everybody's NAME.key: copy them, or
+ * let keys_export do it.
  *
  * Secrets are never logged and their memory is wiped before it is freed. Functions block on files:
  * call them off the loop thread, or at start. */
@@ -56,11 +56,15 @@ struct keys_plan {
     bool overwrite;           /* make new keys also for names that have some */
 };
 
-/* Make keys for the plan's nodes, and the operator's and the viewer's when DIR has none; every
- * folder under DIR then gets the public keys of all. Running it again with further names adds
- * nodes. ERR_EXISTS (naming the first one) when a name has keys already and overwrite is false:
- * then nothing was changed. ERR_INVALID for a bad name, ERR_IO, ERR_NOMEM, ERR_FULL. */
+/* Make keys for the plan's nodes in DIR, and the operator's and the viewer's when DIR has none.
+ * Running it again with further names adds nodes. ERR_EXISTS (naming the first one) when a name has
+ * keys already and overwrite is false: then nothing was changed. ERR_INVALID for a bad name,
+ * ERR_IO, ERR_NOMEM, ERR_FULL. */
 int keys_init(const struct keys_plan *plan, struct err *err);
+
+/* Make `target` (0700) the folder of `name`: its secret and every public key of `dir`. What is
+ * there is replaced. ERR_NOTFOUND, ERR_IO. */
+int keys_export(const char *dir, const char *name, const char *target, struct err *err);
 
 /* One key pair, for instance for `join`. 0 or ERR_UNSUPPORTED when libzmq lacks CURVE. */
 int keys_generate(const char *name, enum key_role role, struct key_own *ret, struct err *err);
@@ -84,12 +88,10 @@ const struct key_public *key_roster_by_key(const struct key_roster *self, const 
 
 struct key_listing {
     struct key_public key;
-    bool has_secret;        /* a secret file lies beside it */
-    char folder[NAME_SIZE]; /* the sub-folder of keys_init's DIR, or empty */
+    bool has_secret; /* a secret file lies beside it */
 };
 
-/* `keys list`: every public key in `dir`, or, when it holds folders made by keys_init, each
- * folder's own key. The caller frees *ret. */
+/* `keys list`: every public key in `dir`, sorted by name. The caller frees *ret. */
 int keys_list(const char *dir, struct key_listing **ret, size_t *ret_count, struct err *err);
 
 const char *key_role_name(enum key_role role);

@@ -13,7 +13,7 @@
  * `rate_burst` lines per event name within ten seconds are written; the next one after that says
  * suppressed=N.
  *
- * Every function may be called from every thread. */
+ * Every function may be called from every thread. The child of a fork must not use the log. */
 #ifndef UNDERSTUDY_NODE_LOG_LOG_H
 #define UNDERSTUDY_NODE_LOG_LOG_H
 
@@ -109,9 +109,6 @@ void log_reopen(struct log *self);
 /* Wait until what was logged so far is in the file; false after `timeout_ms`. Blocks: for tests
  * and for the last words before an exit, not for the loop. */
 bool log_flush(struct log *self, int64_t timeout_ms);
-
-/* For a process that just forked and will not log: forget nothing, touch nothing. The child of a
- * fork must not use the log. */
 
 struct log_line {
     uint64_t sequence; /* from 1, without gaps */
