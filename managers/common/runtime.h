@@ -12,6 +12,8 @@
 
 #include "managers/common/protocol.h"
 
+#include <poll.h>
+
 struct runtime;
 
 /* Environment of a manager, set by the node. */

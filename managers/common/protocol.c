@@ -1,0 +1,58 @@
+#include "managers/common/protocol.h"
+
+const char *manager_kind_name(enum manager_kind kind)
+{
+    switch (kind) {
+#define MANAGER_KIND_CASE(name, code, text) \
+    case name:                              \
+        return text;
+        MANAGER_KIND_MAP(MANAGER_KIND_CASE)
+#undef MANAGER_KIND_CASE
+    }
+    return "?";
+}
+
+const char *manager_level_name(enum manager_level level)
+{
+    switch (level) {
+    case MANAGER_DEBUG:
+        return "debug";
+    case MANAGER_INFO:
+        return "info";
+    case MANAGER_WARN:
+        return "warn";
+    case MANAGER_ERROR:
+        return "error";
+    }
+    return "?";
+}
+
+const char *manager_member_state_name(enum manager_member_state state)
+{
+    switch (state) {
+    case MANAGER_ALIVE:
+        return "alive";
+    case MANAGER_SUSPECT:
+        return "suspect";
+    case MANAGER_DEAD:
+        return "dead";
+    case MANAGER_LEFT:
+        return "left";
+    }
+    return "?";
+}
+
+const char *manager_duty_phase_name(enum manager_duty_phase phase)
+{
+    switch (phase) {
+    case MANAGER_DUTY_STARTING:
+        return "starting";
+    case MANAGER_DUTY_RUNNING:
+        return "running";
+    case MANAGER_DUTY_STOPPED:
+        return "stopped";
+    case MANAGER_DUTY_FAILED:
+        return "failed";
+    }
+    return "?";
+}
