@@ -50,7 +50,10 @@ int err_wrap(struct err *err, const char *format, ...)
     va_end(args);
     size_t used = written < 0 ? 0 : (size_t)written;
     if (used < sizeof err->msg) {
-        (void)snprintf(err->msg + used, sizeof err->msg - used, ": %s", inner);
+        /* What does not fit is cut off at the end, where the oldest text is. */
+        int room = (int)(sizeof err->msg - used) - 1;
+        int kept = room > 2 ? room - 2 : 0;
+        (void)snprintf(err->msg + used, sizeof err->msg - used, ": %.*s", kept, inner);
     }
     return err->code;
 }
