@@ -54,9 +54,10 @@ struct control_callbacks {
     void *context;
     /* Required. */
     void (*facts)(void *context, struct control_facts *ret);
-    /* Role of an authenticated key: `user_id` is what the ZAP handler set as User-Id. Returns false
-     * to refuse. Required with tcp. */
-    bool (*role_of)(void *context, const char *user_id, struct control_who *ret);
+    /* Name and role of an authenticated connection, from the properties that the ZAP handler set
+     * (either may be NULL). Returns false to refuse. Required with tcp. */
+    bool (*role_of)(void *context, const char *user_id, const char *public_key,
+                    struct control_who *ret);
     /* Pass a leader's verb on (control_request_encode) and hold the request until
      * control_accept_forward_reply. ERR_ code when it cannot be sent: the client is told
      * no_leader. May be NULL: every such request of a follower fails with no_leader. */

@@ -70,6 +70,7 @@ struct verb {
     bool present;            /* this version has it */
     bool cluster_read;       /* without quorum its document is stale and the exit code 5 */
     const char *stream_flag; /* flag that turns it into an endless stream, or NULL */
+    const char *here_flag;   /* flag that makes a leader's verb the asked node's own, or NULL */
     bool lines;              /* always one document per line (events, logs) */
     struct verb_argument arguments[VERB_ARGUMENTS_MAX]; /* name NULL ends them */
 };
@@ -84,6 +85,9 @@ const struct verb_argument *verb_argument_find(const struct verb *verb, const ch
 
 /* The verb's words joined with dots ("leader.history"), as schemas have it. */
 void verb_schema(const struct verb *verb, char ret[VERB_WORDS_SIZE]);
+
+/* Where it is to be answered with these arguments. */
+enum verb_place verb_place_of(const struct verb *verb, const json_t *args);
 
 /* True when `args` ask for an endless stream. */
 bool verb_is_stream(const struct verb *verb, const json_t *args);
