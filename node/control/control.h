@@ -145,7 +145,10 @@ void control_request_on_close(struct control_request *request,
 
 /* ---- answers: each ends the request (the pointer is gone), except control_stream_item ---- */
 
-/* The document: `data_take` (NULL: null) is wrapped into the envelope with the facts of now. When
+/* When a client watches (status --watch), each of the three replies below is one line of its
+ * stream, the request stays, and the handler is called with it again a second later.
+ *
+ * The document: `data_take` (NULL: null) is wrapped into the envelope with the facts of now. When
  * the verb reads the cluster and there is no quorum, it is told as stale with exit 5. */
 void control_reply(struct control_request *request, json_t *data_take);
 
