@@ -1,0 +1,270 @@
+#include "managers/common/protocol.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct mp_writer writer;
+
+static int set_up(void **state)
+{
+    (void)state;
+    mp_writer_init(&writer, MANAGER_MESSAGE_BYTES_MAX);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    mp_writer_deinit(&writer);
+    return 0;
+}
+
+static const uint8_t sample[] = {0x81, 0xa1, 'a', 0x01};
+
+static struct manager_message round_trip(const struct manager_message *message)
+{
+    struct manager_message ret;
+    struct err err = {0};
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(message, &writer, &err), 0);
+    if (manager_message_decode(writer.buffer.data, writer.buffer.length, &ret, &err) != 0) {
+        fail_msg("%s: %s", manager_kind_name(message->kind), err.msg);
+    }
+    assert_int_equal(ret.kind, message->kind);
+    return ret;
+}
+
+static void assert_document(const struct manager_document *document)
+{
+    assert_int_equal(document->length, sizeof sample);
+    assert_memory_equal(document->data, sample, sizeof sample);
+}
+
+static void every_message_to_the_node_survives(void **state)
+{
+    (void)state;
+    struct manager_document document = {.data = sample, .length = sizeof sample};
+    struct manager_message message = {.kind = MANAGER_HELLO,
+                                      .as.hello = {.name = "pm2",
+                                                   .version = "1.2",
+                                                   .pid = 77,
+                                                   .protocol = 1,
+                                                   .capability_count = 2,
+                                                   .capabilities = {"watch", "run"}}};
+    struct manager_message back = round_trip(&message);
+    assert_string_equal(back.as.hello.name, "pm2");
+    assert_int_equal(back.as.hello.pid, 77);
+    assert_string_equal(back.as.hello.capabilities[1], "run");
+
+    message = (struct manager_message){.kind = MANAGER_HEARTBEAT,
+                                       .as.heartbeat = {.capability = 50,
+                                                        .state = "waiting",
+                                                        .degraded = true,
+                                                        .input_count = 1,
+                                                        .inputs = {"pm2"}}};
+    back = round_trip(&message);
+    assert_false(back.as.heartbeat.score_known);
+    assert_true(back.as.heartbeat.degraded);
+    assert_true(back.as.heartbeat.capability > 49.9 && back.as.heartbeat.capability < 50.1);
+    assert_string_equal(back.as.heartbeat.inputs[0], "pm2");
+
+    message =
+        (struct manager_message){.kind = MANAGER_OBSERVATION, .as.observation.document = document};
+    back = round_trip(&message);
+    assert_document(&back.as.observation.document);
+
+    message = (struct manager_message){.kind = MANAGER_EVENT,
+                                       .as.event = {.kind = "primary.down",
+                                                    .level = MANAGER_ERROR,
+                                                    .message = "it fell",
+                                                    .fields = document}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.event.level, MANAGER_ERROR);
+    assert_document(&back.as.event.fields);
+
+    message = (struct manager_message){.kind = MANAGER_DUTY_WANTED,
+                                       .as.duty_wanted = {.duty = "pm2/b",
+                                                          .exclusive = true,
+                                                          .wanted = true,
+                                                          .term = 9,
+                                                          .reason = "down",
+                                                          .on_count = 1,
+                                                          .on = {"n1"},
+                                                          .avoid_count = 1,
+                                                          .avoid = {"n2"}}};
+    back = round_trip(&message);
+    assert_string_equal(back.as.duty_wanted.on[0], "n1");
+    assert_string_equal(back.as.duty_wanted.avoid[0], "n2");
+    assert_int_equal(back.as.duty_wanted.term, 9);
+
+    message = (struct manager_message){
+        .kind = MANAGER_DUTY_STATE,
+        .as.duty_state = {
+            .duty = "pm2/b", .assignment = 5, .phase = MANAGER_DUTY_FAILED, .detail = "no"}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.duty_state.phase, MANAGER_DUTY_FAILED);
+    assert_int_equal(back.as.duty_state.assignment, 5);
+}
+
+static void short_messages_to_the_node_survive(void **state)
+{
+    (void)state;
+    struct manager_message message = {.kind = MANAGER_RELEASED,
+                                      .as.released = {.duty = "pm2/b", .assignment = 6}};
+    struct manager_message back = round_trip(&message);
+    assert_int_equal(back.as.released.assignment, 6);
+
+    message = (struct manager_message){.kind = MANAGER_ROLE_ACK, .as.role_ack.term = 12};
+    assert_int_equal(round_trip(&message).as.role_ack.term, 12);
+
+    message = (struct manager_message){
+        .kind = MANAGER_REPLY, .as.reply = {.id = 4, .code = "not_found", .message = "no such"}};
+    back = round_trip(&message);
+    assert_false(back.as.reply.ok);
+    assert_null(back.as.reply.result.data);
+    assert_string_equal(back.as.reply.code, "not_found");
+}
+
+static void every_message_to_the_manager_survives(void **state)
+{
+    (void)state;
+    struct manager_document document = {.data = sample, .length = sizeof sample};
+    struct manager_message message = {
+        .kind = MANAGER_CONFIGURE,
+        .as.configure = {
+            .node = "n1", .guard_socket = "/run/g", .shadow = true, .section = document}};
+    struct manager_message back = round_trip(&message);
+    assert_string_equal(back.as.configure.guard_socket, "/run/g");
+    assert_true(back.as.configure.shadow);
+    assert_document(&back.as.configure.section);
+
+    message = (struct manager_message){.kind = MANAGER_ROLE,
+                                       .as.role = {.active = true, .term = 3, .deadline_ms = 99}};
+    assert_int_equal(round_trip(&message).as.role.deadline_ms, 99);
+
+    message = (struct manager_message){
+        .kind = MANAGER_GRANT,
+        .as.grant = {.duty = "pm2/b", .assignment = 5, .term = 3, .deadline_ms = 88}};
+    assert_int_equal(round_trip(&message).as.grant.deadline_ms, 88);
+
+    message = (struct manager_message){
+        .kind = MANAGER_REVOKE, .as.revoke = {.duty = "pm2/b", .assignment = 5, .why = "moved"}};
+    back = round_trip(&message);
+    assert_string_equal(back.as.revoke.why, "moved");
+
+    message = (struct manager_message){
+        .kind = MANAGER_PEER_OBSERVATION,
+        .as.peer_observation = {
+            .node = "n2", .age_ms = 40, .state = MANAGER_DEAD, .document = document}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.peer_observation.state, MANAGER_DEAD);
+    assert_document(&back.as.peer_observation.document);
+
+    message = (struct manager_message){
+        .kind = MANAGER_MEMBERS,
+        .as.members = {
+            .count = 2,
+            .members = {{.name = "n1"}, {.name = "n2", .state = MANAGER_SUSPECT, .since_ms = 70}}}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.members.count, 2);
+    assert_int_equal(back.as.members.members[1].since_ms, 70);
+
+    message = (struct manager_message){
+        .kind = MANAGER_COMMAND, .as.command = {.id = 8, .verb = "primary list", .args = document}};
+    back = round_trip(&message);
+    assert_string_equal(back.as.command.verb, "primary list");
+    static const enum manager_kind bare[] = {MANAGER_PAUSE, MANAGER_RESUME, MANAGER_STOP};
+    for (size_t i = 0; i < sizeof bare / sizeof bare[0]; i++) {
+        message = (struct manager_message){.kind = bare[i]};
+        (void)round_trip(&message);
+    }
+}
+
+static int decode(struct mp_writer *bytes)
+{
+    struct manager_message message;
+    return manager_message_decode(bytes->buffer.data, bytes->buffer.length, &message, NULL);
+}
+
+static void appended_fields_are_ignored(void **state)
+{
+    (void)state;
+    mp_writer_clear(&writer);
+    mp_put_array(&writer, 4);
+    mp_put_u64(&writer, MANAGER_PROTOCOL_VERSION);
+    mp_put_u64(&writer, MANAGER_ROLE_ACK);
+    mp_put_u64(&writer, 7);
+    mp_put_text(&writer, "of a later version");
+    assert_int_equal(decode(&writer), 0);
+}
+
+static void other_versions_and_kinds_are_told_apart(void **state)
+{
+    (void)state;
+    mp_writer_clear(&writer);
+    mp_put_array(&writer, 3);
+    mp_put_u64(&writer, MANAGER_PROTOCOL_VERSION + 1);
+    mp_put_u64(&writer, MANAGER_ROLE_ACK);
+    mp_put_u64(&writer, 7);
+    assert_int_equal(decode(&writer), ERR_UNSUPPORTED);
+    mp_writer_clear(&writer);
+    mp_put_array(&writer, 2);
+    mp_put_u64(&writer, MANAGER_PROTOCOL_VERSION);
+    mp_put_u64(&writer, 31);
+    assert_int_equal(decode(&writer), ERR_UNSUPPORTED);
+}
+
+static void malformed_messages_are_refused(void **state)
+{
+    (void)state;
+    struct manager_message message = {.kind = MANAGER_HEARTBEAT,
+                                      .as.heartbeat = {.score_known = true, .score = 101}};
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), 0);
+    assert_int_equal(decode(&writer), ERR_PROTO); /* past the scale */
+
+    message =
+        (struct manager_message){.kind = MANAGER_HELLO, .as.hello = {.name = "../pm2", .pid = 1}};
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), 0);
+    assert_int_equal(decode(&writer), ERR_PROTO); /* would leave its folder */
+
+    message.as.hello = (struct manager_hello){.name = "pm2", .pid = 1, .protocol = 1};
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), 0);
+    for (size_t length = 0; length < writer.buffer.length; length++) {
+        struct manager_message cut;
+        assert_int_not_equal(manager_message_decode(writer.buffer.data, length, &cut, NULL), 0);
+    }
+}
+
+static void documents_over_their_bound_are_not_sent(void **state)
+{
+    (void)state;
+    static uint8_t large[MANAGER_OBSERVATION_BYTES_MAX + 1];
+    struct manager_message message = {
+        .kind = MANAGER_OBSERVATION,
+        .as.observation.document = {.data = large, .length = sizeof large}};
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), ERR_INVALID);
+    message.as.observation.document.length--;
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_message_to_the_node_survives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(short_messages_to_the_node_survive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_message_to_the_manager_survives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(appended_fields_are_ignored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_versions_and_kinds_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(malformed_messages_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(documents_over_their_bound_are_not_sent, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("manager_protocol", tests, NULL, NULL);
+}
