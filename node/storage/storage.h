@@ -39,7 +39,7 @@ struct storage_config {
  * ERR_BUSY: another daemon holds the folder, the text names it. ERR_CORRUPT: damaged, the text says
  * what to do. ERR_UNSUPPORTED: written by a newer version. ERR_IO. */
 int storage_open(const struct storage_config *config, struct storage **ret, struct err *err);
-/* Checkpoints, closes, unlocks. */
+/* Moves the log into the database file, closes, unlocks. */
 void storage_close(struct storage **self_p);
 
 /* The interface that consensus/ asks for; valid until storage_close. Bounds beyond that header:
