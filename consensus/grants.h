@@ -53,13 +53,14 @@ bool grants_leader_renew(struct grants_leader *self, int64_t now_ms, bool acting
                          const struct state *state, uint64_t from,
                          const struct grants_renew *request, struct grants_grant *ret);
 
-/* A release from its holder (`from`) or, in `on_behalf` of a dead one, from its parent. Returns how
- * many assignments that stand in `state` it newly released: propose DUTY_RELEASE for those that
- * grants_leader_released() tells. */
+/* A release from its holder or, after its end, from its parent, which speaks with the same
+ * identity: `from` is the authenticated raft id. Returns how many assignments that stand in `state`
+ * it newly released: propose DUTY_RELEASE for those that grants_leader_released() tells. */
 size_t grants_leader_take_release(struct grants_leader *self, const struct state *state,
                                   uint64_t from, const struct grants_release *release);
 
-/* With duties_ended: releases all duties assigned to (raft_id, incarnation or older). As above. */
+/* With duties_ended: releases all duties assigned to (raft_id, incarnation or older), now and
+ * later. As above. */
 size_t grants_leader_take_obituary(struct grants_leader *self, const struct state *state,
                                    const struct obituary *obituary);
 
@@ -131,7 +132,9 @@ void grants_holder_hurry(struct grants_holder *self, int64_t now_ms);
 size_t grants_holder_take(struct grants_holder *self, int64_t now_ms,
                           const struct grants_grant *grant);
 
-/* The duty has ended here and will not run again under its present assignment. ERR_NOTFOUND. */
+/* The duty has ended here and will not run again under its present assignment. Call only when no
+ * process of it runs on this host, one that an earlier incarnation started included (its guard's
+ * lock is free): the leader may let it start elsewhere at once. ERR_NOTFOUND. */
 int grants_holder_release(struct grants_holder *self, const char *duty);
 /* Releases that the state does not show yet, from position `skip` on; repeat the message until
  * there are none. Returns how many there are in the message. */

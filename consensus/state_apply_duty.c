@@ -142,6 +142,12 @@ static void assign(struct state *self, struct state_change *change)
         state_refuse(change, ERR_INVALID, "grant_ttl is 1 to %d ms", GRANT_TTL_MS_MAX);
         return;
     }
+    /* A restarted node's guards may still run on a grant of its former incarnation. */
+    int64_t grant_ttl_ms = assign->grant_ttl_ms;
+    if (state_duty_held(row) && row->assignment.raft_id == assign->raft_id &&
+        row->assignment.grant_ttl_ms > grant_ttl_ms) {
+        grant_ttl_ms = row->assignment.grant_ttl_ms;
+    }
     change->effect->replaced = row->assignment.number;
     change->effect->number = change->index;
     memset(&row->assignment, 0, sizeof(row->assignment));
@@ -151,7 +157,7 @@ static void assign(struct state *self, struct state_change *change)
     row->assignment.incarnation = assign->incarnation;
     row->assignment.term = change->term;
     row->assignment.wall_ms = change->command->wall_ms;
-    row->assignment.grant_ttl_ms = assign->grant_ttl_ms;
+    row->assignment.grant_ttl_ms = grant_ttl_ms;
     row->released = false;
     row->proof = 0;
     row->released_wall_ms = 0;
