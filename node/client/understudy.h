@@ -75,7 +75,9 @@ UNDERSTUDY_API void understudy_destroy(struct understudy **self_p);
  * timeout_ms   > 0; after it UNDERSTUDY_TIMED_OUT: what was asked may still happen
  * ret          the envelope as JSON text, free() it; NULL when there is none. A document can come
  *              with a non-zero result: stale (UNDERSTUDY_NO_QUORUM) or about something that is not
- *              healthy (UNDERSTUDY_FAILED). */
+ *              healthy (UNDERSTUDY_FAILED).
+ *
+ * Cancelled: UNDERSTUDY_FAILED with the code "cancelled". */
 UNDERSTUDY_API int understudy_call(struct understudy *self, const char *verb, const char *args,
                                    int64_t timeout_ms, char **ret, struct understudy_error *error);
 
@@ -86,8 +88,8 @@ typedef int understudy_line(void *context, const char *envelope, uint64_t droppe
 /* Ask for a stream ("events", "logs", or "status" with {"watch":true}) and hand each line over
  * until the stream ends, `line` returns non-zero, or it is cancelled (both UNDERSTUDY_DONE).
  *
- * timeout_ms   for the first answer and, where the stream is finite, between lines; > 0. An endless
- *              stream may be silent for ever. */
+ * timeout_ms   > 0, for each line of a finite stream; an endless one may be silent for ever, and
+ *              ends with UNDERSTUDY_NO_NODE when the connection breaks. */
 UNDERSTUDY_API int understudy_stream(struct understudy *self, const char *verb, const char *args,
                                      int64_t timeout_ms, understudy_line *line, void *context,
                                      struct understudy_error *error);

@@ -149,7 +149,7 @@ static void time_out(struct control_request *request)
 /* True while the request needs the timer. */
 static bool tend(struct control_request *request, int64_t now_ms)
 {
-    bool endless = request->streams && request->begun && !request->ending;
+    bool endless = request->streams && !request->ending;
     if (!endless && now_ms >= request->deadline_ms) {
         time_out(request);
         return false;

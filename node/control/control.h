@@ -166,7 +166,7 @@ void control_fail(struct control_request *request, const char *code, int exit, c
 void control_fail_err(struct control_request *request, const struct err *err);
 
 /* One more line of a stream (also for `events` without --follow: items, then control_stream_end).
- * A request with an item sent has no deadline any more when the client asked for a stream. */
+ * A request for an endless stream has no deadline. */
 void control_stream_item(struct control_request *request, json_t *data_take);
 void control_stream_end(struct control_request *request);
 

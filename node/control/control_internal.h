@@ -60,7 +60,7 @@ struct control_request {
     struct control_who who;
     int64_t started_ms;
     int64_t deadline_ms;
-    bool streams;   /* endless: has no deadline once an item was sent */
+    bool streams;   /* endless: has no deadline */
     bool begun;     /* an item was sent */
     bool passed_on; /* waits for the leader's answer */
     bool ending;    /* stream_end was said; only the queue is left */

@@ -158,7 +158,7 @@ void streams_probe(struct control *self)
     struct control_request *next = NULL;
     for (struct control_request *at = self->requests; at != NULL; at = next) {
         next = at->next;
-        if (at->origin == ORIGIN_SOCKET && at->begun && at->queue_count == 0 && !at->ending &&
+        if (at->origin == ORIGIN_SOCKET && at->streams && at->queue_count == 0 && !at->ending &&
             send_end(at, true) == EHOSTUNREACH) {
             request_close(at);
         }
