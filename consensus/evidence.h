@@ -4,7 +4,7 @@
  * Hard evidence of this node: its connection to the leader is down and the leader's address refuses
  * connections (ECONNREFUSED). An obituary of exactly this leader and term is proof when the dead
  * leader owed no wait, else it is evidence like a refusal. Everything is about one (leader, term)
- * and is forgotten with it, and when the connection is back.
+ * and is forgotten with it; a refusal also when the connection is back.
  *
  * Pure. Times are CLOCK_BOOTTIME ms. Only voters collect; nothing here affects Raft's safety. */
 #ifndef UNDERSTUDY_CONSENSUS_EVIDENCE_H
