@@ -322,12 +322,18 @@ bool mp_bytes(const msgpack_object *object, const uint8_t **ret, size_t *ret_len
 
 bool mp_text(const msgpack_object *object, char *ret, size_t size)
 {
-    if (object == NULL || object->type != MSGPACK_OBJECT_STR || object->via.str.size >= size ||
-        memchr(object->via.str.ptr, '\0', object->via.str.size) != NULL) {
+    if (object == NULL || object->type != MSGPACK_OBJECT_STR || object->via.str.size >= size) {
         return false;
     }
-    memcpy(ret, object->via.str.ptr, object->via.str.size);
-    ret[object->via.str.size] = '\0';
+    /* msgpack-c gives no pointer for an empty string. */
+    size_t length = object->via.str.size;
+    if (length > 0 && memchr(object->via.str.ptr, '\0', length) != NULL) {
+        return false;
+    }
+    if (length > 0) {
+        memcpy(ret, object->via.str.ptr, length);
+    }
+    ret[length] = '\0';
     return true;
 }
 
@@ -335,7 +341,7 @@ bool mp_is(const msgpack_object *object, const char *text)
 {
     size_t length = strlen(text);
     return object != NULL && object->type == MSGPACK_OBJECT_STR && object->via.str.size == length &&
-           memcmp(object->via.str.ptr, text, length) == 0;
+           (length == 0 || memcmp(object->via.str.ptr, text, length) == 0);
 }
 
 static int packer_write(void *data, const char *bytes, size_t length)
