@@ -1,0 +1,182 @@
+/* A peer's message: what stands in front of the library (guards, silence, echo), and the delivery.
+ */
+#include "consensus/engine.h"
+
+#include "consensus/guard.h"
+#include "consensus/raft_internals.h"
+
+/* A leader gets no append or snapshot of its own term; the library would take its own state apart.
+ */
+static bool is_from_rival(const struct consensus *self, uint64_t term)
+{
+    const struct raft *raft = &self->instance->raft;
+    return raft->state == RAFT_LEADER && term == raft_internals_term(raft);
+}
+
+/* The leader of `term` spoke: what we may echo to it, and when it was heard. */
+static struct heard *hear(struct consensus *self, uint64_t term, uint64_t leader)
+{
+    struct heard *heard = &self->heard;
+    if (heard->term != term || heard->leader != leader) {
+        bool keep = self->config.off.echo_term && heard->leader == leader;
+        *heard =
+            (struct heard){.term = term, .leader = leader, .sent_ms = keep ? heard->sent_ms : 0};
+    }
+    heard->at_ms = self->now_ms;
+    return heard;
+}
+
+/* RG5: truncate on disk by ourselves, then a fresh instance; the message is dropped. */
+static void truncate_and_reload(struct consensus *self, uint64_t term, uint64_t index)
+{
+    struct raft_io *io = &self->instance->io;
+    if (term > self->stored_term && io->set_term(io, term) != 0) {
+        return;
+    }
+    if (io->truncate(io, index) == 0) {
+        engine_reload(self);
+    }
+}
+
+static bool drop_append(struct consensus *self, const struct wire_message *message)
+{
+    const struct raft_append_entries *append = &message->raft.append_entries;
+    const struct raft *raft = &self->instance->raft;
+    if (is_from_rival(self, append->term)) {
+        return true;
+    }
+    if (append->term < raft_internals_term(raft)) {
+        return false; /* the library answers it with our term */
+    }
+    uint64_t index = guard_truncation(&self->log, raft_internals_commit_index(raft), append);
+    if (index != 0 && !self->config.off.truncate_and_reload) {
+        truncate_and_reload(self, append->term, index);
+        return true;
+    }
+    struct heard *heard = hear(self, append->term, message->raft.server_id);
+    if (message->extra.sent_ms > heard->sent_ms) {
+        heard->sent_ms = message->extra.sent_ms;
+    }
+    heard->lease_ttl_ms = message->extra.lease_ttl_ms;
+    heard->heartbeat_ms = message->extra.heartbeat_ms;
+    self->context = (struct raft_io_context){.bounded = true, .bound = guard_append_bound(append)};
+    return false;
+}
+
+static bool drop_snapshot(struct consensus *self, const struct wire_message *message)
+{
+    const struct raft_install_snapshot *snapshot = &message->raft.install_snapshot;
+    const struct raft *raft = &self->instance->raft;
+    if (is_from_rival(self, snapshot->term)) {
+        return true;
+    }
+    if (snapshot->term < raft_internals_term(raft)) {
+        return false;
+    }
+    uint64_t index =
+        guard_snapshot_truncation(&self->log, raft_internals_commit_index(raft), snapshot);
+    if (index != 0 && !self->config.off.truncate_and_reload) {
+        truncate_and_reload(self, snapshot->term, index);
+        return true;
+    }
+    (void)hear(self, snapshot->term, message->raft.server_id);
+    self->context = (struct raft_io_context){.bounded = true, .bound = snapshot->last_index};
+    return false;
+}
+
+/* The library refuses votes for as long as it knows a leader, however silent; once our own silence
+ * is over and an election timeout has passed, that leader is forgotten. */
+static void forget_silent_leader(struct consensus *self)
+{
+    struct raft *raft = &self->instance->raft;
+    int64_t quiet = self->now_ms - raft_internals_timer_start(raft);
+    if (raft_internals_leader(raft) != 0 && quiet >= self->election_timeout_ms) {
+        raft_internals_forget_leader(raft);
+    }
+}
+
+static bool drop_vote_request(struct consensus *self, const struct raft_request_vote *request)
+{
+    if (!request->disrupt_leader) {
+        if (self->now_ms < lease_silent_until(&self->silence, &self->config.off)) {
+            self->counters.votes_silenced++;
+            return true;
+        }
+        forget_silent_leader(self);
+    }
+    if (!self->config.off.vote_guard &&
+        guard_second_vote(self->stored_term, self->stored_vote, request)) {
+        self->counters.votes_guarded++;
+        return true;
+    }
+    return false;
+}
+
+static void take_answer(struct consensus *self, const struct wire_message *message)
+{
+    const struct raft_append_entries_result *result = &message->raft.append_entries_result;
+    if (self->leadership.term == 0 ||
+        (result->term != self->leadership.term && !self->config.off.echo_term)) {
+        return;
+    }
+    bool refuses = message->extra.no_echo != WIRE_ECHOES;
+    int64_t echo = result->rejected == 0 && !refuses ? message->extra.echo_ms : 0;
+    lease_answer(&self->lease, message->raft.server_id, self->now_ms, echo, refuses);
+}
+
+/* TimeoutNow counts only from the leader that this voter follows, in its present term. */
+static bool drop_timeout_now(struct consensus *self, const struct wire_message *message)
+{
+    const struct raft *raft = &self->instance->raft;
+    if (raft_internals_leader(raft) != message->raft.server_id ||
+        message->raft.timeout_now.term != raft_internals_term(raft)) {
+        return true;
+    }
+    self->candidature = (struct candidature){
+        .active = true, .disrupts = true, .cause = message->extra.cause, .stood_ms = self->now_ms};
+    if (self->candidature.cause == CONSENSUS_CAUSE_NONE) {
+        self->candidature.cause = CONSENSUS_CAUSE_TRANSFER;
+    }
+    return false;
+}
+
+static bool drop(struct consensus *self, const struct wire_message *message)
+{
+    switch (message->raft.type) {
+    case RAFT_IO_APPEND_ENTRIES:
+        return drop_append(self, message);
+    case RAFT_IO_INSTALL_SNAPSHOT:
+        return drop_snapshot(self, message);
+    case RAFT_IO_REQUEST_VOTE:
+        return drop_vote_request(self, &message->raft.request_vote);
+    case RAFT_IO_APPEND_ENTRIES_RESULT:
+        take_answer(self, message);
+        return false;
+    case RAFT_IO_TIMEOUT_NOW:
+        return drop_timeout_now(self, message);
+    default:
+        return false;
+    }
+}
+
+void consensus_receive(struct consensus *self, int64_t now_ms, uint64_t from, const uint8_t *bytes,
+                       size_t length)
+{
+    if (engine_is_fatal(self)) {
+        return;
+    }
+    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    self->counters.received++;
+    struct wire_message message;
+    if (from == 0 || from == self->config.id ||
+        wire_raft_decode(bytes, length, from, &message, NULL) != 0) {
+        self->counters.malformed++;
+        return;
+    }
+    if (drop(self, &message)) {
+        wire_raft_message_deinit(&message);
+    } else {
+        self->receive(&self->instance->io, &message.raft); /* takes the message's memory */
+    }
+    engine_settle(self);
+}

@@ -1,0 +1,79 @@
+/* When the library's election timer runs out. The library draws 1 to 2 election timeouts each time
+ * it resets the timer; that is right for a cluster of strangers and slow for ours. What is shaped:
+ *
+ *   A follower waits one election timeout, plus a step for its rank among the voters, plus jitter
+ *   within the step: votes do not split, and a dead leader is not waited for twice as long.
+ *   A founder whose storage was pristine has nobody to wait for: rank steps only.
+ *   A candidate asks again after a few heartbeats: at once for pre-votes, which cost nothing,
+ *   doubling for real votes up to the library's own draw.
+ *
+ * Never before our own silence is over, unless the candidature carries the disrupt flag. */
+#include "consensus/engine.h"
+
+#include "consensus/raft_internals.h"
+
+/* Position among the voters, moved on by one each term, so that no bad node is first for ever. */
+static int64_t rank_in_term(const struct consensus *self, size_t *ret_voters)
+{
+    const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
+    size_t voters = 0;
+    size_t before = 0;
+    for (size_t i = 0; newest != NULL && i < newest->server_count; i++) {
+        if (newest->servers[i].role == CONSENSUS_VOTER) {
+            voters++;
+            before += newest->servers[i].id < self->config.id ? 1u : 0u;
+        }
+    }
+    *ret_voters = voters;
+    return voters == 0 ? 0 : (int64_t)((before + self->stored_term) % voters);
+}
+
+static int64_t follower_wait(struct consensus *self)
+{
+    size_t voters;
+    int64_t rank = rank_in_term(self, &voters);
+    int64_t step = self->config.heartbeat_ms;
+    if (self->pristine && !self->heard_leader && self->stored_term <= 1) {
+        return (1 + rank) * step + rng_between(&self->rng, 0, step / 3);
+    }
+    int64_t spread = rank * step + rng_between(&self->rng, 0, step);
+    int64_t timeout = self->election_timeout_ms;
+    return timeout + (spread < timeout ? spread : timeout);
+}
+
+static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
+{
+    int64_t wait =
+        2 * self->config.heartbeat_ms + rng_between(&self->rng, 0, 2 * self->config.heartbeat_ms);
+    if (!raft_internals_in_pre_vote(raft)) {
+        wait <<= self->lost_rounds < 3 ? self->lost_rounds : 3;
+        self->lost_rounds++;
+    }
+    int64_t drawn = raft_internals_timer_length(raft);
+    return wait < drawn ? wait : drawn;
+}
+
+void engine_shape_timer(struct consensus *self)
+{
+    struct raft *raft = &self->instance->raft;
+    if (!raft_internals_has_timer(raft) || !engine_is_voter(self)) {
+        return;
+    }
+    bool candidate = raft->state == RAFT_CANDIDATE;
+    int64_t wait = candidate ? candidate_wait(self, raft) : follower_wait(self);
+    int64_t silent =
+        lease_silent_until(&self->silence, &self->config.off) - raft_internals_timer_start(raft);
+    if (wait < silent && !self->candidature.disrupts) {
+        wait = silent;
+    }
+    raft_internals_set_timer_length(raft, wait);
+}
+
+int64_t engine_timer_expiry(const struct consensus *self)
+{
+    const struct raft *raft = &self->instance->raft;
+    if (!raft_internals_has_timer(raft) || !engine_is_voter(self)) {
+        return INT64_MAX;
+    }
+    return raft_internals_timer_start(raft) + raft_internals_timer_length(raft);
+}

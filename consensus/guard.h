@@ -1,0 +1,45 @@
+/* The guards of the safety page against defects of libraft 0.15, as pure predicates. The engine
+ * asks them at the boundary between the library and the world; each holds off one defect and costs
+ * nothing where the library behaves as the Raft paper says. */
+#ifndef UNDERSTUDY_CONSENSUS_GUARD_H
+#define UNDERSTUDY_CONSENSUS_GUARD_H
+
+#include "consensus/logbook.h"
+
+#include <raft.h>
+
+/* RG1: a second vote in a term. The library would give one to the target of its own transfer. */
+bool guard_second_vote(uint64_t stored_term, uint64_t stored_vote,
+                       const struct raft_request_vote *request);
+
+/* RG2: a leader without a barrier in its own term, before the next event. */
+bool guard_barrier_due(bool leader, uint64_t term, uint64_t barrier_term);
+
+/* RG3: the last index that a successful result may acknowledge, given the bound of its request. */
+uint64_t guard_acknowledgement(uint64_t last_index, uint64_t bound);
+uint64_t guard_append_bound(const struct raft_append_entries *request);
+
+/* RG4: a snapshot now would hold a configuration that is not committed yet. Besides the change
+ * that the library tracks, a configuration behind the last applied entry counts too: after a
+ * restart the library does not track it. */
+bool guard_snapshot_early(uint64_t uncommitted_index, uint64_t configuration_index,
+                          uint64_t applied_index);
+
+/* RG5: the first index to truncate by ourselves before a reload, or 0. For entries: where terms
+ * differ first, when a configuration change would be lost. For a snapshot: its last index when our
+ * entry there has another term (the library would claim to have it all). Never at or below
+ * `commit_index`: that would be a broken promise, which the library answers by shutting down. */
+uint64_t guard_truncation(const struct logbook *log, uint64_t commit_index,
+                          const struct raft_append_entries *request);
+uint64_t guard_snapshot_truncation(const struct logbook *log, uint64_t commit_index,
+                                   const struct raft_install_snapshot *request);
+
+/* RG6: the term that a result of a vote request says. `result` as the library made it: for a
+ * pre-vote it repeats the term asked for. */
+uint64_t guard_refusal_term(uint64_t stored_term, const struct raft_request_vote_result *result);
+
+/* A sole voter that would make itself leader: the library does so without a new term, and so would
+ * lead in a term that another server led before it. True: raise the term first. */
+bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id);
+
+#endif
