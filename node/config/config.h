@@ -104,9 +104,10 @@ struct config_leadership {
 };
 
 struct config_grants {
-    int64_t ttl_ms;   /* 5 s */
-    int64_t renew_ms; /* 500 ms */
-    enum config_disconnect on_disconnect;
+    int64_t ttl_ms;                       /* 5 s */
+    int64_t renew_ms;                     /* 500 ms */
+    enum config_disconnect on_disconnect; /* a guard whose node is gone; default keep */
+    enum config_disconnect on_death; /* what the parent does when the node died; default stop */
 };
 
 struct config_log {

@@ -1,0 +1,232 @@
+#include "node/config/config.h"
+#include "node/config/schema.h"
+
+#define SECOND ((int64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define MB ((int64_t)1 << 20)
+
+#define FIELD(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
+#define NOFIELD 0, 0
+#define RESTART SCHEMA_RESTART
+#define LIST SCHEMA_LIST
+
+/* What both primaries (when guarded) and backups say of their process. */
+#define PROCESS_ROWS(p)                                                                             \
+    {p ".script", SCHEMA_TEXT, 0,                                                                   \
+     NULL,        1,           4095,                                                                \
+     NULL,        NOFIELD,     "program or script to run; relative to cwd"},                        \
+        {p ".args", SCHEMA_TEXT, LIST, NULL, 0, 4095, NULL, NOFIELD, "arguments of the script"},    \
+        {p ".cwd", SCHEMA_PATH, 0, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, NOFIELD, "working folder"}, \
+        {p ".interpreter",                                                                          \
+         SCHEMA_TEXT,                                                                               \
+         0,                                                                                         \
+         NULL,                                                                                      \
+         1,                                                                                         \
+         255,                                                                                       \
+         NULL,                                                                                      \
+         NOFIELD,                                                                                   \
+         "program that runs the script; none to run it itself; default by the script's name"},      \
+        {p ".env.NAME", SCHEMA_TEXT, 0,                                                             \
+         NULL,          0,           32767,                                                         \
+         NULL,          NOFIELD,     "environment of the process; no secrets here"},                \
+        {p ".memory",                                                                               \
+         SCHEMA_SIZE,                                                                               \
+         0,                                                                                         \
+         NULL,                                                                                      \
+         MB,                                                                                        \
+         1024 * 1024 * MB,                                                                          \
+         NULL,                                                                                      \
+         NOFIELD,                                                                                   \
+         "limit of its memory; past it the process counts as unwell or is restarted"},              \
+        {p ".kill_timeout",                                                                         \
+         SCHEMA_DURATION,                                                                           \
+         0,                                                                                         \
+         "1.6s",                                                                                    \
+         100,                                                                                       \
+         HOUR,                                                                                      \
+         NULL,                                                                                      \
+         NOFIELD,                                                                                   \
+         "time between SIGTERM and SIGKILL"},                                                       \
+        {p ".max_restarts",                                                                         \
+         SCHEMA_INTEGER,                                                                            \
+         0,                                                                                         \
+         "15",                                                                                      \
+         0,                                                                                         \
+         10000,                                                                                     \
+         NULL,                                                                                      \
+         NOFIELD,                                                                                   \
+         "restarts in a row before PM2 gives up"},                                                  \
+        {p ".exp_backoff",                                                                          \
+         SCHEMA_DURATION,                                                                           \
+         0,                                                                                         \
+         "100ms",                                                                                   \
+         0,                                                                                         \
+         HOUR,                                                                                      \
+         NULL,                                                                                      \
+         NOFIELD,                                                                                   \
+         "first pause before a restart; it grows"},                                                 \
+        {p ".restart_delay",                                                                        \
+         SCHEMA_DURATION,                                                                           \
+         0,                                                                                         \
+         "0s",                                                                                      \
+         0,                                                                                         \
+         DAY,                                                                                       \
+         NULL,                                                                                      \
+         NOFIELD,                                                                                   \
+         "fixed pause before a restart, in place of exp_backoff"},                                  \
+    {                                                                                               \
+        p ".on", SCHEMA_NAME, LIST, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,                          \
+            "nodes that run it; none named: any node"                                               \
+    }
+
+const struct schema_row schema_rows[] = {
+    {"cluster.name", SCHEMA_NAME, RESTART, "understudy", 1, NAME_SIZE - 1, NULL,
+     FIELD(cluster.name), "name of the cluster; nodes of another one are refused"},
+    {"cluster.environment", SCHEMA_NAME, RESTART, "production", 1, NAME_SIZE - 1, NULL,
+     FIELD(cluster.environment),
+     "production, development or a name; nodes of another one are refused"},
+    {"cluster.node", SCHEMA_NAME, RESTART, NULL, 1, NAME_SIZE - 1, NULL, FIELD(cluster.node),
+     "name of this node; default: the host's name"},
+    {"cluster.listen", SCHEMA_TCP, RESTART, "tcp://0.0.0.0:7400", 1, ADDRESS_SIZE - 1, NULL,
+     FIELD(cluster.listen), "address that other nodes connect to"},
+    {"cluster.advertise", SCHEMA_TCP, RESTART, NULL, 1, ADDRESS_SIZE - 1, NULL,
+     FIELD(cluster.advertise), "address told to other nodes; default: the own entry in peers"},
+    {"cluster.peers.NAME", SCHEMA_TCP, RESTART, NULL, 1, ADDRESS_SIZE - 1, NULL, NOFIELD,
+     "founding voters with their addresses: 1, 3 or 5"},
+    {"cluster.public_keys.NAME", SCHEMA_PUBLIC_KEY, RESTART, NULL, 40, 40, NULL, NOFIELD,
+     "public keys of nodes; default: the keys folder"},
+    {"cluster.profile", SCHEMA_CHOICE, RESTART, "lan", 0, 0, "local lan wan",
+     FIELD(cluster.profile), "timing: local, lan or wan"},
+    {"cluster.keys", SCHEMA_PATH, RESTART, "/etc/understudy/keys", 1, CONFIG_PATH_SIZE - 1, NULL,
+     FIELD(cluster.keys), "folder of this node's keys"},
+    {"cluster.voters", SCHEMA_INTEGER, RESTART | SCHEMA_INT32, "5", 1, VOTERS_MAX, NULL,
+     FIELD(cluster.voters), "nodes that vote at most: 1, 3, 5 or 7"},
+    {"cluster.heartbeat", SCHEMA_DURATION, RESTART, NULL, 5, 10 * SECOND, NULL,
+     FIELD(cluster.heartbeat_ms), "pause between the leader's heartbeats; default: the profile's"},
+    {"cluster.election_timeout", SCHEMA_DURATION, RESTART, NULL, 50, MINUTE, NULL,
+     FIELD(cluster.election_timeout_ms),
+     "silence after which a voter stands for election; default: the profile's"},
+    {"cluster.lease", SCHEMA_DURATION, RESTART, NULL, 20, MINUTE, NULL, FIELD(cluster.lease_ms),
+     "how long a confirmed leader may act; default: the profile's"},
+    {"cluster.gossip_interval", SCHEMA_DURATION, RESTART, NULL, 50, MINUTE, NULL,
+     FIELD(cluster.gossip_interval_ms), "pause between gossip probes; default: the profile's"},
+
+    {"control.listen", SCHEMA_ENDPOINT, RESTART, NULL, 1, ADDRESS_SIZE + CONFIG_PATH_SIZE - 1, NULL,
+     FIELD(control.listen), "socket of the command line; default: in runtime_dir"},
+    {"control.listen_tcp", SCHEMA_TCP, RESTART, NULL, 1, ADDRESS_SIZE - 1, NULL,
+     FIELD(control.listen_tcp), "the same over TCP with keys; default: none"},
+
+    {"dashboard.enabled", SCHEMA_BOOL, RESTART, "true", 0, 0, NULL, FIELD(dashboard.enabled),
+     "serve the dashboard and the HTTP interface"},
+    {"dashboard.listen", SCHEMA_HOST_PORT, RESTART | LIST, "127.0.0.1:3001", 1, ADDRESS_SIZE - 1,
+     NULL, NOFIELD, "addresses of the dashboard"},
+    {"dashboard.live", SCHEMA_BOOL, 0, "true", 0, 0, NULL, FIELD(dashboard.live),
+     "pages renew themselves"},
+
+    {"health.healthy_from", SCHEMA_NUMBER, 0, "80", 0, 100, NULL, FIELD(health.healthy_from),
+     "score from which a part is healthy"},
+    {"health.emergency_from", SCHEMA_NUMBER, 0, "60", 0, 100, NULL, FIELD(health.emergency_from),
+     "system score below which emergency mode begins"},
+    {"health.manager_interval", SCHEMA_DURATION, 0, "2m", SECOND, DAY, NULL,
+     FIELD(health.manager_interval_ms), "pause between checks of the managers' health"},
+    {"health.sample_interval", SCHEMA_DURATION, 0, "1s", 100, MINUTE, NULL,
+     FIELD(health.sample_interval_ms), "pause between samples of this node's health"},
+    {"health.inject_file", SCHEMA_PATH, 0, NULL, 1, CONFIG_PATH_SIZE - 1, NULL,
+     FIELD(health.inject_file), "file with a number taken off this node's score, for rehearsals"},
+
+    {"leadership.handover_below", SCHEMA_NUMBER, 0, "80", 0, 100, NULL,
+     FIELD(leadership.handover_below), "score of the leader below which another node takes over"},
+    {"leadership.margin", SCHEMA_NUMBER, 0, "10", 0, 100, NULL, FIELD(leadership.margin),
+     "by how much the other node must be better"},
+    {"leadership.hold", SCHEMA_DURATION, 0, "3s", 0, HOUR, NULL, FIELD(leadership.hold_ms),
+     "for how long that must hold"},
+    {"leadership.min_tenure", SCHEMA_DURATION, 0, "30s", 0, DAY, NULL,
+     FIELD(leadership.min_tenure_ms), "shortest time between two such moves"},
+
+    {"grants.ttl", SCHEMA_DURATION, RESTART, "5s", SECOND, 10 * MINUTE, NULL, FIELD(grants.ttl_ms),
+     "how long a node may run an exclusive duty without a renewal"},
+    {"grants.renew", SCHEMA_DURATION, RESTART, "500ms", 50, MINUTE, NULL, FIELD(grants.renew_ms),
+     "pause between renewals"},
+    {"grants.on_disconnect", SCHEMA_CHOICE, RESTART, "keep", 0, 0, "keep stop",
+     FIELD(grants.on_disconnect), "a guard without its node keeps to its grant, or stops at once"},
+    {"grants.on_death", SCHEMA_CHOICE, RESTART, "stop", 0, 0, "keep stop", FIELD(grants.on_death),
+     "after a node's death its guarded processes keep to their grants, or are stopped"},
+
+    {"data_dir", SCHEMA_PATH, RESTART, "/var/lib/understudy", 1, CONFIG_PATH_SIZE - 1, NULL,
+     FIELD(data_dir), "folder of the node's own state"},
+    {"runtime_dir", SCHEMA_PATH, RESTART, "/run/understudy", 1, CONFIG_PATH_SIZE - 1, NULL,
+     FIELD(runtime_dir), "folder of sockets and pid files"},
+
+    {"log.dir", SCHEMA_PATH, RESTART, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, FIELD(log.dir),
+     "folder of log files; default: standard error"},
+    {"log.level", SCHEMA_CHOICE, 0, "info", 0, 0, "error warn info debug", FIELD(log.level),
+     "least level that is written"},
+    {"log.format", SCHEMA_CHOICE, RESTART, "text", 0, 0, "text json", FIELD(log.format),
+     "one line per event as key=value or as JSON"},
+    {"log.max_size", SCHEMA_SIZE, RESTART, "10MB", 64 << 10, 10240 * MB, NULL, FIELD(log.max_bytes),
+     "size at which a log file is rotated"},
+    {"log.keep_days", SCHEMA_INTEGER, RESTART, "30", 1, 3650, NULL, FIELD(log.keep_days),
+     "days after which rotated files are deleted"},
+
+    {"history.enabled", SCHEMA_BOOL, 0, "true", 0, 0, NULL, FIELD(history_enabled),
+     "keep the history of scores"},
+    {"labels.NAME", SCHEMA_TEXT, 0, NULL, 0, NAME_SIZE - 1, NULL, NOFIELD,
+     "labels of this node, for placement"},
+
+    {"managers.pm2.homes", SCHEMA_PATH, LIST, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, NOFIELD,
+     "PM2_HOME of each PM2 to watch; default: that of the node's user"},
+    {"managers.pm2.verify", SCHEMA_DURATION, 0, "3m", 5 * SECOND, DAY, NULL, NOFIELD,
+     "pause between full verifications"},
+    {"managers.pm2.primaries", SCHEMA_OBJECTS, 0, "[]", 0, 0, NULL, NOFIELD,
+     "the team's own processes, which are watched"},
+    {"managers.pm2.primaries[].name", SCHEMA_NAME, SCHEMA_REQUIRED, NULL, 1, NAME_SIZE - 1, NULL,
+     NOFIELD, "its name in PM2"},
+    {"managers.pm2.primaries[].critical", SCHEMA_BOOL, 0, "false", 0, 0, NULL, NOFIELD,
+     "its stop is an emergency"},
+    {"managers.pm2.primaries[].guarded", SCHEMA_BOOL, 0, "false", 0, 0, NULL, NOFIELD,
+     "run it under the guard, so that primary and backup can never run at the same time"},
+    PROCESS_ROWS("managers.pm2.primaries[]"),
+    {"managers.pm2.backups", SCHEMA_OBJECTS, 0, "[]", 0, 0, NULL, NOFIELD,
+     "processes that stand in for primaries"},
+    {"managers.pm2.backups[].name", SCHEMA_NAME, SCHEMA_REQUIRED, NULL, 1, NAME_SIZE - 1, NULL,
+     NOFIELD, "its name in PM2"},
+    {"managers.pm2.backups[].stands_in_for", SCHEMA_NAME, 0, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
+     "name of its primary"},
+    {"managers.pm2.backups[].mode", SCHEMA_CHOICE, 0, "standby", 0, 0, "standby always cron",
+     NOFIELD, "standby while its primary is unwell, always, or cron"},
+    {"managers.pm2.backups[].tier", SCHEMA_CHOICE, 0, "standard", 0, 0, "standard enhanced",
+     NOFIELD, "enhanced stands in when the standard one fails too"},
+    {"managers.pm2.backups[].settle", SCHEMA_DURATION, 0, "10s", 0, DAY, NULL, NOFIELD,
+     "gives way after the primary was well for so long"},
+    {"managers.pm2.backups[].when_unreachable", SCHEMA_CHOICE, 0, NULL, 0, 0, "wait", NOFIELD,
+     "wait: never start while the primary's host cannot be reached"},
+    {"managers.pm2.backups[].when_unreachable.start_after", SCHEMA_DURATION, 0, "30s", 0, DAY, NULL,
+     NOFIELD, "start when the primary's host was unreachable for so long"},
+    PROCESS_ROWS("managers.pm2.backups[]"),
+
+    {"managers.github.validate", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "validate workflows"},
+    {"managers.github.act", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "dispatch backups"},
+    {"managers.netlify.validate", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "validate functions"},
+    {"managers.netlify.deploys", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "watch deploys"},
+    {"managers.git.remote", SCHEMA_TEXT, 0, NULL, 1, 1023, NULL, NOFIELD, "remote to sync from"},
+    {"managers.git.branch", SCHEMA_TEXT, 0, NULL, 1, 255, NULL, NOFIELD, "branch to sync"},
+    {"managers.git.strategy", SCHEMA_CHOICE, 0, NULL, 0, 0, "ff-only merge rebase hardreset",
+     NOFIELD, "how a working copy is brought to its remote"},
+    {"managers.git.clean", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "remove untracked files"},
+    {"managers.git.gc", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "collect garbage"},
+
+    {"managers.NAME.enabled", SCHEMA_BOOL, 0, "true", 0, 0, NULL, NOFIELD, "start this manager"},
+    {"managers.NAME.mode", SCHEMA_CHOICE, 0, NULL, 0, 0, "armed shadow", NOFIELD,
+     "shadow: decide and do nothing; default: armed in production, else shadow"},
+    {"managers.NAME.poll", SCHEMA_DURATION, 0, NULL, 100, DAY, NULL, NOFIELD,
+     "pause between polls; default by manager"},
+    {"managers.NAME.failures", SCHEMA_INTEGER, 0, NULL, 1, 1000, NULL, NOFIELD,
+     "failures in a row before it acts; default 3, netlify 2"},
+    {"managers.NAME.program", SCHEMA_PATH, 0, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, NOFIELD,
+     "executable of a plugin; default: the one that comes with this version"},
+    {"managers.NAME.options", SCHEMA_ANY, 0, NULL, 0, 0, NULL, NOFIELD, "a plugin's own options"},
+};
+
+const size_t schema_row_count = sizeof(schema_rows) / sizeof(schema_rows[0]);
