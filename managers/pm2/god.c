@@ -1,0 +1,424 @@
+#include "managers/pm2/god.h"
+
+#include "managers/pm2/link.h"
+#include "managers/pm2/process.h"
+#include "node/base/clock.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RPC_FRAME_BOUND (32 << 20)  /* the list of some thousand processes */
+#define BUS_FRAME_BOUND (256 << 10) /* an event is 3 KB; a larger one is a log chunk */
+
+struct call {
+    uint64_t serial; /* 0: free */
+    enum request_method method;
+    int64_t until_ms;
+    god_reply_fn *reply;
+    void *context;
+};
+
+struct god {
+    struct runtime *runtime;
+    char home[MANAGER_PATH_SIZE];
+    const struct god_callbacks *callbacks;
+    void *context;
+    struct link *rpc;
+    struct link *bus;
+    enum god_state state;
+    char why[REASON_SIZE];
+    char version[NAME_SIZE];
+    struct process daemon;
+    struct call calls[GOD_REQUESTS_MAX];
+    uint64_t serial;
+    int timer;
+    int64_t next_connect_ms;
+    int64_t next_ping_ms;
+    unsigned pings_missed;
+    bool version_asked;
+};
+
+const char *god_state_name(enum god_state state)
+{
+    switch (state) {
+    case GOD_UNKNOWN:
+        return "unknown";
+    case GOD_ABSENT:
+        return "absent";
+    case GOD_DEAD:
+        return "dead";
+    case GOD_HUNG:
+        return "hung";
+    case GOD_UP:
+        return "up";
+    }
+    return "?";
+}
+
+enum god_state god_state(const struct god *self)
+{
+    return self->state;
+}
+
+const char *god_home(const struct god *self)
+{
+    return self->home;
+}
+
+const char *god_version(const struct god *self)
+{
+    return self->version;
+}
+
+pid_t god_pid(const struct god *self)
+{
+    return (pid_t)self->daemon.pid;
+}
+
+const char *god_why(const struct god *self)
+{
+    return self->state == GOD_UP ? "" : self->why;
+}
+
+static void set_state(struct god *self, enum god_state state, const char *why)
+{
+    (void)snprintf(self->why, sizeof self->why, "%.*s", (int)sizeof self->why - 1, why);
+    if (self->state != state) {
+        self->state = state;
+        self->callbacks->state(self->context, self, state, self->why);
+    }
+}
+
+/* ---- requests ---- */
+
+static void fail_calls(struct god *self, int rc, const char *why)
+{
+    /* The replies may send new ones; those are not ours to fail. */
+    uint64_t last = self->serial;
+    for (size_t i = 0; i < GOD_REQUESTS_MAX; i++) {
+        struct call call = self->calls[i];
+        if (call.serial != 0 && call.serial <= last) {
+            self->calls[i].serial = 0;
+            call.reply(call.context, rc, NULL, why);
+        }
+    }
+}
+
+static void lose(struct god *self, enum god_state state, int rc, const char *why)
+{
+    link_close(self->rpc);
+    link_close(self->bus);
+    process_drop(&self->daemon);
+    self->version[0] = '\0';
+    self->version_asked = false;
+    self->pings_missed = 0;
+    self->next_connect_ms = clock_boot_ms() + GOD_RECONNECT_MS;
+    set_state(self, state, why);
+    fail_calls(self, rc, why);
+}
+
+/* Sends whatever the state is: the first ping decides the state. */
+static int send_call(struct god *self, const struct request *request, god_reply_fn *reply,
+                     void *context, struct err *err)
+{
+    struct call *call = NULL;
+    for (size_t i = 0; i < GOD_REQUESTS_MAX && call == NULL; i++) {
+        call = self->calls[i].serial == 0 ? &self->calls[i] : NULL;
+    }
+    if (call == NULL) {
+        return err_set(err, ERR_FULL, "%d requests wait for PM2", GOD_REQUESTS_MAX);
+    }
+    char id[REQUEST_ID_SIZE];
+    uint64_t serial = self->serial + 1;
+    (void)snprintf(id, sizeof id, "understudy:%llu", (unsigned long long)serial);
+    struct buffer frame;
+    buffer_init(&frame, REQUEST_BYTES_MAX + 1024);
+    int rc = request_put(request, id, &frame, err);
+    struct buffer *out = link_out(self->rpc);
+    /* Whole or not at all: half a frame would be poison for the daemon. */
+    if (rc == 0 && out->length + frame.length > out->bound) {
+        rc = err_set(err, ERR_FULL, "the PM2 daemon does not read");
+    }
+    if (rc == 0) {
+        rc = buffer_append(out, frame.data, frame.length);
+    }
+    buffer_deinit(&frame);
+    if (rc != 0) {
+        return rc;
+    }
+    self->serial = serial;
+    *call = (struct call){.serial = serial,
+                          .method = request->method,
+                          .until_ms = clock_boot_ms() + request_timeout_ms(request->method),
+                          .reply = reply,
+                          .context = context};
+    link_flush(self->rpc);
+    return 0;
+}
+
+int god_call(struct god *self, const struct request *request, god_reply_fn *reply, void *context,
+             struct err *err)
+{
+    if (self->state != GOD_UP) {
+        return err_set(err, ERR_CLOSED, "PM2 of %.100s is %s", self->home,
+                       god_state_name(self->state));
+    }
+    return send_call(self, request, reply, context, err);
+}
+
+static struct call *find_call(struct god *self, const struct amp_arg *id)
+{
+    char text[REQUEST_ID_SIZE];
+    unsigned long long serial;
+    if (id->type != AMP_TEXT || id->length >= sizeof text) {
+        return NULL;
+    }
+    memcpy(text, id->data, id->length);
+    text[id->length] = '\0';
+    if (sscanf(text, "understudy:%llu", &serial) != 1 || serial == 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < GOD_REQUESTS_MAX; i++) {
+        if (self->calls[i].serial == serial) {
+            return &self->calls[i];
+        }
+    }
+    return NULL;
+}
+
+static void on_rpc_frame(void *context, struct link *link, const struct amp_parser *frame)
+{
+    (void)link;
+    struct god *self = context;
+    struct amp_arg body;
+    struct amp_arg id;
+    if (!amp_parser_arg(frame, 0, &body) || !amp_parser_arg(frame, 1, &id) ||
+        body.type != AMP_JSON) {
+        return; /* oversized or foreign: its request will run out of time */
+    }
+    struct call *found = find_call(self, &id);
+    if (found == NULL) {
+        return;
+    }
+    struct call call = *found;
+    found->serial = 0;
+    struct err err = {0};
+    json_t *result = NULL;
+    json_error_t where;
+    json_t *reply = json_loadb(body.data, body.length, JSON_ALLOW_NUL, &where);
+    int rc = reply == NULL ? err_set(&err, ERR_PROTO, "PM2 answers %s with bad JSON: %.80s",
+                                     request_name(call.method), where.text)
+                           : request_read_reply(reply, &result, &err);
+    call.reply(call.context, rc, result, err.msg);
+    json_decref(result);
+    json_decref(reply);
+}
+
+/* ---- bus ---- */
+
+static void on_bus_frame(void *context, struct link *link, const struct amp_parser *frame)
+{
+    (void)link;
+    struct god *self = context;
+    struct amp_arg topic;
+    struct amp_arg body;
+    static const char wanted[] = "process:event";
+    /* Everything else, the logs of all apps above all, is dropped unread. */
+    if (!amp_parser_arg(frame, 0, &topic) || topic.length != sizeof wanted - 1 ||
+        memcmp(topic.data, wanted, sizeof wanted - 1) != 0 || !amp_parser_arg(frame, 1, &body) ||
+        body.type != AMP_JSON) {
+        return;
+    }
+    json_t *object = json_loadb(body.data, body.length, JSON_ALLOW_NUL, NULL);
+    const char *event = json_string_value(json_object_get(object, "event"));
+    const json_t *process = json_object_get(object, "process");
+    const char *name = json_string_value(json_object_get(process, "name"));
+    /* An app can publish under this topic too; then `event` is missing. */
+    if (event != NULL && name != NULL) {
+        self->callbacks->event(self->context, self, event, name);
+    }
+    json_decref(object);
+}
+
+/* ---- life of the connection ---- */
+
+static void on_daemon_end(void *context, int fd, short revents)
+{
+    (void)fd;
+    (void)revents;
+    struct god *self = context;
+    runtime_unwatch(self->runtime, self->daemon.pidfd);
+    lose(self, GOD_DEAD, ERR_CLOSED, "the PM2 daemon ended");
+}
+
+static void on_closed(void *context, struct link *link, const char *why)
+{
+    struct god *self = context;
+    (void)link;
+    char text[REASON_SIZE];
+    (void)snprintf(text, sizeof text, "the PM2 daemon closed the connection: %.80s", why);
+    if (self->daemon.pidfd >= 0) {
+        runtime_unwatch(self->runtime, self->daemon.pidfd);
+    }
+    lose(self, GOD_DEAD, ERR_CLOSED, text);
+}
+
+static const struct link_callbacks rpc_callbacks = {.frame = on_rpc_frame, .closed = on_closed};
+static const struct link_callbacks bus_callbacks = {.frame = on_bus_frame, .closed = on_closed};
+
+static void on_version(void *context, int rc, const json_t *result, const char *why)
+{
+    (void)why;
+    struct god *self = context;
+    const char *text = rc == 0 ? json_string_value(result) : NULL;
+    if (text != NULL) {
+        (void)snprintf(self->version, sizeof self->version, "%s", text);
+    }
+}
+
+static void on_pong(void *context, int rc, const json_t *result, const char *why)
+{
+    (void)why;
+    struct god *self = context;
+    if (rc != 0 || json_object_get(result, "msg") == NULL) {
+        return; /* the connection's end, or the time limit, has its own way */
+    }
+    self->pings_missed = 0;
+    if (!self->version_asked) {
+        struct request request = {.method = REQUEST_VERSION};
+        self->version_asked = send_call(self, &request, on_version, self, NULL) == 0;
+    }
+    set_state(self, GOD_UP, "");
+}
+
+static void ping(struct god *self, int64_t now_ms)
+{
+    struct request request = {.method = REQUEST_PING};
+    self->next_ping_ms = now_ms + GOD_PING_MS;
+    (void)send_call(self, &request, on_pong, self, NULL);
+}
+
+static enum god_state state_of_refusal(int rc)
+{
+    return rc == ERR_CLOSED ? GOD_DEAD : rc == ERR_BUSY ? GOD_HUNG : GOD_ABSENT;
+}
+
+static void try_connect(struct god *self, int64_t now_ms)
+{
+    char path[MANAGER_PATH_SIZE + 16];
+    struct err err = {0};
+    self->next_connect_ms = now_ms + GOD_RECONNECT_MS;
+    (void)snprintf(path, sizeof path, "%s/pub.sock", self->home);
+    int rc = link_connect(self->bus, path, &err);
+    if (rc == 0) {
+        (void)snprintf(path, sizeof path, "%s/rpc.sock", self->home);
+        rc = link_connect(self->rpc, path, &err);
+    }
+    if (rc != 0) {
+        link_close(self->bus);
+        set_state(self, state_of_refusal(rc), err.msg);
+        return;
+    }
+    pid_t pid = link_peer(self->rpc);
+    if (pid != link_peer(self->bus)) {
+        runtime_event(self->runtime, MANAGER_ERROR, "pm2.doubled", NULL, "two PM2 daemons share %s",
+                      self->home);
+    }
+    if (process_hold(&self->daemon, pid)) {
+        (void)runtime_watch(self->runtime, self->daemon.pidfd, POLLIN, on_daemon_end, self);
+    }
+    self->pings_missed = 0;
+    ping(self, now_ms);
+}
+
+/* A ping may be missed; anything else that runs out of time has an unknown outcome. */
+static void check_calls(struct god *self, int64_t now_ms)
+{
+    for (size_t i = 0; i < GOD_REQUESTS_MAX; i++) {
+        struct call call = self->calls[i];
+        if (call.serial == 0 || now_ms < call.until_ms) {
+            continue;
+        }
+        self->calls[i].serial = 0;
+        char why[REASON_SIZE];
+        (void)snprintf(why, sizeof why, "no answer to %s in time", request_name(call.method));
+        call.reply(call.context, ERR_TIMEOUT, NULL, why);
+        self->pings_missed++;
+        if (call.method != REQUEST_PING || self->pings_missed >= GOD_PINGS_MISSED_MAX) {
+            if (self->daemon.pidfd >= 0) {
+                runtime_unwatch(self->runtime, self->daemon.pidfd);
+            }
+            lose(self, GOD_HUNG, ERR_TIMEOUT, why);
+            return;
+        }
+    }
+}
+
+static void on_tick(void *context)
+{
+    struct god *self = context;
+    int64_t now_ms = clock_boot_ms();
+    if (!link_is_open(self->rpc)) {
+        if (now_ms >= self->next_connect_ms) {
+            try_connect(self, now_ms);
+        }
+        return;
+    }
+    check_calls(self, now_ms);
+    if (link_is_open(self->rpc) && now_ms >= self->next_ping_ms) {
+        ping(self, now_ms);
+    }
+}
+
+int god_create(struct runtime *runtime, const char *home, const struct god_callbacks *callbacks,
+               void *context, struct god **ret, struct err *err)
+{
+    if (home[0] != '/' || strlen(home) >= MANAGER_PATH_SIZE) {
+        return err_set(err, ERR_INVALID, "a PM2 home is an absolute path, not %.100s", home);
+    }
+    struct god *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a PM2 home");
+    }
+    self->runtime = runtime;
+    self->callbacks = callbacks;
+    self->context = context;
+    self->timer = -1;
+    self->daemon.pidfd = -1;
+    (void)snprintf(self->home, sizeof self->home, "%s", home);
+    int rc = link_create(runtime, RPC_FRAME_BOUND, &rpc_callbacks, self, &self->rpc, err);
+    if (rc == 0) {
+        rc = link_create(runtime, BUS_FRAME_BOUND, &bus_callbacks, self, &self->bus, err);
+    }
+    if (rc == 0) {
+        self->timer = runtime_timer(runtime, 100, true, on_tick, self);
+        rc = self->timer < 0 ? err_set(err, ERR_NOMEM, "no timer") : 0;
+    }
+    if (rc != 0) {
+        god_destroy(&self);
+        return rc;
+    }
+    *ret = self;
+    return 0;
+}
+
+void god_destroy(struct god **self_p)
+{
+    if (self_p == NULL || *self_p == NULL) {
+        return;
+    }
+    struct god *self = *self_p;
+    *self_p = NULL;
+    fail_calls(self, ERR_CLOSED, "this PM2 home is not watched any more");
+    if (self->timer >= 0) {
+        runtime_timer_cancel(self->runtime, self->timer);
+    }
+    if (self->daemon.pidfd >= 0) {
+        runtime_unwatch(self->runtime, self->daemon.pidfd);
+        process_drop(&self->daemon);
+    }
+    link_destroy(&self->rpc);
+    link_destroy(&self->bus);
+    free(self);
+}

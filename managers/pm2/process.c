@@ -1,0 +1,171 @@
+#include "managers/pm2/process.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TREE_MAX 256
+
+/* At most size - 1 bytes of a small file of /proc. */
+static bool read_small(const char *path, char *ret, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t got = read(fd, ret, size - 1);
+    (void)close(fd);
+    if (got <= 0) {
+        return false;
+    }
+    ret[got] = '\0';
+    return true;
+}
+
+struct stat_line {
+    char state;
+    uint64_t cpu_ticks;
+    uint64_t start_ticks;
+};
+
+/* proc(5): the name in parentheses may hold anything, so reading starts after the last one. */
+static bool read_stat(int64_t pid, struct stat_line *ret)
+{
+    char path[64];
+    char text[1024];
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    if (!read_small(path, text, sizeof text)) {
+        return false;
+    }
+    char *after = strrchr(text, ')');
+    unsigned long user;
+    unsigned long kernel;
+    unsigned long long start;
+    if (after == NULL ||
+        sscanf(after + 1,
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu",
+               &ret->state, &user, &kernel, &start) != 4) {
+        return false;
+    }
+    ret->cpu_ticks = (uint64_t)user + kernel;
+    ret->start_ticks = start;
+    return true;
+}
+
+void process_drop(struct process *self)
+{
+    if (self->pidfd >= 0) {
+        (void)close(self->pidfd);
+    }
+    *self = (struct process){.pidfd = -1};
+}
+
+bool process_hold(struct process *self, int64_t pid)
+{
+    struct stat_line line;
+    bool seen = pid > 0 && read_stat(pid, &line);
+    if (self->pidfd >= 0 && self->pid == pid && seen && self->start_ticks == line.start_ticks) {
+        return process_lives(self);
+    }
+    process_drop(self);
+    if (!seen) {
+        return false;
+    }
+    self->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    struct stat_line again;
+    /* The number may have changed hands between the two steps. */
+    if (self->pidfd < 0 || !read_stat(pid, &again) || again.start_ticks != line.start_ticks) {
+        process_drop(self);
+        return false;
+    }
+    self->pid = pid;
+    self->start_ticks = line.start_ticks;
+    self->cpu_ticks = line.cpu_ticks;
+    return process_lives(self);
+}
+
+bool process_lives(const struct process *self)
+{
+    if (self->pidfd < 0) {
+        return false;
+    }
+    /* Readable: ended, also while nobody has awaited it. */
+    struct pollfd item = {.fd = self->pidfd, .events = POLLIN};
+    return poll(&item, 1, 0) == 0;
+}
+
+static int64_t resident_bytes(int64_t pid)
+{
+    char path[64];
+    char text[256];
+    long size;
+    long resident;
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/statm", pid);
+    if (!read_small(path, text, sizeof text) || sscanf(text, "%ld %ld", &size, &resident) != 2) {
+        return -1;
+    }
+    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+void process_sample(struct process *self, int64_t now_ms, struct process_usage *ret)
+{
+    *ret = (struct process_usage){.memory_bytes = -1, .cpu_percent = -1};
+    struct stat_line line;
+    if (!process_lives(self) || !read_stat(self->pid, &line) ||
+        line.start_ticks != self->start_ticks) {
+        return;
+    }
+    ret->memory_bytes = resident_bytes(self->pid);
+    int64_t elapsed_ms = now_ms - self->sampled_ms;
+    if (self->sampled_ms > 0 && elapsed_ms > 0 && line.cpu_ticks >= self->cpu_ticks) {
+        double used_s = (double)(line.cpu_ticks - self->cpu_ticks) / (double)sysconf(_SC_CLK_TCK);
+        ret->cpu_percent = used_s * 100000.0 / (double)elapsed_ms;
+    }
+    self->cpu_ticks = line.cpu_ticks;
+    self->sampled_ms = now_ms;
+}
+
+/* Appends the children of `pid` to the list; each thread of a process has its own. */
+static size_t add_children(int64_t pid, int64_t *pids, size_t count)
+{
+    char path[80];
+    char text[4096];
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/task/%" PRId64 "/children", pid, pid);
+    if (!read_small(path, text, sizeof text)) {
+        return count;
+    }
+    char *rest = text;
+    while (count < TREE_MAX) {
+        char *end;
+        long long child = strtoll(rest, &end, 10);
+        if (end == rest || child <= 0) {
+            break;
+        }
+        pids[count++] = child;
+        rest = end;
+    }
+    return count;
+}
+
+int64_t process_tree_memory(int64_t pid)
+{
+    int64_t pids[TREE_MAX];
+    pids[0] = pid;
+    size_t count = 1;
+    int64_t sum = 0;
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        int64_t bytes = resident_bytes(pids[i]);
+        if (bytes >= 0) {
+            any = true;
+            sum += bytes;
+        }
+        count = add_children(pids[i], pids, count);
+    }
+    return any ? sum : -1;
+}

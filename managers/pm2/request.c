@@ -1,0 +1,266 @@
+#include "managers/pm2/request.h"
+
+#include "managers/pm2/amp.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* What stands in "args"; the daemon appends its callback, so that the count must be exact. */
+enum request_shape {
+    REQUEST_EMPTY,     /* [{}] */
+    REQUEST_ID,        /* [7] */
+    REQUEST_ID_OBJECT, /* [{"id":7}] */
+    REQUEST_APP,       /* [APP] */
+};
+
+struct row {
+    const char *name;
+    enum request_shape shape;
+    bool writes;
+    int64_t timeout_ms;
+};
+
+static const struct row rows[] = {
+#define REQUEST_ROW(method, name, shape, writes, timeout_ms) \
+    [method] = {(name), (shape), (writes), (timeout_ms)},
+    REQUEST_MAP(REQUEST_ROW)
+#undef REQUEST_ROW
+};
+
+const char *request_name(enum request_method method)
+{
+    return method < REQUEST_METHODS ? rows[method].name : "?";
+}
+
+int64_t request_timeout_ms(enum request_method method)
+{
+    return method < REQUEST_METHODS ? rows[method].timeout_ms : 0;
+}
+
+bool request_writes(enum request_method method)
+{
+    return method < REQUEST_METHODS && rows[method].writes;
+}
+
+bool request_env_is_dangerous(const char *name)
+{
+    static const char *const names[] = {
+        "name",
+        "status",
+        "env",
+        "args",
+        "instances",
+        "exec_mode",
+        "exec_interpreter",
+        "restart_time",
+        "unstable_restarts",
+        "created_at",
+        "autorestart",
+        "autostart",
+        "watch",
+        "versioning",
+        "treekill",
+        "exit_code",
+        "kill_retry_time",
+        "node_args",
+        "namespace",
+        "username",
+        "merge_logs",
+        "unique_id",
+        "command",
+        "filter_env",
+        "pmx",
+        "vizion",
+        "kill_timeout",
+        "max_restarts",
+        "restart_delay",
+        "stop_exit_codes",
+        "instance_var",
+        "exp_backoff_restart_delay",
+        "km_link",
+        "cron_restart",
+        "windowsHide",
+        "max_memory_restart",
+        "listen_timeout",
+        "wait_ready",
+        "min_uptime",
+        "uid",
+        "gid",
+        "_",
+        "undefined",
+        "current_conf",
+        "prev_restart_delay",
+        "script",
+        "cwd",
+        "automation",
+        "node_version",
+        "version",
+        "disable_logs",
+        "log_type",
+        "cluster",
+        "monit",
+        "pid",
+        "constructor",
+        "prototype",
+        "__proto__",
+        "toString",
+        "hasOwnProperty",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return name[0] == '\0' || strncmp(name, "pm_", 3) == 0 || strncmp(name, "axm_", 4) == 0 ||
+           strncmp(name, "PM2_", 4) == 0 || strcmp(name, "NODE_APP_INSTANCE") == 0 ||
+           strchr(name, '=') != NULL;
+}
+
+static int need_text(const json_t *app, const char *key, bool path, struct err *err)
+{
+    const char *text = json_string_value(json_object_get(app, key));
+    if (text == NULL || text[0] == '\0' || (path && text[0] != '/')) {
+        return err_set(err, ERR_INVALID, "an app for PM2 needs %s%s", key,
+                       path ? " as an absolute path" : "");
+    }
+    return 0;
+}
+
+static int check_env(const json_t *env, struct err *err)
+{
+    if (!json_is_object(env)) {
+        return err_set(err, ERR_INVALID, "an app for PM2 needs env");
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)env, name, value)
+    {
+        if (!json_is_string(value) || request_env_is_dangerous(name)) {
+            return err_set(err, ERR_INVALID, "variable %.64s cannot be given to PM2", name);
+        }
+    }
+    return 0;
+}
+
+static int check_lists(const json_t *app, struct err *err)
+{
+    if (!json_is_array(json_object_get(app, "node_args"))) {
+        return err_set(err, ERR_INVALID, "an app for PM2 needs node_args");
+    }
+    const json_t *args = json_object_get(app, "args");
+    if (!json_is_array(args)) {
+        return err_set(err, ERR_INVALID, "an app for PM2 needs args");
+    }
+    size_t index;
+    json_t *arg;
+    json_array_foreach(args, index, arg)
+    {
+        if (!json_is_string(arg)) {
+            return err_set(err, ERR_INVALID, "argument %zu of an app is no text", index);
+        }
+    }
+    return 0;
+}
+
+int request_check_app(const json_t *app, struct err *err)
+{
+    static const struct {
+        const char *key;
+        bool path;
+    } texts[] = {
+        {"name", false},           {"exec_mode", false},      {"exec_interpreter", false},
+        {"pm_exec_path", true},    {"pm_cwd", true},          {"pm_pid_path", true},
+        {"pm_out_log_path", true}, {"pm_err_log_path", true}, {"instance_var", false},
+        {"namespace", false},
+    };
+    if (!json_is_object(app)) {
+        return err_set(err, ERR_INVALID, "an app for PM2 is an object");
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        int rc = need_text(app, texts[i].key, texts[i].path, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    /* Other values would register nothing, or one process per processor. */
+    if (json_integer_value(json_object_get(app, "instances")) != 1) {
+        return err_set(err, ERR_INVALID, "an app of ours has one instance");
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)app, key, value)
+    {
+        if (json_is_null(value)) {
+            return err_set(err, ERR_INVALID, "%.64s of an app is null", key);
+        }
+    }
+    int rc = check_lists(app, err);
+    return rc != 0 ? rc : check_env(json_object_get(app, "env"), err);
+}
+
+static json_t *make_argument(const struct request *request, struct err *err)
+{
+    switch (rows[request->method].shape) {
+    case REQUEST_EMPTY:
+        return json_object();
+    case REQUEST_ID:
+    case REQUEST_ID_OBJECT:
+        if (request->pm_id < 0 || request->pm_id > INT32_MAX) {
+            (void)err_set(err, ERR_INVALID, "%s needs the id of a process",
+                          rows[request->method].name);
+            return NULL;
+        }
+        return rows[request->method].shape == REQUEST_ID ? json_integer(request->pm_id)
+                                                         : json_pack("{sI}", "id", request->pm_id);
+    case REQUEST_APP:
+        return request_check_app(request->app, err) == 0 ? json_incref(request->app) : NULL;
+    }
+    return NULL;
+}
+
+int request_put(const struct request *request, const char *id, struct buffer *out, struct err *err)
+{
+    if (request->method >= REQUEST_METHODS) {
+        return err_set(err, ERR_INVALID, "no method %d of PM2", (int)request->method);
+    }
+    struct err inner = {0};
+    json_t *argument = make_argument(request, &inner);
+    if (argument == NULL) {
+        return err_set(err, inner.code != 0 ? inner.code : ERR_NOMEM, "%s",
+                       inner.code != 0 ? inner.msg : "no memory for a request");
+    }
+    json_t *call = json_pack("{ssss s[o]}", "type", "call", "method", rows[request->method].name,
+                             "args", argument);
+    char *text = call != NULL ? json_dumps(call, JSON_COMPACT) : NULL;
+    json_decref(call);
+    if (text == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a request");
+    }
+    int rc = strlen(text) > REQUEST_BYTES_MAX
+                 ? err_set(err, ERR_FULL, "a request of more than %d bytes", REQUEST_BYTES_MAX)
+                 : amp_put_request(out, text, id, err);
+    free(text);
+    return rc;
+}
+
+int request_read_reply(const json_t *reply, json_t **ret_result, struct err *err)
+{
+    const json_t *error = json_object_get(reply, "error");
+    if (error != NULL) {
+        const char *text = json_string_value(error);
+        return err_set(err, ERR_IO, "PM2 refuses: %.160s", text != NULL ? text : "no reason given");
+    }
+    const json_t *args = json_object_get(reply, "args");
+    if (!json_is_array(args)) {
+        return err_set(err, ERR_PROTO, "an answer of PM2 without args");
+    }
+    json_t *result = json_array_get(args, 0);
+    /* stopProcessId tells an error inside a success. */
+    if (json_is_true(json_object_get(result, "error"))) {
+        const char *text = json_string_value(json_object_get(result, "message"));
+        return err_set(err, ERR_IO, "PM2 refuses: %.160s", text != NULL ? text : "no reason given");
+    }
+    *ret_result = result != NULL ? json_incref(result) : json_null();
+    return 0;
+}

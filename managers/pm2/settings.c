@@ -1,0 +1,233 @@
+#include "managers/pm2/settings.h"
+
+#include "node/base/doc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int copy_name(const json_t *object, const char *key, bool needed, char ret[NAME_SIZE],
+                     struct err *err)
+{
+    const char *text = doc_get_text(object, key, "");
+    if (strlen(text) >= NAME_SIZE || (needed && text[0] == '\0')) {
+        return err_set(err, ERR_INVALID, "%s \"%.70s\" is missing or too long", key, text);
+    }
+    memcpy(ret, text, strlen(text) + 1);
+    return 0;
+}
+
+static int read_places(const json_t *object, struct settings_places *ret, struct err *err)
+{
+    const json_t *list = json_object_get(object, "on");
+    if (json_array_size(list) > MANAGER_PLACES_MAX) {
+        return err_set(err, ERR_INVALID, "on names more than %d nodes", MANAGER_PLACES_MAX);
+    }
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item)
+    {
+        const char *text = json_string_value(item);
+        if (text == NULL || strlen(text) >= NAME_SIZE) {
+            return err_set(err, ERR_INVALID, "on: element %zu is no node's name", index);
+        }
+        memcpy(ret->nodes[ret->count++], text, strlen(text) + 1);
+    }
+    return 0;
+}
+
+static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
+{
+    ret->critical = doc_get_bool(object, "critical", false);
+    ret->memory_bytes = doc_get_integer(object, "memory_bytes", 0);
+    int rc = copy_name(object, "name", true, ret->name, err);
+    return rc != 0 ? rc : read_places(object, &ret->on, err);
+}
+
+static int64_t bounded(const json_t *object, const char *key, int64_t fallback, int64_t most)
+{
+    int64_t value = doc_get_integer(object, key, fallback);
+    return value < 0 ? 0 : value > most ? most : value;
+}
+
+static void read_figures(const json_t *object, struct settings_backup *ret)
+{
+    static const int64_t day_ms = 24LL * 3600 * 1000;
+    const json_t *unreachable = json_object_get(object, "when_unreachable");
+    ret->settle_ms = bounded(object, "settle_ms", 10000, day_ms);
+    ret->start_after_ms = bounded(unreachable, "start_after_ms", 30000, day_ms);
+    if (doc_get_bool(unreachable, "wait", false)) {
+        ret->start_after_ms = -1;
+    }
+    ret->memory_bytes = bounded(object, "memory_bytes", 0, INT64_MAX);
+    ret->kill_timeout_ms = bounded(object, "kill_timeout_ms", 1600, 3600 * 1000);
+    ret->max_restarts = bounded(object, "max_restarts", 15, 10000);
+    ret->exp_backoff_ms = bounded(object, "exp_backoff_ms", 100, 3600 * 1000);
+    ret->restart_delay_ms = bounded(object, "restart_delay_ms", 0, day_ms);
+}
+
+static int read_mode(const json_t *object, enum settings_mode *ret, struct err *err)
+{
+    static const char *const names[] = {"standby", "always", "cron"};
+    const char *mode = doc_get_text(object, "mode", "standby");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(mode, names[i]) == 0) {
+            *ret = (enum settings_mode)i;
+            return 0;
+        }
+    }
+    return err_set(err, ERR_INVALID, "mode \"%.32s\" is none of standby, always, cron", mode);
+}
+
+static int read_backup(const json_t *object, struct settings_backup *ret, struct err *err)
+{
+    int rc = copy_name(object, "name", true, ret->name, err);
+    if (rc == 0) {
+        rc = copy_name(object, "stands_in_for", false, ret->stands_in_for, err);
+    }
+    if (rc == 0) {
+        rc = read_places(object, &ret->on, err);
+    }
+    if (rc == 0) {
+        rc = read_mode(object, &ret->mode, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    (void)snprintf(ret->duty, sizeof ret->duty, "pm2/%s", ret->name);
+    ret->enhanced = strcmp(doc_get_text(object, "tier", "standard"), "enhanced") == 0;
+    read_figures(object, ret);
+    ret->script = doc_get_text(object, "script", NULL);
+    ret->cwd = doc_get_text(object, "cwd", NULL);
+    ret->interpreter = doc_get_text(object, "interpreter", NULL);
+    ret->args = json_object_get(object, "args");
+    ret->env = json_object_get(object, "env");
+    if (ret->script == NULL || ret->script[0] == '\0') {
+        return err_set(err, ERR_INVALID, "backup %s has no script", ret->name);
+    }
+    if (ret->mode == SETTINGS_STANDBY && ret->stands_in_for[0] == '\0') {
+        return err_set(err, ERR_INVALID, "backup %s stands in for nothing", ret->name);
+    }
+    return 0;
+}
+
+static int read_homes(struct settings *self, const char *default_home, struct err *err)
+{
+    const json_t *homes = json_object_get(self->section, "homes");
+    size_t index;
+    json_t *item;
+    json_array_foreach(homes, index, item)
+    {
+        const char *text = json_string_value(item);
+        if (text == NULL || text[0] != '/' || strlen(text) >= MANAGER_PATH_SIZE ||
+            self->home_count == SETTINGS_HOMES_MAX) {
+            return err_set(err, ERR_INVALID, "homes: at most %d absolute paths",
+                           SETTINGS_HOMES_MAX);
+        }
+        memcpy(self->homes[self->home_count++], text, strlen(text) + 1);
+    }
+    if (self->home_count == 0) {
+        (void)snprintf(self->homes[0], MANAGER_PATH_SIZE, "%s", default_home);
+        self->home_count = 1;
+    }
+    return 0;
+}
+
+static int read_processes(struct settings *self, struct err *err)
+{
+    const json_t *primaries = json_object_get(self->section, "primaries");
+    const json_t *backups = json_object_get(self->section, "backups");
+    if (json_array_size(primaries) > SETTINGS_PRIMARIES_MAX ||
+        json_array_size(backups) > SETTINGS_BACKUPS_MAX) {
+        return err_set(err, ERR_INVALID, "more than %d primaries or %d backups",
+                       SETTINGS_PRIMARIES_MAX, SETTINGS_BACKUPS_MAX);
+    }
+    size_t index;
+    json_t *item;
+    json_array_foreach(primaries, index, item)
+    {
+        int rc = read_primary(item, &self->primaries[self->primary_count++], err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    json_array_foreach(backups, index, item)
+    {
+        int rc = read_backup(item, &self->backups[self->backup_count++], err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int settings_read(const struct manager_document *section, const char *default_home,
+                  struct settings **ret, struct err *err)
+{
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_DOCUMENT_BYTES_MAX, .elements = 65536, .depth = MP_DEPTH_MAX};
+    struct settings *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the settings");
+    }
+    int rc = 0;
+    if (section->data == NULL) {
+        self->section = json_object();
+    } else {
+        rc = doc_from_msgpack(section->data, section->length, &limits, &self->section, err);
+    }
+    if (rc == 0) {
+        self->poll_ms = bounded(self->section, "poll_ms", 5000, 3600 * 1000);
+        self->poll_ms = self->poll_ms < 250 ? 250 : self->poll_ms;
+        rc = read_homes(self, default_home, err);
+    }
+    if (rc == 0) {
+        rc = read_processes(self, err);
+    }
+    if (rc != 0) {
+        (void)err_wrap(err, "managers.pm2");
+        settings_destroy(&self);
+        return rc;
+    }
+    *ret = self;
+    return 0;
+}
+
+void settings_destroy(struct settings **self_p)
+{
+    if (self_p == NULL || *self_p == NULL) {
+        return;
+    }
+    json_decref((*self_p)->section);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+const struct settings_primary *settings_primary(const struct settings *self, const char *name)
+{
+    for (size_t i = 0; i < self->primary_count; i++) {
+        if (strcmp(self->primaries[i].name, name) == 0) {
+            return &self->primaries[i];
+        }
+    }
+    return NULL;
+}
+
+const struct settings_backup *settings_backup(const struct settings *self, const char *duty)
+{
+    for (size_t i = 0; i < self->backup_count; i++) {
+        if (strcmp(self->backups[i].duty, duty) == 0) {
+            return &self->backups[i];
+        }
+    }
+    return NULL;
+}
+
+bool settings_on(const struct settings_places *places, const char *node)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        if (strcmp(places->nodes[i], node) == 0) {
+            return true;
+        }
+    }
+    return places->count == 0;
+}

@@ -1,0 +1,72 @@
+/* The section managers.pm2 of the configuration, as the node hands it over: durations end in _ms,
+ * sizes in _bytes. Pure. */
+#ifndef UNDERSTUDY_MANAGERS_PM2_SETTINGS_H
+#define UNDERSTUDY_MANAGERS_PM2_SETTINGS_H
+
+#include "managers/common/protocol.h"
+
+#include <jansson.h>
+
+#define SETTINGS_HOMES_MAX 8
+#define SETTINGS_PRIMARIES_MAX 64
+#define SETTINGS_BACKUPS_MAX 64
+
+enum settings_mode { SETTINGS_STANDBY, SETTINGS_ALWAYS, SETTINGS_CRON };
+
+struct settings_places {
+    size_t count; /* 0: any node */
+    char nodes[MANAGER_PLACES_MAX][NAME_SIZE];
+};
+
+struct settings_primary {
+    char name[NAME_SIZE];
+    bool critical;
+    int64_t memory_bytes; /* 0: no limit */
+    struct settings_places on;
+};
+
+struct settings_backup {
+    char name[NAME_SIZE];
+    char duty[DUTY_ID_SIZE]; /* "pm2/NAME" */
+    char stands_in_for[NAME_SIZE];
+    enum settings_mode mode;
+    bool enhanced;
+    int64_t settle_ms;
+    int64_t start_after_ms; /* -1: wait, never start on a guess */
+    int64_t memory_bytes;   /* 0: no limit */
+    int64_t kill_timeout_ms;
+    int64_t max_restarts;
+    int64_t exp_backoff_ms;
+    int64_t restart_delay_ms;
+    struct settings_places on;
+    /* Borrowed from the section. */
+    const char *script;
+    const char *cwd;         /* NULL: not given */
+    const char *interpreter; /* NULL: by the script's name */
+    const json_t *args;      /* NULL or an array of texts */
+    const json_t *env;       /* NULL or an object of texts */
+};
+
+struct settings {
+    json_t *section; /* keeps what is borrowed */
+    int64_t poll_ms;
+    size_t home_count;
+    char homes[SETTINGS_HOMES_MAX][MANAGER_PATH_SIZE];
+    size_t primary_count;
+    struct settings_primary primaries[SETTINGS_PRIMARIES_MAX];
+    size_t backup_count;
+    struct settings_backup backups[SETTINGS_BACKUPS_MAX];
+};
+
+/* From a msgpack map. `default_home` stands in when no home is configured. *ret is ended with
+ * settings_destroy. ERR_INVALID names the key. */
+int settings_read(const struct manager_document *section, const char *default_home,
+                  struct settings **ret, struct err *err);
+void settings_destroy(struct settings **self_p);
+
+const struct settings_primary *settings_primary(const struct settings *self, const char *name);
+const struct settings_backup *settings_backup(const struct settings *self, const char *duty);
+/* True when `node` may hold it. */
+bool settings_on(const struct settings_places *places, const char *node);
+
+#endif
