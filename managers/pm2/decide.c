@@ -89,7 +89,7 @@ enum decide_wish decide_backup(const struct decide_rules *rules, const struct de
         return primary_is_up(rules, &tally, wanted_now, ret_reason);
     }
     if (tally.between != NULL) {
-        (void)snprintf(ret_reason, REASON_SIZE, "the primary is between states on %s: %s",
+        (void)snprintf(ret_reason, REASON_SIZE, "the primary is between states on %s: %.48s",
                        tally.between->node, tally.between->reason);
         return DECIDE_KEEP;
     }
@@ -97,8 +97,8 @@ enum decide_wish decide_backup(const struct decide_rules *rules, const struct de
         return nobody_knows(rules, &tally, ret_reason);
     }
     if (tally.down != NULL) {
-        (void)snprintf(ret_reason, REASON_SIZE, "the primary is down on %s: %s", tally.down->node,
-                       tally.down->reason);
+        (void)snprintf(ret_reason, REASON_SIZE, "the primary is down on %s: %.60s",
+                       tally.down->node, tally.down->reason);
         return DECIDE_WANT;
     }
     (void)snprintf(ret_reason, REASON_SIZE, "no node has the primary");

@@ -2,8 +2,11 @@
 
 #include "node/base/doc.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+static_assert(4 + NAME_SIZE <= DUTY_ID_SIZE, "a duty's id holds pm2/ and any name");
 
 static int copy_name(const json_t *object, const char *key, bool needed, char ret[NAME_SIZE],
                      struct err *err)
@@ -93,7 +96,8 @@ static int read_backup(const json_t *object, struct settings_backup *ret, struct
     if (rc != 0) {
         return rc;
     }
-    (void)snprintf(ret->duty, sizeof ret->duty, "pm2/%s", ret->name);
+    memcpy(ret->duty, "pm2/", 4);
+    memcpy(ret->duty + 4, ret->name, sizeof ret->name);
     ret->enhanced = strcmp(doc_get_text(object, "tier", "standard"), "enhanced") == 0;
     read_figures(object, ret);
     ret->script = doc_get_text(object, "script", NULL);
