@@ -184,8 +184,8 @@ void gossip_note_contact(struct gossip *self, int64_t now_ms, const char *name);
 void gossip_note_refused(struct gossip *self, int64_t now_ms, const char *name);
 
 /* Proof that this incarnation of the node, and any before, has ended (its parent's obituary): dead
- * at once, here and everywhere. With GOSSIP_REFUTATION_BITS in use pass the highest incarnation of
- * that life: ((boot_counter + 1) << GOSSIP_REFUTATION_BITS) - 1; the row keeps its own. */
+ * at that incarnation at once, here and everywhere. With GOSSIP_REFUTATION_BITS in use pass the
+ * highest incarnation of that life: ((boot_counter + 1) << GOSSIP_REFUTATION_BITS) - 1. */
 void gossip_note_ended(struct gossip *self, int64_t now_ms, const char *name, uint64_t incarnation);
 
 /* ---- actions ---- */
@@ -274,12 +274,13 @@ struct gossip_counters {
     uint64_t messages_received, bytes_received;
     uint64_t dropped_malformed; /* and of an unsupported version */
     uint64_t dropped_forged;    /* inner sender is not the authenticated one */
-    uint64_t dropped_unknown;   /* sender is neither known nor told its address */
+    uint64_t dropped_forgotten; /* sender or subject was removed by the operator */
     uint64_t dropped_full;      /* members_max, or the bound of the actions, or out of memory */
     uint64_t probes_sent, probes_acked, probes_failed;
     uint64_t indirect_sent, indirect_answered, nacks_received;
     uint64_t suspicions, refutations, deaths; /* held here; refutations: of this node itself */
     uint64_t stalls;
+    uint64_t strangers; /* messages of senders not known here, answered by name alone */
     uint64_t syncs_equal, syncs_different, pages_sent;
     uint64_t health_published;
 };

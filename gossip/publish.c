@@ -1,0 +1,159 @@
+#include "gossip/core.h"
+
+#include "gossip/health.h"
+
+#include <stdlib.h>
+
+#define DETAILS_REFRESHES 10 /* small changes of details are told with every tenth refresh */
+
+static enum health_change short_change(const struct publication *publication)
+{
+    return publication->has_published
+               ? health_compare_short(&publication->published, &publication->latest)
+               : HEALTH_SIGNIFICANT;
+}
+
+static enum health_change details_change(const struct publication *publication)
+{
+    return publication->has_published
+               ? health_compare_details(&publication->published, &publication->latest)
+               : HEALTH_SIGNIFICANT;
+}
+
+static int64_t due_ms(const struct gossip *self, enum health_change brief,
+                      enum health_change details)
+{
+    const struct publication *publication = &self->publication;
+    if (!publication->has_published) {
+        return self->now_ms;
+    }
+    if (brief == HEALTH_SIGNIFICANT || details == HEALTH_SIGNIFICANT) {
+        return publication->published_ms + self->config.health_interval_ms;
+    }
+    int64_t due = NEVER_MS;
+    if (brief == HEALTH_SMALL) {
+        due = publication->published_ms + self->config.health_refresh_ms;
+    }
+    if (details == HEALTH_SMALL) {
+        core_earlier(&due,
+                     publication->details_ms + self->config.health_refresh_ms * DETAILS_REFRESHES);
+    }
+    return due;
+}
+
+int64_t publish_deadline_ms(const struct gossip *self)
+{
+    const struct publication *publication = &self->publication;
+    if (!publication->has_latest || self->leaving) {
+        return NEVER_MS;
+    }
+    return due_ms(self, short_change(publication), details_change(publication));
+}
+
+static void copy_details(struct gossip_health *to, const struct gossip_health *from)
+{
+    struct gossip_health copy = *from;
+    copy.score_tenths = to->score_tenths;
+    copy.load_hundredths = to->load_hundredths;
+    copy.flags = to->flags;
+    *to = copy;
+}
+
+static void copy_short(struct gossip_health *to, const struct gossip_health *from)
+{
+    to->score_tenths = from->score_tenths;
+    to->load_hundredths = from->load_hundredths;
+    to->flags = from->flags;
+}
+
+static struct health_record *own_record(struct gossip *self)
+{
+    struct member *own = self->members.self;
+    if (own->health == NULL) {
+        own->health = calloc(1, sizeof *own->health);
+    }
+    return own->health;
+}
+
+/* Encode the latest details into the record; gossip_set_health has seen that they fit. */
+static bool renew_details(struct gossip *self, struct health_record *record)
+{
+    struct publication *publication = &self->publication;
+    uint8_t bytes[GOSSIP_DETAILS_BYTES_MAX];
+    size_t length;
+    if (health_details_encode(&publication->latest, bytes, &length, NULL) != 0 ||
+        health_record_set_details(record, bytes, length) != 0) {
+        return false;
+    }
+    record->details_wanted = record->details_hash;
+    copy_details(&publication->published, &publication->latest);
+    publication->details_ms = self->now_ms;
+    return true;
+}
+
+static void publish(struct gossip *self, bool details, bool eager)
+{
+    struct publication *publication = &self->publication;
+    struct health_record *record = own_record(self);
+    if (record == NULL || (details && !renew_details(self, record))) {
+        self->counters.dropped_full++;
+        return;
+    }
+    copy_short(&publication->published, &publication->latest);
+    publication->has_published = true;
+    publication->published_ms = self->now_ms;
+    record->incarnation = self->members.self->incarnation;
+    record->sequence = ++publication->sequence;
+    record->since_ms = self->now_ms;
+    record->score_tenths = publication->latest.score_tenths;
+    record->load_hundredths = publication->latest.load_hundredths;
+    record->flags = publication->latest.flags;
+    members_update_digest(&self->members, self->members.self);
+    apply_tell(self, self->members.self, NEWS_HEALTH,
+               (details ? NEWS_DETAILS : 0u) | (eager ? NEWS_EAGER : 0u));
+    self->counters.health_published++;
+}
+
+void publish_tick(struct gossip *self)
+{
+    const struct publication *publication = &self->publication;
+    if (!publication->has_latest || self->leaving) {
+        return;
+    }
+    enum health_change brief = short_change(publication);
+    enum health_change details = details_change(publication);
+    if (due_ms(self, brief, details) > self->now_ms) {
+        return;
+    }
+    bool old_details =
+        details == HEALTH_SMALL && self->now_ms - publication->details_ms >=
+                                       self->config.health_refresh_ms * DETAILS_REFRESHES;
+    bool eager = brief == HEALTH_SIGNIFICANT || details == HEALTH_SIGNIFICANT;
+    publish(self, details == HEALTH_SIGNIFICANT || old_details, eager);
+}
+
+void publish_again(struct gossip *self)
+{
+    if (self->publication.has_latest) {
+        publish(self, true, true);
+    }
+}
+
+int gossip_set_health(struct gossip *self, int64_t now_ms, const struct gossip_health *health,
+                      struct err *err)
+{
+    uint8_t bytes[GOSSIP_DETAILS_BYTES_MAX];
+    size_t length;
+    int rc = health_check(health, err);
+    if (rc == 0) {
+        rc = health_details_encode(health, bytes, &length, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    core_advance(self, now_ms);
+    self->publication.latest = *health;
+    self->publication.has_latest = true;
+    publish_tick(self);
+    return 0;
+}
