@@ -3,9 +3,10 @@
  * One per ZeroMQ context (libzmq asks at inproc://zeromq.zap.01). It answers on the loop's thread;
  * the I/O thread does not wait for it. Create it before any CURVE server socket is bound.
  *
- * A CURVE server socket sets ZMQ_ZAP_DOMAIN to one of the domains below and
- * ZMQ_ZAP_ENFORCE_DOMAIN to 1 (else libzmq lets everybody in while no handler is there). Domain
- * ZAP_DOMAIN_PEERS admits nodes, ZAP_DOMAIN_CONTROL nodes, operators and viewers, any other nobody.
+ * A CURVE server socket sets ZMQ_ZAP_DOMAIN to one of the domains below: ZAP_DOMAIN_PEERS admits
+ * nodes, ZAP_DOMAIN_CONTROL nodes, operators and viewers, any other nobody. While no handler is
+ * there libzmq admits everybody, without a User-Id: messages for which zap_identify knows nobody
+ * must be dropped.
  *
  * An admitted connection's messages carry the properties "User-Id" (the name) and ZAP_KEY_PROPERTY
  * (the public key); ZeroMQ cannot cut an admitted connection, so receivers look the pair up again
