@@ -60,6 +60,9 @@ bool engine_submit_barrier(struct consensus *self)
         return false;
     }
     self->barrier = (struct raft_barrier){.data = self};
+    /* The library has just sent empty appends; without this the barrier would wait for their
+     * answers, one round trip more before this node may act. */
+    raft_internals_probe_at_once(&self->instance->raft);
     int rv = raft_barrier(&self->instance->raft, &self->barrier, barrier_done);
     if (rv != 0) {
         engine_fatal(self, "barrier of term %" PRIu64 ": %s", leadership->term, raft_strerror(rv));

@@ -4,8 +4,8 @@
  *   A follower waits one election timeout, plus a step for its rank among the voters, plus jitter
  *   within the step: votes do not split, and a dead leader is not waited for twice as long.
  *   A founder whose storage was pristine has nobody to wait for: rank steps only.
- *   A candidate asks again after a few heartbeats: at once for pre-votes, which cost nothing,
- *   doubling for real votes up to the library's own draw.
+ *   A candidate asks again after one or two heartbeats; for real votes that doubles each round, up
+ *   to the library's own draw.
  *
  * Never before our own silence is over, unless the candidature carries the disrupt flag. */
 #include "consensus/engine.h"

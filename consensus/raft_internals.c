@@ -56,6 +56,14 @@ uint64_t raft_internals_match_index(const struct raft *raft, unsigned i)
     return raft->state == RAFT_LEADER ? raft->leader_state.progress[i].match_index : 0;
 }
 
+void raft_internals_probe_at_once(struct raft *raft)
+{
+    invariant(raft->state == RAFT_LEADER);
+    for (unsigned i = 0; i < raft->configuration.n; i++) {
+        raft->leader_state.progress[i].last_send = 0;
+    }
+}
+
 void raft_internals_set_term(struct raft *raft, uint64_t term, uint64_t vote)
 {
     invariant(term >= raft->current_term);

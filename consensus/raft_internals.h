@@ -23,6 +23,9 @@ void raft_internals_forget_leader(struct raft *raft);
 /* Of a leader: highest index known to be stored on server i of its configuration. */
 uint64_t raft_internals_match_index(const struct raft *raft, unsigned i);
 
+/* A leader that probes sends one append per heartbeat; let it send its next one at once. */
+void raft_internals_probe_at_once(struct raft *raft);
+
 /* Term and vote that are stored already. */
 void raft_internals_set_term(struct raft *raft, uint64_t term, uint64_t vote);
 

@@ -1,0 +1,247 @@
+/* The replicated log: proposals, restarts, snapshots, changes of the configuration. */
+#include "tests/unit/engine/cluster.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void begin(struct cluster *cluster, size_t founders)
+{
+    cluster_init(cluster, founders);
+    cluster_start_all(cluster);
+    (void)cluster_run_until(cluster, cluster_someone_acts, 2000);
+}
+
+static void test_propose_applies_on_all(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    for (uint64_t i = 1; i <= 20; i++) {
+        cluster_commit(&cluster, i * 1000 + i % 7);
+    }
+    struct cluster_node *leader = &cluster.nodes[cluster_acting(&cluster)];
+    assert_int_equal(leader->notices[CONSENSUS_NOTICE_PROPOSAL], 20);
+    assert_int_equal(leader->last[CONSENSUS_NOTICE_PROPOSAL].status, 0);
+    assert_int_equal(leader->last[CONSENSUS_NOTICE_PROPOSAL].token, 20 * 1000 + 20 % 7);
+    size_t follower = cluster_acting(&cluster) == 0 ? 1 : 0;
+    assert_int_equal(cluster_propose(&cluster, follower, 1), ERR_NOTLEADER);
+    cluster_deinit(&cluster);
+}
+
+static void test_proposals_queue_up_to_a_bound(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    size_t leader = cluster_acting(&cluster);
+    uint64_t accepted = 0;
+    while (cluster_propose(&cluster, leader, accepted + 1) == 0) {
+        accepted++;
+        assert_true(accepted < 1000);
+    }
+    assert_int_equal(cluster_propose(&cluster, leader, accepted + 1), ERR_FULL);
+    assert_int_equal(accepted, 257); /* one in flight, 256 wait */
+    int64_t begin_ms = cluster.now_ms;
+    while (cluster.sequence_count < accepted) {
+        cluster_run(&cluster, 1);
+        assert_true(cluster.now_ms - begin_ms < 5000);
+    }
+    print_message("%" PRIu64 " queued proposals: %" PRId64 " ms at 2 ms a round trip\n", accepted,
+                  cluster.now_ms - begin_ms);
+    for (uint64_t i = 0; i < accepted; i++) {
+        assert_int_equal(cluster.sequence[i], i + 1);
+    }
+    assert_int_equal(cluster.nodes[leader].notices[CONSENSUS_NOTICE_PROPOSAL], accepted);
+    cluster_deinit(&cluster);
+}
+
+static void test_longest_command(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 1);
+    static uint8_t bytes[COMMAND_BYTES_MAX + 1];
+    struct consensus *engine = cluster.nodes[0].engine;
+    assert_int_equal(
+        consensus_propose(engine, cluster_clock(&cluster, 0), bytes, sizeof bytes, 1, NULL),
+        ERR_INVALID);
+    cluster_deinit(&cluster);
+}
+
+static void test_cut_off_leader_fails_its_proposals(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    cluster_commit(&cluster, 1);
+    size_t old = cluster_acting(&cluster);
+    cluster_isolate(&cluster, old, true);
+    assert_int_equal(cluster_propose(&cluster, old, 100), 0); /* in flight: its fate is unknown */
+    assert_int_equal(cluster_propose(&cluster, old, 101), 0); /* never submitted */
+    cluster_run(&cluster, 3000);
+    struct cluster_node *node = &cluster.nodes[old];
+    assert_int_equal(node->notices[CONSENSUS_NOTICE_PROPOSAL], 3);
+    assert_int_equal(node->last[CONSENSUS_NOTICE_PROPOSAL].token, 101);
+    assert_int_equal(node->last[CONSENSUS_NOTICE_PROPOSAL].status, ERR_NOTLEADER);
+    cluster_commit(&cluster, 2);
+    cluster_isolate(&cluster, old, false);
+    (void)cluster_run_until(&cluster, cluster_all_applied, 3000);
+    assert_int_equal(cluster.sequence_count, 2); /* the entry in flight was overwritten */
+    cluster_deinit(&cluster);
+}
+
+static void test_restart_from_disk(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    for (uint64_t i = 1; i <= 5; i++) {
+        cluster_commit(&cluster, i);
+    }
+    size_t follower = cluster_acting(&cluster) == 0 ? 1 : 0;
+    cluster_crash(&cluster, follower);
+    cluster_commit(&cluster, 6);
+    cluster_start(&cluster, follower);
+    (void)cluster_run_until(&cluster, cluster_all_applied, 2000);
+    assert_int_equal(cluster.nodes[follower].applied_count, 6);
+    cluster_deinit(&cluster);
+}
+
+static void test_snapshot_reaches_a_laggard(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    cluster_init(&cluster, 3);
+    cluster.snapshot_threshold = 20;
+    cluster.snapshot_trailing = 10;
+    cluster_start_all(&cluster);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 2000);
+    size_t laggard = cluster_acting(&cluster) == 0 ? 1 : 0;
+    cluster_crash(&cluster, laggard);
+    for (uint64_t i = 1; i <= 100; i++) {
+        cluster_commit(&cluster, i);
+    }
+    struct consensus_counters counters;
+    consensus_counters(cluster.nodes[cluster_acting(&cluster)].engine, &counters);
+    assert_true(counters.snapshots_taken >= 3);
+    assert_true(cluster.nodes[cluster_acting(&cluster)].disk.count <= 20 + 10 + 5);
+    cluster_start(&cluster, laggard);
+    (void)cluster_run_until(&cluster, cluster_all_applied, 5000);
+    assert_true(cluster.nodes[laggard].disk.has_snapshot);
+    assert_int_equal(cluster.nodes[laggard].applied_count, 100);
+    /* And from its own disk with that snapshot. */
+    cluster_crash(&cluster, laggard);
+    cluster_start(&cluster, laggard);
+    assert_true(cluster.nodes[laggard].applied_count > 0);
+    cluster_commit(&cluster, 101);
+    assert_int_equal(cluster.nodes[laggard].applied_count, 101);
+    cluster_deinit(&cluster);
+}
+
+static void test_membership(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    cluster_run(&cluster, 200);
+    for (uint64_t i = 1; i <= 10; i++) {
+        cluster_commit(&cluster, i);
+    }
+    cluster_start(&cluster, 3); /* no founder: waits to be added */
+    cluster_run(&cluster, 1000);
+    assert_int_equal(cluster.nodes[3].view.leader, 0);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ASSIGN, 3, CONSENSUS_VOTER), ERR_NOTFOUND);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ADD, 3, CONSENSUS_SPARE), 0);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ADD, 3, CONSENSUS_SPARE), ERR_EXISTS);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ASSIGN, 3, CONSENSUS_STANDBY), 0);
+    (void)cluster_run_until(&cluster, cluster_all_applied, 2000);
+    assert_int_equal(cluster.nodes[3].applied_count, 10);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ASSIGN, 3, CONSENSUS_VOTER), 0);
+    cluster_run(&cluster, 200);
+    assert_int_equal(cluster.nodes[3].view.server_count, 4);
+    /* Four voters: two of them are no majority. */
+    size_t leader = cluster_acting(&cluster);
+    size_t removed = leader == 0 ? 1 : 0;
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_REMOVE, removed, CONSENSUS_SPARE), 0);
+    cluster_crash(&cluster, removed);
+    cluster_commit(&cluster, 11);
+    assert_int_equal(cluster.nodes[cluster_acting(&cluster)].view.server_count, 3);
+    cluster_deinit(&cluster);
+}
+
+/* The leader leaves: it steps down when its removal is committed, and the others go on. */
+static void test_leader_removes_itself(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    cluster_run(&cluster, 200);
+    size_t old = cluster_acting(&cluster);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_REMOVE, old, CONSENSUS_SPARE), 0);
+    assert_int_equal(cluster.nodes[old].view.state, CONSENSUS_FOLLOWER);
+    cluster_crash(&cluster, old);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 3000);
+    cluster_commit(&cluster, 1);
+    cluster_deinit(&cluster);
+}
+
+/* Two voters become one, and that one was not the leader: it must lead in a term of its own. */
+static void test_sole_voter_takes_a_new_term(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 2);
+    cluster_run(&cluster, 200);
+    size_t old = cluster_acting(&cluster);
+    uint64_t term = cluster.nodes[old].view.term;
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ASSIGN, old, CONSENSUS_STANDBY), 0);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 3000);
+    assert_int_equal(cluster_acting(&cluster), 1 - old);
+    assert_true(cluster.nodes[1 - old].view.term > term);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_REMOVE, 1 - old, CONSENSUS_SPARE),
+                     ERR_UNSAFE);
+    cluster_commit(&cluster, 1);
+    cluster_deinit(&cluster);
+}
+
+static void test_one_node_grows_to_three(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 1);
+    cluster_commit(&cluster, 1);
+    for (size_t i = 1; i < 3; i++) {
+        cluster_start(&cluster, i);
+        assert_int_equal(cluster_change(&cluster, CONSENSUS_ADD, i, CONSENSUS_SPARE), 0);
+        assert_int_equal(cluster_change(&cluster, CONSENSUS_ASSIGN, i, CONSENSUS_VOTER), 0);
+        (void)cluster_run_until(&cluster, cluster_someone_acts, 2000);
+    }
+    cluster_commit(&cluster, 2);
+    cluster_crash(&cluster, 0);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 3000);
+    cluster_commit(&cluster, 3);
+    cluster_deinit(&cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_propose_applies_on_all),
+        cmocka_unit_test(test_proposals_queue_up_to_a_bound),
+        cmocka_unit_test(test_longest_command),
+        cmocka_unit_test(test_cut_off_leader_fails_its_proposals),
+        cmocka_unit_test(test_restart_from_disk),
+        cmocka_unit_test(test_snapshot_reaches_a_laggard),
+        cmocka_unit_test(test_membership),
+        cmocka_unit_test(test_leader_removes_itself),
+        cmocka_unit_test(test_sole_voter_takes_a_new_term),
+        cmocka_unit_test(test_one_node_grows_to_three),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
