@@ -244,6 +244,8 @@ struct consensus_view {
     int64_t elected_ms;
     int64_t ready_ms;
     int64_t acting_ms; /* first acted in this term */
+    bool leader_acting;     /* follower: what the leader last told of itself, */
+    int64_t leader_told_ms; /* and when; 0: never in this term */
     uint64_t configuration_index;
     bool configuration_changing; /* an uncommitted change, or a promotion under way */
     size_t server_count;

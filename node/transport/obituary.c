@@ -24,7 +24,7 @@ struct recipient {
     uint64_t acked_kinds; /* one bit per kind below 64 */
 };
 
-struct obituary {
+struct obituary_sender {
     void *zmq_context;
     uint64_t id;
     uint32_t cluster;
@@ -35,7 +35,7 @@ struct obituary {
     size_t sent;
 };
 
-static void dial(struct obituary *self, const struct obituary_config *config,
+static void dial(struct obituary_sender *self, const struct obituary_config *config,
                  const struct obituary_peer *peer, struct err *err)
 {
     struct sockets_keys keys = {.public_key = config->public_key,
@@ -56,9 +56,10 @@ static void dial(struct obituary *self, const struct obituary_config *config,
     self->recipients[self->count++] = (struct recipient){.dealer = dealer, .id = peer->id};
 }
 
-int obituary_open(const struct obituary_config *config, struct obituary **ret, struct err *err)
+int obituary_open(const struct obituary_config *config, struct obituary_sender **ret,
+                  struct err *err)
 {
-    struct obituary *self = calloc(1, sizeof *self);
+    struct obituary_sender *self = calloc(1, sizeof *self);
     if (self == NULL) {
         return err_set(err, ERR_NOMEM, "open obituary");
     }
@@ -82,7 +83,7 @@ int obituary_open(const struct obituary_config *config, struct obituary **ret, s
     return 0;
 }
 
-int obituary_send(struct obituary *self, uint32_t kind, const uint8_t *bytes, size_t length,
+int obituary_send(struct obituary_sender *self, uint32_t kind, const uint8_t *bytes, size_t length,
                   struct err *err)
 {
     if (self->sent >= OBITUARY_MESSAGES_MAX || length > COMMAND_BYTES_MAX) {
@@ -111,7 +112,7 @@ int obituary_send(struct obituary *self, uint32_t kind, const uint8_t *bytes, si
     return took > 0 ? 0 : err_set(err, ERR_FULL, "no peer takes a message");
 }
 
-static void receive(struct obituary *self, struct recipient *from)
+static void receive(struct obituary_sender *self, struct recipient *from)
 {
     for (;;) {
         zmq_msg_t message;
@@ -129,7 +130,7 @@ static void receive(struct obituary *self, struct recipient *from)
     }
 }
 
-static size_t count_acks(const struct obituary *self, uint32_t ack_kind)
+static size_t count_acks(const struct obituary_sender *self, uint32_t ack_kind)
 {
     size_t acks = 0;
     for (size_t i = 0; i < self->count; i++) {
@@ -138,7 +139,8 @@ static size_t count_acks(const struct obituary *self, uint32_t ack_kind)
     return acks;
 }
 
-size_t obituary_wait(struct obituary *self, uint32_t ack_kind, size_t needed, int64_t deadline_ms)
+size_t obituary_wait(struct obituary_sender *self, uint32_t ack_kind, size_t needed,
+                     int64_t deadline_ms)
 {
     zmq_pollitem_t items[NODES_MAX];
     for (;;) {
@@ -159,12 +161,12 @@ size_t obituary_wait(struct obituary *self, uint32_t ack_kind, size_t needed, in
     }
 }
 
-void obituary_destroy(struct obituary **self_p, int flush_ms)
+void obituary_destroy(struct obituary_sender **self_p, int flush_ms)
 {
     if (self_p == NULL || *self_p == NULL) {
         return;
     }
-    struct obituary *self = *self_p;
+    struct obituary_sender *self = *self_p;
     for (size_t i = 0; i < self->count; i++) {
         (void)zmq_setsockopt(self->recipients[i].dealer, ZMQ_LINGER, &flush_ms, sizeof flush_ms);
         (void)zmq_close(self->recipients[i].dealer);

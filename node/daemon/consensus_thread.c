@@ -1,0 +1,357 @@
+#include "node/daemon/consensus_thread.h"
+
+#include "consensus/state.h"
+#include "node/base/clock.h"
+#include "node/base/invariant.h"
+#include "node/base/queue.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVENTS_MAX 4096
+#define OUTPUTS_MAX 8192
+#define TURN_MAX_MS 100     /* the thread turns at least so often, as its sign of life */
+#define LOOP_STALL_MS 10000 /* a loop that takes no output for so long is dead */
+#define STALL_PAUSE_MS 2    /* between two tries to hand an output to a full queue */
+#define VIEW_PERIOD_MS 500  /* figures of followers are told at least so often */
+
+struct event_item {
+    struct consensus_event event; /* .bytes points behind the item */
+    uint8_t bytes[];
+};
+
+struct consensus_thread {
+    pthread_t thread;
+    bool running;
+    struct queue *events;
+    struct queue *outputs;
+    struct consensus *engine;
+    struct state *state; /* the machine that the log feeds; the loop has a mirror of it */
+    struct consensus_view last_view;
+    int64_t view_sent_ms;
+    atomic_bool stop;
+    _Atomic int64_t may_act_until_ms;
+    _Atomic int64_t turned_ms;
+};
+
+/* ---- outputs ---- */
+
+static struct consensus_output *make_output(enum consensus_output_kind kind, const uint8_t *bytes,
+                                            size_t length)
+{
+    struct consensus_output *output = calloc(1, sizeof *output + length);
+    invariant(output != NULL); /* nothing sensible is left to do without memory */
+    output->kind = kind;
+    output->length = length;
+    if (length > 0) {
+        memcpy(output->bytes, bytes, length);
+    }
+    return output;
+}
+
+/* An applied command must reach the mirror: a full queue makes this thread wait, so that a loop
+ * which crawls costs the node its leadership, as it should. */
+static void hand_out(struct consensus_thread *self, struct consensus_output *output)
+{
+    int64_t give_up_ms = clock_boot_ms() + LOOP_STALL_MS;
+    while (queue_push(self->outputs, QUEUE_COMMAND, output) != 0) {
+        if (atomic_load(&self->stop)) {
+            free(output);
+            return;
+        }
+        invariant(clock_boot_ms() < give_up_ms);
+        (void)poll(NULL, 0, STALL_PAUSE_MS);
+    }
+}
+
+static void send_to_peer(void *context, uint64_t to, const uint8_t *bytes, size_t length, bool bulk)
+{
+    struct consensus_thread *self = context;
+    struct consensus_output *output = make_output(CONSENSUS_OUTPUT_SEND, bytes, length);
+    output->peer = to;
+    output->bulk = bulk;
+    if (queue_push(self->outputs, QUEUE_OBSERVATION, output) != 0) {
+        free(output);
+    }
+}
+
+/* ---- the machine ---- */
+
+static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *bytes, size_t length)
+{
+    struct consensus_thread *self = context;
+    struct state_effect effect;
+    state_apply(self->state, index, term, bytes, length, &effect);
+    struct consensus_output *output = make_output(CONSENSUS_OUTPUT_APPLIED, bytes, length);
+    output->index = index;
+    output->term = term;
+    hand_out(self, output);
+}
+
+static int snapshot(void *context, uint8_t **ret, size_t *ret_length)
+{
+    struct consensus_thread *self = context;
+    return state_snapshot(self->state, ret, ret_length);
+}
+
+static int restore(void *context, uint64_t index, const uint8_t *bytes, size_t length)
+{
+    struct consensus_thread *self = context;
+    struct err err = {0};
+    int rc = state_restore(self->state, index, bytes, length, &err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct consensus_output *output = make_output(CONSENSUS_OUTPUT_RESTORED, bytes, length);
+    output->index = index;
+    hand_out(self, output);
+    return 0;
+}
+
+/* ---- one event ---- */
+
+static void refuse(struct consensus_thread *self, uint64_t token, const struct err *err)
+{
+    struct consensus_output *output = make_output(CONSENSUS_OUTPUT_REFUSED, NULL, 0);
+    output->token = token;
+    output->err = *err;
+    hand_out(self, output);
+}
+
+static void perform(struct consensus_thread *self, const struct consensus_event *event)
+{
+    int64_t now_ms = clock_boot_ms();
+    struct err err = {0};
+    int rc = 0;
+    switch (event->kind) {
+    case CONSENSUS_EVENT_MESSAGE:
+        consensus_receive(self->engine, now_ms, event->peer, event->bytes, event->length);
+        break;
+    case CONSENSUS_EVENT_PROPOSE:
+        rc = consensus_propose(self->engine, now_ms, event->bytes, event->length, event->token,
+                               &err);
+        break;
+    case CONSENSUS_EVENT_CHANGE:
+        rc = consensus_change(self->engine, now_ms, event->change, event->peer, event->role,
+                              event->token, &err);
+        break;
+    case CONSENSUS_EVENT_HAND_OVER:
+        rc = consensus_hand_over(self->engine, now_ms, event->peer, event->cause, &err);
+        break;
+    case CONSENSUS_EVENT_MANAGERS_ENDED:
+        consensus_managers_ended(self->engine, now_ms);
+        break;
+    case CONSENSUS_EVENT_STAND:
+        rc = consensus_stand(self->engine, now_ms, event->peer, event->term, event->proof,
+                             event->time_ms, &err);
+        break;
+    case CONSENSUS_EVENT_PROOF:
+        consensus_proof(self->engine, now_ms, event->peer, event->term);
+        break;
+    case CONSENSUS_EVENT_TIMEOUT:
+        consensus_set_election_timeout(self->engine, now_ms, event->time_ms);
+        break;
+    }
+    if (rc != 0) {
+        refuse(self, event->token, &err);
+    }
+}
+
+/* What changes with every heartbeat, or with the time alone, is no news. */
+static struct consensus_view without_noise(const struct consensus_view *view)
+{
+    struct consensus_view quiet = *view;
+    quiet.lease_end_ms = 0;
+    quiet.silent_until_ms = 0;
+    memset(quiet.match_index, 0, sizeof quiet.match_index);
+    memset(quiet.last_contact_ms, 0, sizeof quiet.last_contact_ms);
+    return quiet;
+}
+
+static void publish_view(struct consensus_thread *self, int64_t now_ms)
+{
+    struct consensus_view view;
+    memset(&view, 0, sizeof view);
+    consensus_view(self->engine, now_ms, &view);
+    struct consensus_view quiet = without_noise(&view);
+    bool news = memcmp(&quiet, &self->last_view, sizeof quiet) != 0;
+    if (!news && now_ms < self->view_sent_ms + VIEW_PERIOD_MS) {
+        return;
+    }
+    self->last_view = quiet;
+    self->view_sent_ms = now_ms;
+    struct consensus_output *output = make_output(CONSENSUS_OUTPUT_VIEW, NULL, 0);
+    output->view = view;
+    hand_out(self, output);
+}
+
+static bool publish(struct consensus_thread *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    atomic_store(&self->may_act_until_ms, consensus_may_act_until_ms(self->engine, now_ms));
+    atomic_store(&self->turned_ms, now_ms);
+    const char *fatal = consensus_fatal(self->engine);
+    if (fatal != NULL) {
+        atomic_store(&self->may_act_until_ms, 0);
+        struct consensus_output *output = make_output(CONSENSUS_OUTPUT_FATAL, NULL, 0);
+        (void)err_set(&output->err, ERR_IO, "%s", fatal);
+        hand_out(self, output);
+        return false;
+    }
+    struct consensus_notice notice;
+    while (consensus_notice_next(self->engine, &notice)) {
+        struct consensus_output *output = make_output(CONSENSUS_OUTPUT_NOTICE, NULL, 0);
+        output->notice = notice;
+        hand_out(self, output);
+    }
+    publish_view(self, now_ms);
+    return true;
+}
+
+static void wait_for_event(struct consensus_thread *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    int64_t wait_ms = consensus_deadline_ms(self->engine) - now_ms;
+    wait_ms = wait_ms < 0 ? 0 : wait_ms;
+    wait_ms = wait_ms > TURN_MAX_MS ? TURN_MAX_MS : wait_ms;
+    struct pollfd poll_fd = {.fd = queue_fd(self->events), .events = POLLIN};
+    (void)poll(&poll_fd, 1, (int)wait_ms);
+}
+
+static void *run(void *argument)
+{
+    struct consensus_thread *self = argument;
+    bool alive = publish(self);
+    while (alive && !atomic_load(&self->stop)) {
+        wait_for_event(self);
+        struct event_item *item = queue_pop(self->events);
+        if (item != NULL) {
+            item->event.bytes = item->bytes;
+            perform(self, &item->event);
+            free(item);
+            alive = publish(self);
+        }
+        int64_t now_ms = clock_boot_ms();
+        if (alive && now_ms >= consensus_deadline_ms(self->engine)) {
+            consensus_tick(self->engine, now_ms);
+            alive = publish(self);
+        }
+        atomic_store(&self->turned_ms, now_ms);
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static int start_thread(struct consensus_thread *self, struct err *err)
+{
+    /* Signals belong to the loop thread. */
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&self->thread, NULL, run, self);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        return err_set(err, ERR_NOMEM, "cannot start the consensus thread: %s",
+                       strerrordesc_np(rc));
+    }
+    self->running = true;
+    return 0;
+}
+
+static int create_parts(struct consensus_thread *self, const struct consensus_config *engine,
+                        struct err *err)
+{
+    self->events = queue_create(EVENTS_MAX, free);
+    self->outputs = queue_create(OUTPUTS_MAX, free);
+    self->state = state_create();
+    if (self->events == NULL || self->outputs == NULL || self->state == NULL) {
+        return err_set(err, ERR_NOMEM, "cannot make the consensus thread");
+    }
+    struct consensus_config config = *engine;
+    config.transport = (struct consensus_transport){.context = self, .send = send_to_peer};
+    config.machine = (struct consensus_machine){
+        .context = self, .apply = apply, .snapshot = snapshot, .restore = restore};
+    return consensus_create(&config, clock_boot_ms(), &self->engine, err);
+}
+
+int consensus_thread_create(const struct consensus_thread_config *config,
+                            struct consensus_thread **ret, struct err *err)
+{
+    struct consensus_thread *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return err_set(err, ERR_NOMEM, "cannot make the consensus thread");
+    }
+    atomic_store(&self->turned_ms, clock_boot_ms());
+    int rc = create_parts(self, &config->engine, err);
+    if (rc == 0) {
+        rc = start_thread(self, err);
+    }
+    if (rc != 0) {
+        consensus_thread_destroy(&self);
+        return rc;
+    }
+    *ret = self;
+    return 0;
+}
+
+void consensus_thread_destroy(struct consensus_thread **self_p)
+{
+    if (self_p == NULL || *self_p == NULL) {
+        return;
+    }
+    struct consensus_thread *self = *self_p;
+    atomic_store(&self->stop, true);
+    if (self->running) {
+        (void)pthread_join(self->thread, NULL);
+    }
+    consensus_destroy(&self->engine);
+    state_destroy(&self->state);
+    queue_destroy(&self->events);
+    queue_destroy(&self->outputs);
+    free(self);
+    *self_p = NULL;
+}
+
+int consensus_thread_post(struct consensus_thread *self, const struct consensus_event *event)
+{
+    struct event_item *item = malloc(sizeof *item + event->length);
+    if (item == NULL) {
+        return ERR_NOMEM;
+    }
+    item->event = *event;
+    if (event->length > 0) {
+        memcpy(item->bytes, event->bytes, event->length);
+    }
+    bool droppable = event->kind == CONSENSUS_EVENT_MESSAGE;
+    int rc = queue_push(self->events, droppable ? QUEUE_OBSERVATION : QUEUE_COMMAND, item);
+    if (rc != 0) {
+        free(item);
+    }
+    return rc;
+}
+
+int consensus_thread_fd(const struct consensus_thread *self)
+{
+    return queue_fd(self->outputs);
+}
+
+struct consensus_output *consensus_thread_next(struct consensus_thread *self)
+{
+    return queue_pop(self->outputs);
+}
+
+int64_t consensus_thread_may_act_until_ms(const struct consensus_thread *self)
+{
+    return atomic_load(&self->may_act_until_ms);
+}
+
+int64_t consensus_thread_turned_ms(const struct consensus_thread *self)
+{
+    return atomic_load(&self->turned_ms);
+}

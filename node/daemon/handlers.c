@@ -1,0 +1,433 @@
+/* Handlers of the control verbs that this node answers, or decides as leader. */
+#include "node/base/clock.h"
+#include "node/base/doc.h"
+#include "node/daemon/handlers_stream.h"
+#include "node/daemon/leadership_policy.h"
+#include "node/daemon/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reads ---- */
+
+static void on_status(void *context, struct control_request *request)
+{
+    if (control_request_streams(request)) {
+        handlers_stream_status(context, request);
+        return;
+    }
+    control_reply(request, document_status(context));
+}
+
+static void on_members(void *context, struct control_request *request)
+{
+    control_reply(request, document_members(context));
+}
+
+static void on_leader(void *context, struct control_request *request)
+{
+    control_reply(request, document_leader(context));
+}
+
+static void on_history(void *context, struct control_request *request)
+{
+    control_reply(request, document_history(context));
+}
+
+static void on_duties(void *context, struct control_request *request)
+{
+    control_reply(request, document_duties(context));
+}
+
+static void on_managers(void *context, struct control_request *request)
+{
+    control_reply(request, document_managers(context));
+}
+
+static void on_manager_show(void *context, struct control_request *request)
+{
+    const char *name = control_arg_text(request, "name");
+    json_t *all = document_managers(context);
+    json_t *ret = json_array();
+    size_t i;
+    json_t *row;
+    json_array_foreach(all, i, row)
+    {
+        if (strcmp(doc_get_text(row, "name", ""), name) == 0) {
+            (void)json_array_append(ret, row);
+        }
+    }
+    json_decref(all);
+    if (json_array_size(ret) == 0) {
+        json_decref(ret);
+        control_fail(request, "not_found", EXIT_NOT_FOUND, "see `understudy manager list`",
+                     "no node has a manager %s", name);
+        return;
+    }
+    control_reply(request, ret);
+}
+
+static void on_health(void *context, struct control_request *request)
+{
+    struct node *self = context;
+    const char *node = control_arg_text(request, "node");
+    int code;
+    json_t *data = document_health(self, node, control_arg_flag(request, "explain"), &code);
+    if (data == NULL) {
+        control_fail(request, "not_found", EXIT_NOT_FOUND, "see `understudy members`", "no node %s",
+                     node);
+    } else if (control_arg_flag(request, "local")) {
+        control_reply_local(request, data, EXIT_DONE); /* it answers: that is what was asked */
+    } else {
+        control_reply_exit(request, data, code);
+    }
+}
+
+static void on_pm2_list(void *context, struct control_request *request)
+{
+    (void)managers_command(context, request, "pm2");
+}
+
+/* ---- changes: propose, answer when decided ---- */
+
+struct pending {
+    struct node *node;
+    struct control_request *request; /* NULL: gone meanwhile */
+};
+
+static void on_pending_closed(void *context, struct control_request *request)
+{
+    (void)request;
+    struct pending *pending = context;
+    pending->request = NULL;
+}
+
+static void on_decided(void *context, uint64_t token, int status, const struct state_effect *effect)
+{
+    struct pending *pending = context;
+    (void)token;
+    struct control_request *request = pending->request;
+    free(pending);
+    if (request == NULL) {
+        return;
+    }
+    if (status == ERR_STALE || status == ERR_CLOSED) {
+        control_fail(request, "unknown_outcome", EXIT_TIMED_OUT,
+                     "look at the state, then try again",
+                     "leadership was lost before this was decided; it may still happen");
+    } else if (status != 0) {
+        struct err err = {.code = status};
+        (void)snprintf(err.msg, sizeof err.msg, "%s", err_text(status));
+        control_fail_err(request, &err);
+    } else if (effect->status != 0) {
+        struct err err = {.code = effect->status};
+        (void)snprintf(err.msg, sizeof err.msg, "%s", effect->reason);
+        control_fail_err(request, &err);
+    } else {
+        control_reply(request, json_pack("{s:s, s:b, s:I}", "target", effect->target, "changed",
+                                         effect->outcome == STATE_APPLIED, "index",
+                                         (json_int_t)effect->index));
+    }
+}
+
+static struct pending *keep_pending(struct node *self, struct control_request *request)
+{
+    struct pending *pending = calloc(1, sizeof *pending);
+    if (pending == NULL) {
+        control_fail(request, "failed", EXIT_FAILED, NULL, "out of memory");
+        return NULL;
+    }
+    *pending = (struct pending){.node = self, .request = request};
+    control_request_on_close(request, on_pending_closed, pending);
+    return pending;
+}
+
+static void propose(struct node *self, struct control_request *request, struct command *command)
+{
+    struct pending *pending = keep_pending(self, request);
+    if (pending == NULL) {
+        return;
+    }
+    const struct control_who *who = control_request_who(request);
+    (void)snprintf(command->who, sizeof command->who, "%s", who->name);
+    if (command->reason == REASON_UNSPECIFIED) {
+        command->reason = REASON_OPERATOR;
+    }
+    (void)snprintf(command->why, sizeof command->why, "%s", control_request_verb(request)->words);
+    struct err err = {0};
+    if (proposals_submit(self->proposals, command, on_decided, pending, NULL, &err) != 0) {
+        free(pending);
+        control_fail_err(request, &err);
+    }
+}
+
+static void propose_node_name(void *context, struct control_request *request,
+                              enum command_type type)
+{
+    struct command command = {.type = type};
+    (void)snprintf(command.node_name.name, sizeof command.node_name.name, "%s",
+                   control_arg_text(request, "node"));
+    propose(context, request, &command);
+}
+
+static void on_drain(void *context, struct control_request *request)
+{
+    propose_node_name(context, request, COMMAND_NODE_DRAIN);
+}
+
+static void on_undrain(void *context, struct control_request *request)
+{
+    propose_node_name(context, request, COMMAND_NODE_UNDRAIN);
+}
+
+static void on_remove(void *context, struct control_request *request)
+{
+    struct node *self = context;
+    const char *name = control_arg_text(request, "node");
+    size_t voters = 0;
+    bool is_voter = false;
+    for (size_t i = 0; i < self->view.server_count; i++) {
+        const struct consensus_server *server = &self->view.servers[i];
+        voters += server->role == CONSENSUS_VOTER ? 1 : 0;
+        is_voter =
+            is_voter || (server->role == CONSENSUS_VOTER && server->id == node_id_of(self, name));
+    }
+    if (is_voter && voters == 1) {
+        control_fail(request, "unsafe", EXIT_UNSAFE, "join another node first",
+                     "%s is the only voter", name);
+        return;
+    }
+    propose_node_name(context, request, COMMAND_NODE_REMOVE);
+}
+
+static void on_join(void *context, struct control_request *request)
+{
+    const char *name = control_arg_text(request, "name");
+    const char *address = control_arg_text(request, "addr");
+    const char *key = control_arg_text(request, "pubkey");
+    if (!key_valid_name(name) || !key_valid_z85(key) || strncmp(address, "tcp://", 6) != 0 ||
+        strchr(address + 6, ':') == NULL || strlen(address) >= ADDRESS_SIZE) {
+        control_fail(request, "invalid", EXIT_USAGE,
+                     "understudy join NAME tcp://HOST:PORT PUBKEY (40 characters of Z85, the "
+                     "`public` line of NAME.key)",
+                     "the name, address or public key is malformed");
+        return;
+    }
+    struct command command = {.type = COMMAND_NODE_PUT, .reason = REASON_NODE_JOINED};
+    command.node.raft_id = consensus_id_of_key(key);
+    (void)snprintf(command.node.name, sizeof command.node.name, "%s", name);
+    (void)snprintf(command.node.address, sizeof command.node.address, "%s", address);
+    (void)snprintf(command.node.public_key, sizeof command.node.public_key, "%s", key);
+    propose(context, request, &command);
+}
+
+static void on_manager_pause(void *context, struct control_request *request)
+{
+    struct command command = {.type = COMMAND_MANAGER_PAUSE};
+    (void)snprintf(command.manager.manager, sizeof command.manager.manager, "%s",
+                   control_arg_text(request, "name"));
+    command.manager.until_wall_ms = PAUSED_UNTIL_RESUMED;
+    propose(context, request, &command);
+}
+
+static void on_manager_resume(void *context, struct control_request *request)
+{
+    struct command command = {.type = COMMAND_MANAGER_RESUME};
+    (void)snprintf(command.manager.manager, sizeof command.manager.manager, "%s",
+                   control_arg_text(request, "name"));
+    propose(context, request, &command);
+}
+
+static void on_manager_restart(void *context, struct control_request *request)
+{
+    struct node *self = context;
+    struct err err = {0};
+    const char *name = control_arg_text(request, "name");
+    if (supervise_restart(self->supervise, name, &err) != 0) {
+        control_fail_err(request, &err);
+        return;
+    }
+    control_reply(request, json_pack("{s:s, s:s}", "manager", name, "node", node_name(self)));
+}
+
+static void set_stopped(void *context, struct control_request *request, bool stopped)
+{
+    struct command command = {.type = COMMAND_SETTING_PUT};
+    (void)snprintf(command.setting.key, sizeof command.setting.key, "managers.stopped");
+    (void)snprintf(command.setting.value, sizeof command.setting.value, "yes");
+    command.setting.remove = !stopped;
+    propose(context, request, &command);
+}
+
+static void on_start(void *context, struct control_request *request)
+{
+    set_stopped(context, request, false);
+}
+
+static void on_stop(void *context, struct control_request *request)
+{
+    if (control_arg_flag(request, "emergency")) {
+        control_fail(request, "not_in_this_version", EXIT_USAGE, "use `stop --force`",
+                     "stop --emergency: not in this version");
+        return;
+    }
+    set_stopped(context, request, true);
+}
+
+static void on_duty_move(void *context, struct control_request *request)
+{
+    struct node *self = context;
+    struct pending *pending = keep_pending(self, request);
+    if (pending == NULL) {
+        return;
+    }
+    struct err err = {0};
+    if (duties_leader_move(self, control_arg_text(request, "id"), control_arg_text(request, "node"),
+                           control_request_who(request), on_decided, pending, &err) != 0) {
+        free(pending);
+        control_fail_err(request, &err);
+    }
+}
+
+static void on_leave(void *context, struct control_request *request)
+{
+    struct node *self = context;
+    control_reply_local(request, json_pack("{s:s}", "leaving", node_name(self)), EXIT_DONE);
+    leaving_for_good(self);
+}
+
+/* ---- leader transfer: answered when another node leads ---- */
+
+static void on_transfer(void *context, struct control_request *request)
+{
+    struct node *self = context;
+    const char *name = control_arg_text(request, "node");
+    uint64_t target = 0;
+    if (name != NULL) {
+        target = node_id_of(self, name);
+        if (target == 0) {
+            control_fail(request, "not_found", EXIT_NOT_FOUND, "see `understudy members`",
+                         "no node %s", name);
+            return;
+        }
+        if (target == self->id) {
+            control_reply(request, json_pack("{s:s, s:b}", "leader", name, "changed", 0));
+            return;
+        }
+    } else {
+        struct policy_input input;
+        leadership_policy_input(self, clock_boot_ms(), &input);
+        target = policy_best(&input);
+    }
+    handlers_stream_transfer(self, request, target);
+}
+
+/* ---- facts, roles, forwarding ---- */
+
+static void on_facts(void *context, struct control_facts *ret)
+{
+    struct node *self = context;
+    *ret = (struct control_facts){
+        .node = node_name(self),
+        .cluster = self->config->cluster.name,
+        .term = self->view.term,
+        .term_known = true,
+        .quorum = node_has_quorum(self),
+        .leads = self->view.state == CONSENSUS_LEADER && self->view.ready,
+        .leader_known = self->view.leader != 0,
+    };
+}
+
+static bool on_role_of(void *context, const char *user_id, const char *public_key,
+                       struct control_who *ret)
+{
+    struct node *self = context;
+    const struct zap_key *key = zap_identify(self->zap, user_id, public_key);
+    if (key == NULL) {
+        return false;
+    }
+    (void)snprintf(ret->name, sizeof ret->name, "%s", key->name);
+    ret->role = key->role == ZAP_OPERATOR ? VERB_OPERATOR : VERB_VIEWER;
+    return true;
+}
+
+static int on_forward(void *context, struct control_request *request, struct err *err)
+{
+    struct node *self = context;
+    if (self->view.leader == 0) {
+        return err_set(err, ERR_NOTLEADER, "no leader is known");
+    }
+    struct mp_writer writer;
+    mp_writer_init(&writer, CONTROL_MESSAGE_BYTES_MAX);
+    int rc = control_request_encode(request, &writer, err);
+    rc = rc != 0 ? rc
+                 : transport_send_id(self->transport, self->view.leader, TRANSPORT_FORWARD,
+                                     writer.buffer.data, writer.buffer.length, false);
+    mp_writer_deinit(&writer);
+    return rc == 0 ? 0 : err_set(err, ERR_NOTLEADER, "the leader cannot be reached");
+}
+
+static void on_forward_reply(void *context, const char *origin, const uint8_t *bytes, size_t length)
+{
+    struct node *self = context;
+    (void)transport_send(self->transport, origin, TRANSPORT_FORWARD_REPLY, bytes, length, false);
+}
+
+static void on_finished(void *context, const struct control_who *who, const char *verb, int code,
+                        int64_t duration_ms)
+{
+    struct node *self = context;
+    log_write(self->log, LOG_LEVEL_DEBUG, "control.request", log_text("who", who->name),
+              log_text("verb", verb), log_int("exit", code), log_int("duration_ms", duration_ms));
+}
+
+static const struct control_handler HANDLERS[] = {
+    {"status", on_status},
+    {"health", on_health},
+    {"members", on_members},
+    {"join", on_join},
+    {"leave", on_leave},
+    {"remove", on_remove},
+    {"drain", on_drain},
+    {"undrain", on_undrain},
+    {"leader", on_leader},
+    {"leader transfer", on_transfer},
+    {"leader history", on_history},
+    {"manager list", on_managers},
+    {"manager show", on_manager_show},
+    {"manager pause", on_manager_pause},
+    {"manager resume", on_manager_resume},
+    {"manager restart", on_manager_restart},
+    {"duty list", on_duties},
+    {"duty move", on_duty_move},
+    {"primary list", on_pm2_list},
+    {"backup list", on_pm2_list},
+    {"events", handlers_stream_events},
+    {"logs", handlers_stream_logs},
+    {"start", on_start},
+    {"stop", on_stop},
+};
+
+int handlers_create(struct node *self, void *zmq_context, struct err *err)
+{
+    (void)zmq_context;
+    const struct config_control *config = &self->config->control;
+    struct control_config control = {
+        .loop = self->loop,
+        .ipc_path = strncmp(config->listen, "ipc://", 6) == 0 ? config->listen + 6 : NULL,
+        .tcp_endpoint = config->listen_tcp[0] == '\0' ? NULL : config->listen_tcp,
+        .curve_public = self->own.public_key,
+        .curve_secret = self->own.secret_key,
+        .handlers = HANDLERS,
+        .handler_count = sizeof HANDLERS / sizeof HANDLERS[0],
+        .handler_context = self,
+        .callbacks = {.context = self,
+                      .facts = on_facts,
+                      .role_of = on_role_of,
+                      .forward = on_forward,
+                      .forward_reply = on_forward_reply,
+                      .finished = on_finished},
+    };
+    return control_create(&control, &self->control, err);
+}

@@ -1,0 +1,17 @@
+/* What an acting leader decides about leadership itself: hand over by health or drain, the voters'
+ * roles, the roster's first rows. */
+#ifndef UNDERSTUDY_NODE_DAEMON_LEADERSHIP_POLICY_H
+#define UNDERSTUDY_NODE_DAEMON_LEADERSHIP_POLICY_H
+
+#include <stdint.h>
+
+struct node;
+struct policy_input;
+
+/* Do what is due; nothing unless this node may act. */
+void leadership_policy_run(struct node *self, int64_t now_ms);
+
+/* What the policy sees now: this node and the other voters. */
+void leadership_policy_input(const struct node *self, int64_t now_ms, struct policy_input *ret);
+
+#endif

@@ -1,0 +1,168 @@
+/* understudyd: reads its configuration and keys, then starts the watching parent and the node. */
+#include "node/config/config.h"
+#include "node/config/keys.h"
+#include "node/daemon/node.h"
+#include "node/daemon/parent.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define DEFAULT_FILE "/etc/understudy/understudy.yml"
+
+struct options {
+    const char *file;
+    bool check;
+};
+
+static void print_usage(FILE *to)
+{
+    (void)fputs("usage: understudyd [--config FILE] [--check]\n"
+                "  --config FILE   configuration (default " DEFAULT_FILE ")\n"
+                "  --check         validate it and end: 0 good, 78 not\n"
+                "  --version       print the version and end\n",
+                to);
+}
+
+/* -1: go on; otherwise the exit code. */
+static int parse_options(int argc, char **argv, struct options *ret)
+{
+    static const struct option table[] = {{"config", required_argument, NULL, 'c'},
+                                          {"check", no_argument, NULL, 'k'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", table, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            ret->file = optarg;
+            break;
+        case 'k':
+            ret->check = true;
+            break;
+        case 'v':
+            (void)printf("understudyd %s\n", UNDERSTUDY_VERSION);
+            return 0;
+        case 'h':
+            print_usage(stdout);
+            return 0;
+        default:
+            print_usage(stderr);
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        print_usage(stderr);
+        return 2;
+    }
+    return -1;
+}
+
+static void print_errors(const struct config_errors *errors)
+{
+    char *text = config_errors_text(errors);
+    (void)fputs(text == NULL ? "out of memory\n" : text, stderr);
+    free(text);
+}
+
+static int make_folder(const char *path, mode_t mode, struct err *err)
+{
+    if (mkdir(path, mode) == 0) {
+        return 0;
+    }
+    struct stat found;
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode)) {
+        return 0;
+    }
+    return err_set_errno(err, ERR_IO, "cannot make the folder %s", path);
+}
+
+struct daemon {
+    struct config *config;
+    struct key_own own;
+    struct key_roster keys;
+    int guard_listen_fd;
+};
+
+static int run_node(void *context, int link_fd)
+{
+    struct daemon *daemon = context;
+    struct node_start start = {
+        .config = daemon->config,
+        .own = &daemon->own,
+        .keys = &daemon->keys,
+        .guard_listen_fd = daemon->guard_listen_fd,
+        .parent_fd = link_fd,
+    };
+    return node_run(&start);
+}
+
+static int prepare(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->config;
+    int rc = keys_load_own(config->cluster.keys, config->cluster.node, &daemon->own, err);
+    rc = rc != 0 ? rc : keys_load_roster(config->cluster.keys, &daemon->keys, err);
+    rc = rc != 0 ? rc : make_folder(config->runtime_dir, 0755, err);
+    if (config->log.dir[0] != '\0') {
+        rc = rc != 0 ? rc : make_folder(config->log.dir, 0750, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    char path[CONFIG_PATH_SIZE + 16];
+    (void)snprintf(path, sizeof path, "%s/guard.sock", config->runtime_dir);
+    return post_listen(path, 0666, &daemon->guard_listen_fd, err);
+}
+
+static int run(struct daemon *daemon)
+{
+    struct err err = {0};
+    daemon->guard_listen_fd = -1;
+    if (prepare(daemon, &err) != 0) {
+        (void)fprintf(stderr, "understudyd: %s\n", err.msg);
+        return DAEMON_EXIT_CONFIGURATION;
+    }
+    struct parent_start start = {
+        .config = daemon->config,
+        .own = &daemon->own,
+        .guard_listen_fd = daemon->guard_listen_fd,
+        .run_node = run_node,
+        .context = daemon,
+    };
+    return parent_run(&start);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.file = DEFAULT_FILE};
+    int code = parse_options(argc, argv, &options);
+    if (code >= 0) {
+        return code;
+    }
+    static struct config_errors errors;
+    struct config_sources sources = {.file = options.file, .environment = environ};
+    struct daemon daemon = {0};
+    int rc = config_load(&sources, &daemon.config, &errors);
+    print_errors(&errors);
+    if (rc != 0) {
+        return DAEMON_EXIT_CONFIGURATION;
+    }
+    if (options.check) {
+        (void)printf("%s is good\n", options.file);
+        config_destroy(&daemon.config);
+        return 0;
+    }
+    code = run(&daemon);
+    if (daemon.guard_listen_fd >= 0) {
+        (void)close(daemon.guard_listen_fd);
+    }
+    key_own_wipe(&daemon.own);
+    key_roster_deinit(&daemon.keys);
+    config_destroy(&daemon.config);
+    return code;
+}

@@ -1,0 +1,450 @@
+/* The loop's side of the managers: starts them, gives them their role, members and observations,
+ * carries what they say to duties, events and control. */
+#include "node/base/clock.h"
+#include "node/base/doc.h"
+#include "node/daemon/node.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MEMBERS_PERIOD_MS 1000
+#define COMMANDS_MAX 64
+
+/* Commands to managers that wait for their reply. */
+struct waiting {
+    uint64_t id; /* 0: free */
+    struct control_request *request;
+};
+
+static struct {
+    uint64_t next;
+    struct waiting slots[COMMANDS_MAX];
+} commands = {.next = 1}; /* of the one node of this process; loop thread */
+
+static struct node *node_of(void *context)
+{
+    return context;
+}
+
+/* ---- what managers say ---- */
+
+static void send_members(struct node *self, int64_t now_ms)
+{
+    static struct manager_members members;
+    members.count = 0;
+    for (size_t i = 0; i < gossip_member_count(self->gossip) && members.count < NODES_MAX; i++) {
+        struct gossip_member member;
+        gossip_member_at(self->gossip, i, &member);
+        struct manager_member *row = &members.members[members.count++];
+        (void)snprintf(row->name, sizeof row->name, "%s", member.name);
+        row->state = (enum manager_member_state)member.state;
+        row->since_ms = now_ms - member.state_since_ms;
+    }
+    supervise_members(self->supervise, &members);
+}
+
+static enum manager_member_state member_state(const struct node *self, const char *name)
+{
+    struct gossip_member member;
+    if (!gossip_member_find(self->gossip, name, &member)) {
+        return MANAGER_DEAD;
+    }
+    return (enum manager_member_state)member.state;
+}
+
+static void pass_observation(struct node *self, const struct observation *seen)
+{
+    struct manager_peer_observation message = {
+        .age_ms = clock_boot_ms() - seen->taken_ms,
+        .state = member_state(self, seen->node),
+        .document = {.data = seen->bytes, .length = seen->length},
+    };
+    (void)snprintf(message.node, sizeof message.node, "%s", seen->node);
+    (void)supervise_peer_observation(self->supervise, seen->manager, &message, NULL);
+}
+
+static void pass_all_observations(struct node *self, const char *manager)
+{
+    for (size_t i = 0; i < sizeof self->observations / sizeof self->observations[0]; i++) {
+        const struct observation *seen = &self->observations[i];
+        if (seen->bytes != NULL && strcmp(seen->manager, manager) == 0 &&
+            strcmp(seen->node, node_name(self)) != 0) {
+            pass_observation(self, seen);
+        }
+    }
+}
+
+static void on_ready(void *context, const char *manager)
+{
+    struct node *self = node_of(context);
+    struct supervise_row rows[MANAGERS_MAX];
+    size_t count = supervise_list(self->supervise, clock_boot_ms(), rows, MANAGERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, manager) == 0 && rows[i].pid > 0) {
+            parent_link_manager(self->parent, (pid_t)rows[i].pid);
+        }
+    }
+    send_members(self, clock_boot_ms());
+    pass_all_observations(self, manager);
+    duties_tell_manager(self, manager);
+    self->report_changed = true;
+    self->role_at_ms = 0;
+    node_pump(self);
+}
+
+static void on_heartbeat(void *context, const char *manager, const struct manager_heartbeat *beat)
+{
+    struct node *self = node_of(context);
+    (void)manager;
+    (void)beat;
+    (void)self; /* what it says is read from supervise_list when health is published */
+}
+
+static struct observation *observation_slot(struct node *self, const char *node,
+                                            const char *manager)
+{
+    struct observation *oldest = &self->observations[0];
+    for (size_t i = 0; i < sizeof self->observations / sizeof self->observations[0]; i++) {
+        struct observation *slot = &self->observations[i];
+        if (strcmp(slot->node, node) == 0 && strcmp(slot->manager, manager) == 0) {
+            return slot;
+        }
+        if (slot->taken_ms < oldest->taken_ms) {
+            oldest = slot;
+        }
+    }
+    return oldest;
+}
+
+void managers_observation(struct node *self, const char *node, const char *manager,
+                          const uint8_t *bytes, size_t length)
+{
+    struct observation *slot = observation_slot(self, node, manager);
+    uint8_t *copy = malloc(length);
+    if (copy == NULL) {
+        return;
+    }
+    memcpy(copy, bytes, length);
+    free(slot->bytes);
+    *slot = (struct observation){.taken_ms = clock_boot_ms(), .bytes = copy, .length = length};
+    (void)snprintf(slot->node, sizeof slot->node, "%s", node);
+    (void)snprintf(slot->manager, sizeof slot->manager, "%s", manager);
+    if (strcmp(node, node_name(self)) != 0) {
+        pass_observation(self, slot);
+    }
+}
+
+static void on_observation(void *context, const char *manager, const uint8_t *bytes, size_t length)
+{
+    struct node *self = node_of(context);
+    managers_observation(self, node_name(self), manager, bytes, length);
+    (void)reports_send_observation(self, manager, bytes, length);
+}
+
+static void on_event(void *context, const char *manager, const struct manager_event *event)
+{
+    static const enum log_level levels[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN,
+                                            LOG_LEVEL_ERROR};
+    struct node *self = node_of(context);
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_FIELDS_BYTES_MAX, .elements = 256, .depth = 6};
+    json_t *fields = NULL;
+    if (event->fields.length == 0 ||
+        doc_from_msgpack(event->fields.data, event->fields.length, &limits, &fields, NULL) != 0 ||
+        !json_is_object(fields)) {
+        json_decref(fields);
+        fields = json_object();
+    }
+    (void)json_object_set_new(fields, "manager", doc_text(manager));
+    events_add(self->events, levels[event->level], self->view.term, event->kind, fields, "%s",
+               event->message);
+    self->report_changed = true;
+}
+
+static void on_duty_wanted(void *context, const char *manager,
+                           const struct manager_duty_wanted *wanted)
+{
+    (void)manager;
+    duties_leader_wanted(node_of(context), wanted);
+    node_pump(node_of(context));
+}
+
+static void on_duty_state(void *context, const char *manager,
+                          const struct manager_duty_state *state)
+{
+    (void)manager;
+    duties_manager_state(node_of(context), state);
+}
+
+static void on_released(void *context, const char *manager, const struct manager_released *released)
+{
+    (void)manager;
+    duties_manager_released(node_of(context), released->duty, released->assignment);
+    node_pump(node_of(context));
+}
+
+static void on_managers_ended(void *context, uint64_t term)
+{
+    struct node *self = node_of(context);
+    (void)term;
+    struct consensus_event event = {.kind = CONSENSUS_EVENT_MANAGERS_ENDED};
+    (void)consensus_thread_post(self->consensus, &event);
+    self->report_changed = true;
+}
+
+static void on_log(void *context, const char *manager, enum manager_level level, const char *text)
+{
+    static const enum log_level levels[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN,
+                                            LOG_LEVEL_ERROR};
+    struct node *self = node_of(context);
+    log_write(self->log, levels[level], "manager.log", log_text("manager", manager),
+              log_text("text", text));
+}
+
+static void on_stopped(void *context)
+{
+    struct node *self = node_of(context);
+    if (self->leaving == LEAVING_MANAGERS) {
+        self->leaving = LEAVING_DONE;
+    }
+    node_pump(self);
+}
+
+/* ---- commands ---- */
+
+static void on_request_closed(void *context, struct control_request *request)
+{
+    (void)context;
+    for (size_t i = 0; i < COMMANDS_MAX; i++) {
+        if (commands.slots[i].request == request) {
+            commands.slots[i] = (struct waiting){0};
+        }
+    }
+}
+
+static void on_reply(void *context, const char *manager, const struct manager_reply *reply)
+{
+    (void)context;
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_DOCUMENT_BYTES_MAX, .elements = 65536, .depth = 12};
+    struct waiting *slot = &commands.slots[reply->id % COMMANDS_MAX];
+    if (slot->id == 0 || slot->id != reply->id) {
+        return;
+    }
+    struct control_request *request = slot->request;
+    *slot = (struct waiting){0};
+    json_t *result = NULL;
+    struct err err = {0};
+    if (!reply->ok) {
+        control_fail(request, reply->code[0] == '\0' ? "failed" : reply->code,
+                     strcmp(reply->code, "not_found") == 0 ? EXIT_NOT_FOUND : EXIT_FAILED, NULL,
+                     "%s", reply->message);
+    } else if (reply->result.length > 0 &&
+               doc_from_msgpack(reply->result.data, reply->result.length, &limits, &result, &err) !=
+                   0) {
+        control_fail(request, "manager_failed", EXIT_FAILED, NULL,
+                     "the manager %s answered with a malformed document: %s", manager, err.msg);
+    } else {
+        control_reply(request, result);
+    }
+}
+
+static int send_command(struct node *self, struct control_request *request, const char *manager,
+                        uint64_t id, struct err *err)
+{
+    struct mp_writer writer;
+    mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
+    int rc = doc_to_msgpack(control_request_args(request), &writer, err);
+    if (rc == 0) {
+        struct manager_command command = {
+            .id = id, .args = {.data = writer.buffer.data, .length = writer.buffer.length}};
+        (void)snprintf(command.verb, sizeof command.verb, "%s",
+                       control_request_verb(request)->words);
+        rc = supervise_command(self->supervise, manager, &command, err);
+    }
+    mp_writer_deinit(&writer);
+    return rc;
+}
+
+bool managers_command(struct node *self, struct control_request *request, const char *manager)
+{
+    uint64_t id = commands.next++;
+    struct waiting *slot = &commands.slots[id % COMMANDS_MAX];
+    if (slot->id != 0) {
+        control_fail(request, "busy", EXIT_FAILED, "try again",
+                     "too many commands wait for the %s "
+                     "manager",
+                     manager);
+        return false;
+    }
+    struct err err = {0};
+    if (send_command(self, request, manager, id, &err) != 0) {
+        control_fail(request, "manager_unavailable", EXIT_PRECONDITION,
+                     "see `understudy manager list`", "the %s manager does not run on %s: %s",
+                     manager, node_name(self), err.msg);
+        return false;
+    }
+    *slot = (struct waiting){.id = id, .request = request};
+    control_request_on_close(request, on_request_closed, self);
+    return true;
+}
+
+/* ---- role and pauses ---- */
+
+void managers_end_role(struct node *self, int64_t now_ms)
+{
+    supervise_set_role(self->supervise, now_ms, false, self->view.term, 0);
+    if (!supervise_any_active(self->supervise) &&
+        (self->view.handing_over || self->view.state != CONSENSUS_LEADER)) {
+        on_managers_ended(self, self->view.term);
+    }
+}
+
+static void follow_pauses(struct node *self, int64_t now_ms)
+{
+    const char *stopped = state_setting(self->state, "managers.stopped");
+    self->managers_stopped = stopped != NULL;
+    struct supervise_row rows[MANAGERS_MAX];
+    size_t count = supervise_list(self->supervise, now_ms, rows, MANAGERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        bool paused = self->managers_stopped ||
+                      state_manager_paused(self->state, rows[i].name, clock_wall_ms());
+        if (paused != rows[i].paused) {
+            (void)(paused ? supervise_pause(self->supervise, rows[i].name, NULL)
+                          : supervise_resume(self->supervise, rows[i].name, NULL));
+            self->report_changed = true;
+        }
+    }
+}
+
+void managers_run(struct node *self, int64_t now_ms)
+{
+    if (now_ms >= self->members_at_ms || self->members_changed) {
+        self->members_changed = false;
+        self->members_at_ms = now_ms + MEMBERS_PERIOD_MS;
+        follow_pauses(self, now_ms);
+        send_members(self, now_ms);
+    }
+}
+
+/* ---- life ---- */
+
+/* A program of this build beside our own: "../libexec/NAME" or "NAME". */
+static int sibling(const char *relative, char ret[MANAGER_PATH_SIZE], struct err *err)
+{
+    char own[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (length <= 0) {
+        return err_set_errno(err, ERR_IO, "cannot find the program's own path");
+    }
+    own[length] = '\0';
+    int needed = snprintf(ret, MANAGER_PATH_SIZE, "%s/%s", dirname(own), relative);
+    return needed < MANAGER_PATH_SIZE ? 0 : err_set(err, ERR_INVALID, "the program's path is long");
+}
+
+static int start_manager(struct node *self, const struct config_manager *config, struct err *err)
+{
+    char path[MANAGER_PATH_SIZE];
+    char relative[NAME_SIZE + 64];
+    (void)snprintf(relative, sizeof relative, "../libexec/understudy-manager-%s", config->name);
+    int rc = 0;
+    if (config->program[0] != '\0') {
+        (void)snprintf(path, sizeof path, "%s", config->program);
+    } else {
+        rc = sibling(relative, path, err);
+    }
+    if (rc == 0 && access(path, X_OK) != 0) {
+        log_write(self->log, LOG_LEVEL_WARN, "manager.absent", log_text("manager", config->name),
+                  log_text("program", path));
+        return 0; /* this version has no such manager */
+    }
+    json_t *section = config_manager_document(self->config, config->name);
+    struct mp_writer writer;
+    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
+    rc = rc != 0 ? rc : doc_to_msgpack(section, &writer, err);
+    json_decref(section);
+    struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
+    rc = rc != 0 ? rc
+                 : supervise_add(self->supervise, config->name, path, &document,
+                                 config->mode == CONFIG_SHADOW, err);
+    mp_writer_deinit(&writer);
+    return rc;
+}
+
+static int create_supervision(struct node *self, struct err *err)
+{
+    struct supervise_config config = {0};
+    (void)snprintf(config.node, sizeof config.node, "%s", node_name(self));
+    (void)snprintf(config.cluster, sizeof config.cluster, "%s", self->config->cluster.name);
+    (void)snprintf(config.environment, sizeof config.environment, "%s",
+                   self->config->cluster.environment);
+    (void)snprintf(config.runtime_dir, sizeof config.runtime_dir, "%s", self->config->runtime_dir);
+    (void)snprintf(config.data_dir, sizeof config.data_dir, "%s", self->config->data_dir);
+    (void)snprintf(config.lock_dir, sizeof config.lock_dir, "%s/locks", self->config->runtime_dir);
+    (void)snprintf(config.guard_socket, sizeof config.guard_socket, "%s/guard.sock",
+                   self->config->runtime_dir);
+    (void)mkdir(config.lock_dir, 0755);
+    int rc = sibling("understudy-guard", config.guard_path, err);
+    struct supervise_callbacks callbacks = {
+        .ready = on_ready,
+        .heartbeat = on_heartbeat,
+        .observation = on_observation,
+        .event = on_event,
+        .duty_wanted = on_duty_wanted,
+        .duty_state = on_duty_state,
+        .released = on_released,
+        .reply = on_reply,
+        .managers_ended = on_managers_ended,
+        .log = on_log,
+        .stopped = on_stopped,
+    };
+    return rc != 0 ? rc
+                   : supervise_create(self->loop, &config, &callbacks, self, &self->supervise, err);
+}
+
+static int on_post(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void)loop;
+    (void)item;
+    struct node *self = argument;
+    post_process(self->post);
+    node_pump(self);
+    return 0;
+}
+
+static int create_post(struct node *self, struct err *err)
+{
+    struct post_config config = {
+        .listen_fd = self->guard_listen_fd,
+        .callbacks = {.hello = duties_guard_hello,
+                      .started = duties_guard_started,
+                      .released = duties_guard_released,
+                      .gone = duties_guard_gone},
+        .context = self,
+    };
+    int rc = post_create(&config, &self->post, err);
+    if (rc != 0) {
+        return rc;
+    }
+    zmq_pollitem_t item = {.fd = post_fd(self->post), .events = ZMQ_POLLIN};
+    return zloop_poller(self->loop, &item, on_post, self) == 0
+               ? 0
+               : err_set(err, ERR_NOMEM, "cannot watch the guards' socket");
+}
+
+int managers_create(struct node *self, struct err *err)
+{
+    int rc = create_post(self, err);
+    rc = rc != 0 ? rc : create_supervision(self, err);
+    for (size_t i = 0; rc == 0 && i < self->config->manager_count; i++) {
+        if (self->config->managers[i].enabled) {
+            rc = start_manager(self, &self->config->managers[i], err);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,300 @@
+/* The node: everything that runs on the loop thread, wired together.
+ *
+ * Inside this room the struct is open; each file owns the part that its section names. A callback
+ * of any module ends with node_pump(), which performs what the pure parts decided and arms the one
+ * timer. */
+#ifndef UNDERSTUDY_NODE_DAEMON_NODE_H
+#define UNDERSTUDY_NODE_DAEMON_NODE_H
+
+#include "consensus/evidence.h"
+#include "consensus/grants.h"
+#include "consensus/placement.h"
+#include "consensus/policy.h"
+#include "consensus/roles.h"
+#include "consensus/state.h"
+#include "gossip/gossip.h"
+#include "node/config/config.h"
+#include "node/config/keys.h"
+#include "node/control/control.h"
+#include "node/daemon/consensus_thread.h"
+#include "node/daemon/events.h"
+#include "node/daemon/health.h"
+#include "node/daemon/parent_link.h"
+#include "node/daemon/proposals.h"
+#include "node/daemon/sampler.h"
+#include "node/guard/post.h"
+#include "node/http/http.h"
+#include "node/log/log.h"
+#include "node/storage/storage.h"
+#include "node/supervise/supervise.h"
+#include "node/transport/probe.h"
+#include "node/transport/transport.h"
+#include "node/transport/zap.h"
+
+#include <czmq.h>
+#include <signal.h>
+
+#define NODE_TURN_MAX_MS 500 /* the loop turns at least so often */
+#define NODE_HURRY_MS 10     /* the shortest period of anything that is asked for again */
+#define NODE_LAG_WINDOW_MS 10000
+
+/* ---- what other nodes told of themselves (reports.c) ---- */
+
+#define REPORT_DUTIES_MAX 64
+
+struct report_manager {
+    char name[NAME_SIZE];
+    char state[NAME_SIZE];
+    bool active;
+    bool shadow;
+    uint64_t restarts;
+    bool score_known;
+    double score;
+};
+
+struct report_duty {
+    char id[DUTY_ID_SIZE];
+    uint64_t assignment;
+    char phase[NAME_SIZE];
+};
+
+struct report {
+    char node[NAME_SIZE]; /* empty: the slot is free */
+    int64_t taken_ms;
+    size_t manager_count;
+    struct report_manager managers[MANAGERS_MAX];
+    size_t duty_count;
+    struct report_duty duties[REPORT_DUTIES_MAX];
+};
+
+struct observation {
+    char node[NAME_SIZE]; /* empty: the slot is free */
+    char manager[NAME_SIZE];
+    int64_t taken_ms;
+    uint8_t *bytes;
+    size_t length;
+};
+
+/* ---- duties on this node and wishes of its managers (duties.c) ---- */
+
+struct local_duty {
+    char id[DUTY_ID_SIZE];
+    uint64_t assignment;
+    uint64_t term;
+    bool told;    /* the manager has the grant */
+    bool leaving; /* revoked, waits for its end */
+    char why[REASON_SIZE];
+    enum manager_duty_phase phase;
+    bool phase_known;
+};
+
+struct wish {
+    char id[DUTY_ID_SIZE];
+    struct manager_duty_wanted is;
+    uint64_t term;
+    int64_t proposed_ms;
+};
+
+/* ---- the end of this node (leaving.c) ---- */
+
+enum leaving_step {
+    LEAVING_NOT,
+    LEAVING_ROSTER,   /* for good: the row goes first */
+    LEAVING_DUTIES,   /* own exclusive duties end and are released */
+    LEAVING_LEADER,   /* leadership is handed over */
+    LEAVING_GOSSIP,   /* the others are told */
+    LEAVING_MANAGERS, /* managers stop */
+    LEAVING_DONE,
+};
+
+struct node {
+    /* given at start */
+    const struct config *config;
+    struct key_own own;
+    struct key_roster keys;
+    uint64_t id;
+    uint64_t incarnation; /* of this life */
+    int64_t started_ms;
+    struct parent_link *parent;
+    int guard_listen_fd;
+
+    zloop_t *loop;
+    int timer;
+    int64_t timer_at_ms;
+    bool pumping;
+    int exit_code;
+    int signal_fd;
+
+    struct log *log;
+    struct events *events;
+    struct storage *storage;
+    struct sampler *sampler;
+    struct health_sample sample;
+    struct health health;
+    bool health_known;
+    int64_t lag_ms; /* worst of the window */
+    int64_t lag_window_ms;
+    int64_t storage_window_ms;
+    int64_t health_at_ms;
+
+    struct consensus_thread *consensus;
+    struct consensus_view view;
+    struct state *state; /* mirror of the replicated state */
+    struct proposals *proposals;
+    uint64_t recorded_term; /* leader record proposed for it */
+    uint64_t elected_term;  /* the parent was told */
+    bool owes_wait_told;
+    bool lease_held; /* as last told in events */
+    int64_t hand_over_asked_ms;
+    int64_t hand_over_refused_ms; /* by the engine; hand_over_err says why */
+    struct err hand_over_err;
+
+    struct zap *zap;
+    struct transport *transport;
+    struct gossip *gossip;
+    struct evidence *evidence;
+    struct probe probe;
+    zmq_pollitem_t probe_item;
+    bool probing;
+    uint64_t probe_peer;
+
+    struct grants_leader *granting;
+    struct grants_holder *holding;
+    struct policy policy;
+    int64_t policy_at_ms;
+    int64_t roles_at_ms;
+    int64_t placement_at_ms;
+    struct local_duty duties[DUTIES_MAX];
+    size_t duty_count;
+    int64_t releases_at_ms;
+    struct wish wishes[DUTIES_MAX];
+    size_t wish_count;
+
+    struct post *post;
+    struct supervise *supervise;
+    int64_t role_at_ms;
+    bool members_changed;
+    int64_t members_at_ms;
+    bool managers_stopped;
+    struct observation observations[NODES_MAX * 2];
+    struct report reports[NODES_MAX];
+    bool report_changed;
+    int64_t report_at_ms;
+
+    struct control *control;
+    struct http *http[CONFIG_LISTEN_MAX];
+    size_t http_count;
+    int64_t publish_at_ms;
+    bool publish_now;
+
+    enum leaving_step leaving;
+    int64_t leaving_step_ms;
+    int64_t leaving_asked_ms; /* for good: when the leader was asked last */
+};
+
+/* ---- node.c ---- */
+
+/* Do what is due and arm the timer. Harmless when called from within itself. */
+void node_pump(struct node *self);
+/* May this node act as leader at this instant? */
+bool node_may_act(const struct node *self);
+const char *node_name(const struct node *self);
+/* The name of a raft id: roster, then founders; "" when unknown. */
+const char *node_name_of(const struct node *self, uint64_t id);
+uint64_t node_id_of(const struct node *self, const char *name); /* 0: unknown */
+bool node_has_quorum(const struct node *self);
+
+/* ---- peers.c: transport, key table, addresses ---- */
+int peers_create(struct node *self, void *zmq_context, struct err *err);
+void peers_sync(struct node *self); /* roster, gossip or configuration changed */
+void peers_broadcast(struct node *self, uint32_t kind, const uint8_t *bytes, size_t length);
+void peers_received(void *context, const struct transport_message *message);
+
+/* ---- membership.c: gossip ---- */
+int membership_create(struct node *self, struct err *err);
+void membership_run(struct node *self, int64_t now_ms);
+void membership_publish_health(struct node *self, int64_t now_ms);
+
+/* ---- leadership.c: outputs of the consensus thread, lease, policy, roles ---- */
+int leadership_create(struct node *self, struct err *err);
+void leadership_run(struct node *self, int64_t now_ms);
+int64_t leadership_deadline_ms(const struct node *self, int64_t now_ms);
+int leadership_hand_over(struct node *self, uint64_t target, enum consensus_cause cause,
+                         struct err *err);
+
+/* ---- failover.c: evidence, probes, obituaries ---- */
+int failover_create(struct node *self, struct err *err);
+void failover_follow(struct node *self, int64_t now_ms);
+void failover_run(struct node *self, int64_t now_ms);
+void failover_obituary(struct node *self, const struct transport_message *message);
+
+/* ---- duties.c and duties_leader.c ---- */
+int duties_create(struct node *self, struct err *err);
+void duties_sync(struct node *self, int64_t now_ms); /* the mirror changed */
+void duties_run(struct node *self, int64_t now_ms);
+int64_t duties_deadline_ms(const struct node *self);
+void duties_take_grant(struct node *self, int64_t now_ms, const struct grants_grant *grant);
+void duties_tell_manager(struct node *self, const char *manager); /* it (re)started */
+bool duties_any_held(const struct node *self);
+void duties_guard_hello(void *context, const struct post_guard *guard);
+void duties_guard_started(void *context, const struct post_guard *guard);
+void duties_guard_released(void *context, const struct post_guard *guard, enum post_reason reason,
+                           int status);
+void duties_guard_gone(void *context, const struct post_guard *guard);
+void duties_manager_state(struct node *self, const struct manager_duty_state *state);
+void duties_manager_released(struct node *self, const char *duty, uint64_t assignment);
+
+void duties_leader_run(struct node *self, int64_t now_ms);
+void duties_leader_renew(struct node *self, int64_t now_ms, uint64_t from,
+                         const struct grants_renew *request);
+void duties_leader_release(struct node *self, uint64_t from, const struct grants_release *release);
+void duties_leader_wanted(struct node *self, const struct manager_duty_wanted *wanted);
+int duties_leader_move(struct node *self, const char *id, const char *node,
+                       const struct control_who *who, proposal_done *done, void *context,
+                       struct err *err);
+
+/* ---- managers.c: supervision ---- */
+int managers_create(struct node *self, struct err *err);
+void managers_run(struct node *self, int64_t now_ms);
+void managers_end_role(struct node *self, int64_t now_ms);
+void managers_observation(struct node *self, const char *node, const char *manager,
+                          const uint8_t *bytes, size_t length);
+bool managers_command(struct node *self, struct control_request *request, const char *manager);
+
+/* ---- reports.c: what nodes tell of themselves ---- */
+void reports_run(struct node *self, int64_t now_ms);
+void reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length);
+const struct report *reports_of(const struct node *self, const char *node);
+int reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
+                             size_t length);
+
+/* ---- documents.c, handlers.c, publish.c ---- */
+json_t *document_status(struct node *self);
+json_t *document_health(struct node *self, const char *node, bool explain, int *ret_exit);
+json_t *document_members(struct node *self);
+json_t *document_leader(struct node *self);
+json_t *document_history(struct node *self);
+json_t *document_duties(struct node *self);
+json_t *document_managers(struct node *self);
+int handlers_create(struct node *self, void *zmq_context, struct err *err);
+int publish_create(struct node *self, struct err *err);
+void publish_run(struct node *self, int64_t now_ms);
+
+/* ---- leaving.c ---- */
+void leaving_begin(struct node *self, const char *why);
+void leaving_for_good(struct node *self);
+/* A peer asks to be taken out of the roster; the leader proposes it. */
+void leaving_peer_asks(struct node *self, const char *peer);
+void leaving_run(struct node *self, int64_t now_ms);
+
+/* ---- run a node until it ends; returns the process's exit code ---- */
+struct node_start {
+    const struct config *config;
+    const struct key_own *own;
+    const struct key_roster *keys;
+    int guard_listen_fd;
+    int parent_fd; /* to the watching parent */
+};
+int node_run(const struct node_start *start);
+
+#endif

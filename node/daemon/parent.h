@@ -1,0 +1,33 @@
+/* The watching parent: starts the node process, watches it, speaks for it when it is dead, starts
+ * it again. It does nothing else, so it has little to die of.
+ *
+ * When the node process dies without having left: the parent makes certain that its managers are
+ * gone, sends the obituary, stops the guarded processes (or leaves them to their grants, when
+ * grants.on_disconnect says keep) and tells that too, and starts the node again when a majority has
+ * acknowledged, or after OBITUARY_WAIT_MS, with a growing pause; never after exit code 78. */
+#ifndef UNDERSTUDY_NODE_DAEMON_PARENT_H
+#define UNDERSTUDY_NODE_DAEMON_PARENT_H
+
+#include "node/config/config.h"
+#include "node/config/keys.h"
+
+#define OBITUARY_WAIT_MS 500
+
+/* Exit codes of the program. */
+#define DAEMON_EXIT_FAILED 1
+#define DAEMON_EXIT_TEMPORARY 75
+#define DAEMON_EXIT_CONFIGURATION 78
+
+struct parent_start {
+    const struct config *config;
+    const struct key_own *own;
+    int guard_listen_fd;
+    /* Runs the node in the child with its end of the link; returns the exit code. */
+    int (*run_node)(void *context, int link_fd);
+    void *context;
+};
+
+/* Until the node has left or cannot be started; returns the exit code. One thread. */
+int parent_run(const struct parent_start *start);
+
+#endif
