@@ -243,7 +243,7 @@ struct consensus_view {
     int64_t detected_ms;        /* stood for election */
     int64_t elected_ms;
     int64_t ready_ms;
-    int64_t acting_ms; /* first acted in this term */
+    int64_t acting_ms;      /* first acted in this term */
     bool leader_acting;     /* follower: what the leader last told of itself, */
     int64_t leader_told_ms; /* and when; 0: never in this term */
     uint64_t configuration_index;

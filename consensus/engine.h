@@ -76,6 +76,7 @@ struct heard {
     int64_t sent_ms;      /* newest send time, on the leader's clock */
     int64_t lease_ttl_ms; /* as that leader says */
     int64_t heartbeat_ms;
+    bool acting;   /* as it last said; told to people, never relied on */
     int64_t at_ms; /* of the last append or snapshot */
     bool told_no_echo;
 };

@@ -59,6 +59,7 @@ static bool drop_append(struct consensus *self, const struct wire_message *messa
     }
     heard->lease_ttl_ms = message->extra.lease_ttl_ms;
     heard->heartbeat_ms = message->extra.heartbeat_ms;
+    heard->acting = message->extra.acting;
     self->context = (struct raft_io_context){.bounded = true, .bound = guard_append_bound(append)};
     return false;
 }

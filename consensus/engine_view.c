@@ -124,6 +124,9 @@ static void view_leadership(const struct consensus *self, int64_t now_ms,
     int64_t silent = lease_silent_until(&self->silence, &self->config.off);
     ret->silent_until_ms = silent > now_ms ? silent : 0;
     if (leadership->term == 0) {
+        bool heard = ret->leader != 0 && self->heard.leader == ret->leader;
+        ret->leader_acting = heard && self->heard.acting;
+        ret->leader_told_ms = heard ? self->heard.at_ms : 0;
         return;
     }
     ret->leader = self->config.id;

@@ -592,6 +592,7 @@ static void send_now(struct consensus *self, const struct raft_message *message)
     struct wire_extra extra = {.sent_ms = self->now_ms,
                                .lease_ttl_ms = self->config.lease_ttl_ms,
                                .heartbeat_ms = self->config.heartbeat_ms,
+                               .acting = consensus_may_act_until_ms(self, self->now_ms) > 0,
                                .cause = self->hand_over.cause};
     mend_result(self, &mended);
     if (mended.type == RAFT_IO_APPEND_ENTRIES_RESULT) {

@@ -3,10 +3,13 @@
  * compiled out): types, counts, sizes, terms and indexes. The sender is the transport's, never the
  * message's.
  *
- *   1 append      prev index, prev term, commit, sent ms, lease ttl, heartbeat, [[term, type,
- * bytes]] 2 appended    rejected index, last index, echoed ms (0: none), why not 3 vote        last
- * index, last term, disrupt, pre-vote 4 voted       granted, pre-vote 5 snapshot    last index,
- * last term, configuration index, [[id, role]], bytes 6 timeout now last index, last term, cause */
+ *   1 append       prev index, prev term, commit, sent ms, lease ttl, heartbeat,
+ *                  [[term, type, bytes]], acting
+ *   2 appended     rejected index, last index, echoed ms (0: none), why not
+ *   3 vote         last index, last term, disrupt, pre-vote
+ *   4 voted        granted, pre-vote
+ *   5 snapshot     last index, last term, configuration index, [[id, role]], bytes
+ *   6 timeout now  last index, last term, cause */
 #ifndef UNDERSTUDY_CONSENSUS_WIRE_RAFT_H
 #define UNDERSTUDY_CONSENSUS_WIRE_RAFT_H
 
@@ -32,6 +35,7 @@ struct wire_extra {
     int64_t sent_ms;
     int64_t lease_ttl_ms;
     int64_t heartbeat_ms;
+    bool acting; /* the leader acts as it sends this: told, never relied on */
     int64_t echo_ms;
     enum wire_no_echo no_echo;
     enum consensus_cause cause;

@@ -36,6 +36,7 @@ struct consensus_thread {
     atomic_bool stop;
     _Atomic int64_t may_act_until_ms;
     _Atomic int64_t turned_ms;
+    _Atomic int64_t leader_told_ms;
 };
 
 /* ---- outputs ---- */
@@ -167,6 +168,7 @@ static struct consensus_view without_noise(const struct consensus_view *view)
     struct consensus_view quiet = *view;
     quiet.lease_end_ms = 0;
     quiet.silent_until_ms = 0;
+    quiet.leader_told_ms = 0;
     memset(quiet.match_index, 0, sizeof quiet.match_index);
     memset(quiet.last_contact_ms, 0, sizeof quiet.last_contact_ms);
     return quiet;
@@ -177,6 +179,7 @@ static void publish_view(struct consensus_thread *self, int64_t now_ms)
     struct consensus_view view;
     memset(&view, 0, sizeof view);
     consensus_view(self->engine, now_ms, &view);
+    atomic_store(&self->leader_told_ms, view.leader_told_ms);
     struct consensus_view quiet = without_noise(&view);
     bool news = memcmp(&quiet, &self->last_view, sizeof quiet) != 0;
     if (!news && now_ms < self->view_sent_ms + VIEW_PERIOD_MS) {
@@ -349,6 +352,11 @@ struct consensus_output *consensus_thread_next(struct consensus_thread *self)
 int64_t consensus_thread_may_act_until_ms(const struct consensus_thread *self)
 {
     return atomic_load(&self->may_act_until_ms);
+}
+
+int64_t consensus_thread_leader_told_ms(const struct consensus_thread *self)
+{
+    return atomic_load(&self->leader_told_ms);
 }
 
 int64_t consensus_thread_turned_ms(const struct consensus_thread *self)

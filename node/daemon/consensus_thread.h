@@ -87,6 +87,10 @@ struct consensus_output *consensus_thread_next(struct consensus_thread *self);
 /* Until when this node may act as leader, CLOCK_BOOTTIME ms; 0: it must not. Any thread. */
 int64_t consensus_thread_may_act_until_ms(const struct consensus_thread *self);
 
+/* When this follower last heard its leader, which told view.leader_acting then; 0: never. Any
+ * thread. */
+int64_t consensus_thread_leader_told_ms(const struct consensus_thread *self);
+
 /* When the thread last turned, CLOCK_BOOTTIME ms: its sign of life. Any thread. */
 int64_t consensus_thread_turned_ms(const struct consensus_thread *self);
 

@@ -187,7 +187,7 @@ static json_t *leader_acting(const struct node *self)
     if (self->view.state == CONSENSUS_LEADER) {
         return json_boolean(node_may_act(self));
     }
-    int64_t told_ms = self->view.leader_told_ms;
+    int64_t told_ms = consensus_thread_leader_told_ms(self->consensus);
     bool fresh = told_ms != 0 && clock_boot_ms() - told_ms <= self->config->cluster.lease_ms;
     return fresh ? json_boolean(self->view.leader_acting) : json_null();
 }
