@@ -36,7 +36,12 @@ struct http_config {
  * address, ERR_IO. */
 int http_create(const struct http_config *config, struct http **ret, struct err *err);
 void http_destroy(struct http **self_p);
-uint16_t http_port(const struct http *self);
+uint16_t http_port(const struct http *self); /* of the first address */
+
+#define HTTP_LISTENERS_MAX 4
+
+/* Serve the same on a further address. Errors as http_create; ERR_FULL past HTTP_LISTENERS_MAX. */
+int http_listen(struct http *self, const char *address, uint16_t port, struct err *err);
 
 /* The loop moves: call at least once a second. Any thread. */
 void http_heartbeat(struct http *self, int64_t now_ms);
