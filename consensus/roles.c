@@ -419,8 +419,9 @@ void roles_decide(const struct roles_config *config, const struct roles_input *i
     memset(ret, 0, sizeof(*ret));
     struct table table = {.config = config, .input = input, .ret = ret};
     fill_table(&table);
-    if (input->changing || find_seat(&table, input->leader) == NULL) {
-        return;
+    if (input->changing || find_seat(&table, input->leader) == NULL ||
+        !is_majority(table.online_voters, table.voters)) {
+        return; /* without a quorum nothing could be committed */
     }
     (void)(remove_one(&table) || add_one(&table) || heed_wishes(&table) || grow(&table) ||
            shrink(&table) || keep_standbys(&table));
