@@ -1,0 +1,340 @@
+#include "tests/sim/check.h"
+
+#include "node/base/invariant.h"
+#include "tests/sim/node.h"
+#include "tests/sim/peers.h"
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TERMS_MAX 20000
+
+struct committed {
+    uint64_t index;
+    uint64_t term;
+    uint64_t hash;
+    uint64_t state_hash; /* 0: no snapshot was taken here */
+};
+
+struct check {
+    uint64_t leader_of[TERMS_MAX];
+    struct committed *commands; /* the one sequence */
+    size_t count;
+    size_t capacity;
+    int64_t recovered_us; /* L1 holds since; 0: not yet */
+    uint64_t rest_term;   /* the term of L3 */
+};
+
+struct check *check_create(void)
+{
+    struct check *self = calloc(1, sizeof *self);
+    invariant(self != NULL);
+    return self;
+}
+
+void check_destroy(struct check **self_p)
+{
+    if (*self_p != NULL) {
+        free((*self_p)->commands);
+        free(*self_p);
+        *self_p = NULL;
+    }
+}
+
+void check_failed(struct world *world, const char *check, const char *format, ...)
+{
+    struct verdict *verdict = world->verdict;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(verdict->text, sizeof verdict->text, format, arguments);
+    va_end(arguments);
+    (void)snprintf(verdict->check, sizeof verdict->check, "%s", check);
+    verdict->at_ms = world->now_us / 1000;
+    verdict->kind = VERDICT_VIOLATION;
+    TRACE(world, "%s violated: %s", verdict->check, verdict->text);
+    (void)fflush(stdout);
+    _exit(1);
+}
+
+/* ---- who acts, who runs ---- */
+
+static void check_acting(struct world *world)
+{
+    const struct node *other = NULL;
+    for (int i = 0; i < world->node_count; i++) {
+        struct node *node = &world->nodes[i];
+        if (!node_acts(node)) {
+            continue;
+        }
+        if (other != NULL) {
+            check_failed(world, "I3",
+                         "n%d (term %" PRIu64 ", %" PRId64 " ms left) and n%d (term %" PRIu64
+                         ", %" PRId64 " ms left) both act",
+                         other->index, other->managers.term,
+                         other->managers.deadline_ms - node_now_ms(other), i, node->managers.term,
+                         node->managers.deadline_ms - node_now_ms(node));
+        }
+        other = node;
+    }
+}
+
+static void check_duties(struct world *world)
+{
+    for (int duty = 0; duty < (int)world->options.duties; duty++) {
+        const struct node *other = NULL;
+        for (int i = 0; i < world->node_count; i++) {
+            struct node *node = &world->nodes[i];
+            if (!peers_runs(node, duty)) {
+                continue;
+            }
+            if (other != NULL) {
+                check_failed(
+                    world, "I4",
+                    "duty %d runs on n%d (%" PRId64 " ms left) and n%d (%" PRId64 " ms left)", duty,
+                    other->index, peers_left_ms(other, duty), i, peers_left_ms(node, duty));
+            }
+            other = node;
+        }
+    }
+}
+
+static void watch_recovery(struct world *world)
+{
+    struct check *self = world->check;
+    if (world->faults || self->recovered_us != 0) {
+        return;
+    }
+    char why[200];
+    if (check_recovered(world, why, sizeof why)) {
+        self->recovered_us = world->now_us;
+    }
+}
+
+void check_step(struct world *world)
+{
+    check_acting(world);
+    check_duties(world);
+    watch_recovery(world);
+}
+
+void check_time_passes(struct world *world, int64_t until_us)
+{
+    int64_t passed = until_us - world->now_us;
+    for (int i = 0; i < world->node_count && passed > 0; i++) {
+        if (node_acts(&world->nodes[i])) {
+            world->verdict->stats.acting_us += (uint64_t)passed;
+        }
+        for (int duty = 0; duty < (int)world->options.duties; duty++) {
+            if (peers_runs(&world->nodes[i], duty)) {
+                world->verdict->stats.duty_us += (uint64_t)passed;
+            }
+        }
+    }
+}
+
+/* ---- consensus ---- */
+
+void check_leader(struct node *node, uint64_t term)
+{
+    struct check *self = node->world->check;
+    if (term == 0 || term >= TERMS_MAX) {
+        check_failed(node->world, "OK", "n%d leads in term %" PRIu64, node->index, term);
+    }
+    uint64_t *leader = &self->leader_of[term];
+    if (*leader == 0) {
+        *leader = node->id;
+    }
+    if (*leader != node->id) {
+        check_failed(node->world, "I1", "%" PRIu64 " and %" PRIu64 " lead in term %" PRIu64,
+                     *leader, node->id, term);
+    }
+}
+
+void check_ready(struct node *node, uint64_t term, size_t applied)
+{
+    const struct check *self = node->world->check;
+    for (size_t i = applied; i < self->count; i++) {
+        if (self->commands[i].term < term) {
+            check_failed(node->world, "I2",
+                         "n%d is ready in term %" PRIu64 " without entry %" PRIu64
+                         " of term %" PRIu64,
+                         node->index, term, self->commands[i].index, self->commands[i].term);
+        }
+    }
+}
+
+void check_applied(struct node *node, size_t position, uint64_t index, uint64_t term, uint64_t hash)
+{
+    struct check *self = node->world->check;
+    if (position < self->count) {
+        const struct committed *known = &self->commands[position];
+        if (known->index != index || known->term != term || known->hash != hash) {
+            check_failed(node->world, "I2",
+                         "n%d applies entry %" PRIu64 " of term %" PRIu64
+                         " as command %zu, another applied entry %" PRIu64 " of term %" PRIu64,
+                         node->index, index, term, position, known->index, known->term);
+        }
+        return;
+    }
+    invariant(position == self->count);
+    if (self->count == self->capacity) {
+        self->capacity = self->capacity == 0 ? 1024 : self->capacity * 2;
+        self->commands = realloc(self->commands, self->capacity * sizeof *self->commands);
+        invariant(self->commands != NULL);
+    }
+    self->commands[self->count++] = (struct committed){.index = index, .term = term, .hash = hash};
+}
+
+void check_restored(struct node *node, size_t position, uint64_t index)
+{
+    const struct check *self = node->world->check;
+    bool known = position <= self->count;
+    bool all = known && (position == self->count || self->commands[position].index > index);
+    bool none_above = known && (position == 0 || self->commands[position - 1].index <= index);
+    if (!known || !all || !none_above) {
+        check_failed(node->world, "I2",
+                     "n%d restores %zu commands at index %" PRIu64 ", %zu are committed",
+                     node->index, position, index, self->count);
+    }
+}
+
+void check_state(struct node *node, size_t position, uint64_t hash)
+{
+    struct check *self = node->world->check;
+    if (position == 0 || position > self->count) {
+        return;
+    }
+    uint64_t *known = &self->commands[position - 1].state_hash;
+    if (*known == 0) {
+        *known = hash;
+    }
+    if (*known != hash) {
+        check_failed(node->world, "I2", "n%d has another state after %zu commands", node->index,
+                     position);
+    }
+}
+
+size_t check_committed(const struct world *world)
+{
+    return world->check->count;
+}
+
+/* ---- storage ---- */
+
+void check_term_written(struct node *node, uint64_t old, uint64_t term)
+{
+    if (term < old) {
+        check_failed(node->world, "I6", "n%d goes back from term %" PRIu64 " to %" PRIu64,
+                     node->index, old, term);
+    }
+}
+
+void check_vote_written(struct node *node, uint64_t term, uint64_t old, uint64_t vote)
+{
+    if (old != 0 && old != vote) {
+        check_failed(node->world, "I6",
+                     "n%d votes for %" PRIu64 " and %" PRIu64 " in term %" PRIu64, node->index, old,
+                     vote, term);
+    }
+}
+
+void check_append(struct node *node, uint64_t expected, uint64_t index)
+{
+    if (index != expected) {
+        check_failed(node->world, "OK", "n%d appends at %" PRIu64 " instead of %" PRIu64,
+                     node->index, index, expected);
+    }
+}
+
+void check_truncated(struct node *node, uint64_t index, uint64_t term)
+{
+    const struct check *self = node->world->check;
+    size_t low = 0;
+    size_t high = self->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (self->commands[middle].index < index) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low < self->count && self->commands[low].index == index &&
+        self->commands[low].term == term) {
+        check_failed(node->world, "I2",
+                     "n%d drops entry %" PRIu64 " of term %" PRIu64 ", which is committed",
+                     node->index, index, term);
+    }
+}
+
+/* ---- after the faults ---- */
+
+/* The only acting node, or NULL with the reason. */
+static struct node *acting_leader(struct world *world, char *ret_why, size_t size)
+{
+    struct node *leader = NULL;
+    for (int i = 0; i < world->node_count; i++) {
+        struct node *node = &world->nodes[i];
+        if (node->alive && node->view.acting && node_acts(node)) {
+            leader = node;
+        }
+    }
+    if (leader == NULL) {
+        (void)snprintf(ret_why, size, "nobody acts");
+    }
+    return leader;
+}
+
+/* Spares get nothing from a leader, so they need not know it. */
+static bool is_served(const struct node *leader, uint64_t id)
+{
+    for (size_t i = 0; i < leader->view.server_count; i++) {
+        if (leader->view.servers[i].id == id) {
+            return leader->view.servers[i].role != CONSENSUS_SPARE;
+        }
+    }
+    return false;
+}
+
+bool check_recovered(struct world *world, char *ret_why, size_t size)
+{
+    struct node *leader = acting_leader(world, ret_why, size);
+    if (leader == NULL) {
+        return false;
+    }
+    for (int i = 0; i < world->node_count; i++) {
+        struct node *node = &world->nodes[i];
+        if (node->stays_down || !is_served(leader, node->id)) {
+            continue;
+        }
+        if (!node->alive || node->view.leader != leader->id ||
+            node->view.term != leader->view.term) {
+            (void)snprintf(ret_why, size, "n%d%s does not follow n%d in term %" PRIu64, node->index,
+                           node->alive ? "" : " (dead)", leader->index, leader->view.term);
+            return false;
+        }
+    }
+    return peers_settled(world, leader, ret_why, size);
+}
+
+void check_end(struct world *world)
+{
+    struct check *self = world->check;
+    char why[200] = "";
+    if (!check_recovered(world, why, sizeof why)) {
+        check_failed(world, "L1", "%" PRId64 " ms after the last fault %s", world->options.calm,
+                     why);
+    }
+    int64_t healed_us = (world->options.duration - world->options.calm) * 1000;
+    int64_t took_ms = (self->recovered_us - healed_us) / 1000;
+    if (took_ms > world->options.recovery) {
+        check_failed(world, "L1", "recovery took %" PRId64 " ms", took_ms);
+    }
+    world->verdict->stats.recovered_ms = (uint64_t)took_ms;
+    peers_check_gossip(world);
+}

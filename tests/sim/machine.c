@@ -1,0 +1,131 @@
+#include "tests/sim/machine.h"
+
+#include "node/base/invariant.h"
+#include "tests/sim/check.h"
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct machine {
+    struct node *node;
+    struct state *state;
+    uint64_t position; /* commands applied */
+    uint64_t index;
+    bool changed;
+};
+
+static uint64_t hash_bytes(const uint8_t *bytes, size_t length)
+{
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+    }
+    return hash == 0 ? 1 : hash;
+}
+
+struct machine *machine_create(struct node *node)
+{
+    struct machine *self = calloc(1, sizeof *self);
+    invariant(self != NULL);
+    self->node = node;
+    self->state = state_create();
+    invariant(self->state != NULL);
+    return self;
+}
+
+void machine_destroy(struct machine **self_p)
+{
+    if (*self_p != NULL) {
+        state_destroy(&(*self_p)->state);
+        free(*self_p);
+        *self_p = NULL;
+    }
+}
+
+static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *bytes, size_t length)
+{
+    struct machine *self = context;
+    if (index <= self->index) {
+        check_failed(self->node->world, "I2", "n%d applies entry %" PRIu64 " after entry %" PRIu64,
+                     self->node->index, index, self->index);
+    }
+    check_applied(self->node, (size_t)self->position, index, term, hash_bytes(bytes, length));
+    struct state_effect effect;
+    int code = state_apply(self->state, index, term, bytes, length, &effect);
+    invariant(code == 0);
+    self->position++;
+    self->index = index;
+    self->changed = true;
+}
+
+/* The number of commands travels in front of the state. */
+static int snapshot(void *context, uint8_t **ret, size_t *ret_length)
+{
+    struct machine *self = context;
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    int code = state_snapshot(self->state, &bytes, &length);
+    if (code != 0) {
+        return code;
+    }
+    check_state(self->node, (size_t)self->position, hash_bytes(bytes, length));
+    uint8_t *whole = malloc(sizeof self->position + length);
+    invariant(whole != NULL);
+    memcpy(whole, &self->position, sizeof self->position);
+    memcpy(whole + sizeof self->position, bytes, length);
+    free(bytes);
+    *ret = whole;
+    *ret_length = sizeof self->position + length;
+    self->node->world->verdict->stats.snapshots++;
+    return 0;
+}
+
+static int restore(void *context, uint64_t index, const uint8_t *bytes, size_t length)
+{
+    struct machine *self = context;
+    struct err err = {0};
+    uint64_t position = 0;
+    if (length < sizeof position) {
+        check_failed(self->node->world, "OK", "n%d restores %zu bytes", self->node->index, length);
+    }
+    memcpy(&position, bytes, sizeof position);
+    check_restored(self->node, (size_t)position, index);
+    check_state(self->node, (size_t)position,
+                hash_bytes(bytes + sizeof position, length - sizeof position));
+    int code =
+        state_restore(self->state, index, bytes + sizeof position, length - sizeof position, &err);
+    if (code != 0) {
+        check_failed(self->node->world, "OK", "n%d cannot restore its state: %s", self->node->index,
+                     err.msg);
+    }
+    self->position = position;
+    self->index = index;
+    self->changed = true;
+    self->node->world->verdict->stats.restores++;
+    return 0;
+}
+
+struct consensus_machine machine_interface(struct machine *self)
+{
+    return (struct consensus_machine){
+        .context = self, .apply = apply, .snapshot = snapshot, .restore = restore};
+}
+
+const struct state *machine_state(const struct machine *self)
+{
+    return self->state;
+}
+
+size_t machine_position(const struct machine *self)
+{
+    return (size_t)self->position;
+}
+
+bool machine_take_change(struct machine *self)
+{
+    bool changed = self->changed;
+    self->changed = false;
+    return changed;
+}

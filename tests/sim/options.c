@@ -1,0 +1,175 @@
+#include "tests/sim/options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct named_profile {
+    const char *name;
+    const char *text;
+    const char *settings; /* separated by single spaces */
+};
+
+/* P1 to P4 and the special ones are the profiles in which the rules were studied. */
+static const struct named_profile profiles[] = {
+    {"p1", "three nodes, short delays", "delay=3 tail=200 tail_percent=2 late=10"},
+    {"p2", "three nodes, delays to 60 ms", "delay=60 tail=1500"},
+    {"p3", "five nodes", "nodes=5 delay=25 tail=3000 tail_percent=6"},
+    {"p4", "three nodes, delays near the election timeout", "delay=400 tail=3000"},
+    {"bounce", "leaders are disturbed while they wait",
+     "delay=3 tail=200 tail_percent=2 late=10 bounce=100 false_evidence=1200"},
+    {"loss", "three messages in ten are lost", "delay=3 tail=200 tail_percent=2 loss=30"},
+    {"mgrlag", "managers need long to stop",
+     "delay=3 tail=200 tail_percent=2 late=10 manager_lag=350"},
+    {"roles", "five nodes, roles change", "nodes=5 delay=60 tail=1500 roles=600 voters=3"},
+    {"members", "five nodes, nodes leave and join",
+     "nodes=5 delay=25 tail=1500 members=1500 roles=3000 voters=3"},
+    {"reload", "instances are made afresh", "delay=3 tail=200 tail_percent=2 late=10 reload=800"},
+    {"disk", "crash points and failed writes",
+     "delay=10 tail=500 crash_point=400 storage_error=1500"},
+    {"hostile", "everything at once",
+     "nodes=5 delay=40 tail=3000 tail_percent=6 loss=8 crash=1500 freeze=1000 partition=1200 "
+     "false_evidence=1000 transfer=1200 bounce=100 crash_point=2000 roles=3000 late=30"},
+    {"single", "one node", "nodes=1"},
+    {"pair", "two nodes", "nodes=2 delay=3 tail=200"},
+    {"calm", "no faults",
+     "crash=0 crash_point=0 freeze=0 partition=0 false_evidence=0 transfer=0 "
+     "loss=0 duplicate=0 tail_percent=0 late=0 adapt=0 delay=3"},
+};
+
+#define PROFILE_COUNT (sizeof profiles / sizeof profiles[0])
+
+#define SIM_RULES(X)            \
+    X(vote_guard)               \
+    X(own_term_barrier)         \
+    X(acknowledgement_bound)    \
+    X(quiet_snapshot)           \
+    X(truncate_and_reload)      \
+    X(honest_refusal)           \
+    X(silence_after_echo)       \
+    X(silence_after_start)      \
+    X(silence_of_former_leader) \
+    X(evidence_wait)            \
+    X(evidence_wait_inherits)   \
+    X(echo_term)                \
+    X(transfer_is_final)        \
+    X(lease_check)              \
+    X(lease_ends_at_step_down)  \
+    X(stretch)                  \
+    X(pre_vote)                 \
+    X(completions_at_once)
+
+#define SIM_GRANTS_RULES(X)     \
+    X(hold_of_new_leader)       \
+    X(no_grant_while_moving)    \
+    X(incarnation)              \
+    X(last_grant_survives)      \
+    X(release_names_assignment) \
+    X(released_takes_no_grant)  \
+    X(grants_only_while_acting)
+
+static void set_defaults(struct options *self)
+{
+    memset(self, 0, sizeof *self);
+#define SET_DEFAULT(name, value, text) self->name = (value);
+    SIM_OPTIONS(SET_DEFAULT)
+#undef SET_DEFAULT
+}
+
+static int set_one(struct options *self, const char *name, size_t name_length, int64_t value)
+{
+#define SET_NAMED(option, unused, text)                                              \
+    if (strlen(#option) == name_length && memcmp(name, #option, name_length) == 0) { \
+        self->option = value;                                                        \
+        return 0;                                                                    \
+    }
+    SIM_OPTIONS(SET_NAMED)
+#undef SET_NAMED
+    return ERR_NOTFOUND;
+}
+
+int options_set(struct options *self, const char *assignment, struct err *err)
+{
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL) {
+        return err_set(err, ERR_INVALID, "'%s' is not name=value", assignment);
+    }
+    char *end = NULL;
+    long long value = strtoll(equals + 1, &end, 10);
+    if (end == equals + 1 || (*end != '\0' && *end != ' ') || value < 0) {
+        return err_set(err, ERR_INVALID, "'%s' has no whole number of at least 0", assignment);
+    }
+    if (set_one(self, assignment, (size_t)(equals - assignment), value) != 0) {
+        return err_set(err, ERR_NOTFOUND, "no option '%.*s'", (int)(equals - assignment),
+                       assignment);
+    }
+    return 0;
+}
+
+int options_profile(struct options *ret, const char *name, struct err *err)
+{
+    for (size_t i = 0; i < PROFILE_COUNT; i++) {
+        if (strcmp(profiles[i].name, name) != 0) {
+            continue;
+        }
+        set_defaults(ret);
+        const char *next = profiles[i].settings;
+        while (next != NULL) {
+            int code = options_set(ret, next, err);
+            if (code != 0) {
+                return code;
+            }
+            next = strchr(next, ' ');
+            next = next == NULL ? NULL : next + 1;
+        }
+        return 0;
+    }
+    return err_set(err, ERR_NOTFOUND, "no profile '%s'", name);
+}
+
+int options_off(struct options *self, const char *name, struct err *err)
+{
+#define OFF_NAMED(rule)             \
+    if (strcmp(name, #rule) == 0) { \
+        self->off.rule = true;      \
+        return 0;                   \
+    }
+    SIM_RULES(OFF_NAMED)
+#undef OFF_NAMED
+#define GRANTS_OFF_NAMED(rule)        \
+    if (strcmp(name, #rule) == 0) {   \
+        self->grants_off.rule = true; \
+        return 0;                     \
+    }
+    SIM_GRANTS_RULES(GRANTS_OFF_NAMED)
+#undef GRANTS_OFF_NAMED
+    return err_set(err, ERR_NOTFOUND, "no rule '%s'", name);
+}
+
+const char *const *options_profiles(void)
+{
+    static const char *names[PROFILE_COUNT + 1];
+    for (size_t i = 0; i < PROFILE_COUNT; i++) {
+        names[i] = profiles[i].name;
+    }
+    return names;
+}
+
+void options_print(void)
+{
+    (void)printf("profiles:\n");
+    for (size_t i = 0; i < PROFILE_COUNT; i++) {
+        (void)printf("  %-10s %s\n", profiles[i].name, profiles[i].text);
+    }
+    (void)printf("options (--set name=value), times in ms:\n");
+#define PRINT_OPTION(name, value, text) \
+    (void)printf("  %-16s %6" PRId64 "  %s\n", #name, (int64_t)(value), text);
+    SIM_OPTIONS(PRINT_OPTION)
+#undef PRINT_OPTION
+    (void)printf("rules (--off RULE):\n");
+#define PRINT_RULE(rule) (void)printf("  %s\n", #rule);
+    SIM_RULES(PRINT_RULE)
+    SIM_GRANTS_RULES(PRINT_RULE)
+#undef PRINT_RULE
+}

@@ -1,0 +1,78 @@
+/* Options of a run: a profile is a set of values, `--set name=value` overrides one. */
+#ifndef UNDERSTUDY_TESTS_SIM_OPTIONS_H
+#define UNDERSTUDY_TESTS_SIM_OPTIONS_H
+
+#include "consensus/consensus.h"
+#include "consensus/grants.h"
+#include "node/base/err.h"
+
+#include <stdint.h>
+
+/* name, default, meaning. "mean" is the mean of the time between two such faults in ms, 0 none. */
+#define SIM_OPTIONS(X)                                                               \
+    X(nodes, 3, "nodes in the world")                                                \
+    X(voters, 0, "founding voters, the rest joins later; 0: all")                    \
+    X(duration, 40000, "virtual ms")                                                 \
+    X(calm, 14000, "virtual ms after the last fault")                                \
+    X(recovery, 8000, "ms after the last fault in which L1 and L2 must hold")        \
+    X(delay, 60, "largest ordinary delay of a message, ms")                          \
+    X(tail, 1500, "largest delay of a late message, ms")                             \
+    X(tail_percent, 3, "late messages, percent")                                     \
+    X(loss, 3, "lost messages, percent")                                             \
+    X(duplicate, 3, "doubled messages, percent")                                     \
+    X(late, 20, "obituaries, releases and grants that come up to 5 s late, percent") \
+    X(drift, 20000, "largest deviation of a clock's rate, parts in a million")       \
+    X(heartbeat, 75, "ms")                                                           \
+    X(election, 450, "election timeout, ms")                                         \
+    X(lease, 350, "lease_ttl, ms")                                                   \
+    X(grant, 3000, "grant_ttl, ms")                                                  \
+    X(duties, 4, "exclusive duties")                                                 \
+    X(snapshot, 40, "applied entries between snapshots")                             \
+    X(trailing, 20, "entries kept behind a snapshot")                                \
+    X(crash, 3000, "crash of a process or host, mean")                               \
+    X(host, 30, "of these of the whole host, percent")                               \
+    X(crash_point, 4000, "crash between two storage calls of an event, mean")        \
+    X(storage_error, 0, "failed storage call, mean")                                 \
+    X(freeze, 2000, "freeze of 50 to 3000 ms, mean")                                 \
+    X(partition, 2500, "cut of a link (one way or both) or of a node, mean")         \
+    X(false_evidence, 2500, "false evidence about the leader, mean")                 \
+    X(crash_evidence, 70, "peers that notice a crashed leader by refusal, percent")  \
+    X(transfer, 2500, "hand-over, mean")                                             \
+    X(bounce, 300, "leaders in their wait are crashed or told to hand over, mean")   \
+    X(obituary, 60, "dead processes with an obituary, percent")                      \
+    X(manager_lag, 5, "largest time from the order to stop to a manager's end, ms")  \
+    X(manager_lag_least, 0, "least time for that, ms")                               \
+    X(roles, 0, "change of a role, mean")                                            \
+    X(members, 0, "removal or joining of a node, mean")                              \
+    X(propose, 400, "command of a leader, mean")                                     \
+    X(move, 1200, "move of a duty, mean")                                            \
+    X(release, 6000, "a holder gives a duty up, mean")                               \
+    X(reload, 0, "fresh raft instance from disk without a cause, mean")              \
+    X(completion, 0, "largest delay of a completion where they are delayed, ms")     \
+    X(adapt, 8000, "change of a node's election timeout, mean")                      \
+    X(gossip, 1, "run gossip too")
+
+struct options {
+#define SIM_OPTION_FIELD(name, value, text) int64_t name;
+    SIM_OPTIONS(SIM_OPTION_FIELD)
+#undef SIM_OPTION_FIELD
+    struct consensus_switches off;
+    struct grants_switches grants_off;
+};
+
+/* The defaults changed by the profile `name`; ERR_NOTFOUND. */
+int options_profile(struct options *ret, const char *name, struct err *err);
+
+/* "name=value". */
+int options_set(struct options *self, const char *assignment, struct err *err);
+
+/* Switch the rule `name` off. */
+int options_off(struct options *self, const char *name, struct err *err);
+
+/* Names of the profiles in order, NULL-terminated. */
+const char *const *options_profiles(void);
+
+/* All profiles, options and rules with their meaning to stdout. */
+void options_print(void);
+
+#endif

@@ -1,0 +1,81 @@
+/* What a node does beside its engine: evidence, grants and duties, gossip. */
+#ifndef UNDERSTUDY_TESTS_SIM_PEERS_H
+#define UNDERSTUDY_TESTS_SIM_PEERS_H
+
+#include "consensus/evidence.h"
+#include "consensus/grants.h"
+#include "gossip/gossip.h"
+#include "tests/sim/sim.h"
+
+#define PROPOSALS_MAX 32
+
+struct proposal {
+    uint64_t token; /* 0: free */
+    enum command_type type;
+    int subject; /* duty or node index */
+};
+
+struct peers {
+    bool busy; /* in peers_after */
+    struct evidence *evidence;
+    uint64_t voters_index; /* configuration that evidence knows */
+    struct grants_leader *leader;
+    uint64_t leader_term;
+    struct grants_holder *holder;
+    uint64_t holder_leader; /* whom it asked last */
+    int64_t release_at_ms;  /* repeat of releases */
+    int64_t duties_at_ms;   /* the leader's next look at the duties */
+    bool move_wanted[SIM_DUTIES_MAX];
+    uint64_t command_sequence;
+    struct proposal proposals[PROPOSALS_MAX];
+    struct gossip *gossip;
+    struct mp_writer writer;
+};
+
+/* With the process: create after node->incarnation is known. */
+void peers_start(struct node *node);
+void peers_end(struct node *node);
+
+/* After every event of the node, when notices and view are taken. */
+void peers_after(struct node *node);
+/* Earliest time (node's clock) at which peers_after has something to do. */
+int64_t peers_deadline_ms(const struct node *node);
+
+void peers_receive(struct node *node, const struct message *message);
+void peers_outcome(struct node *node, uint64_t token, bool known);
+void peers_link(struct node *node, int other, bool up);
+void peers_probed(struct node *node, int other, bool refused);
+
+/* ---- evidence (links.c) ---- */
+void links_after(struct node *node);
+void links_receive(struct node *node, const struct message *message);
+/* A process ended: those who hear of it lose the connection. */
+void links_process_ended(struct node *node, bool host);
+void links_process_started(struct node *node);
+
+/* ---- duties (duties.c) ---- */
+void duties_after(struct node *node);
+void duties_receive(struct node *node, const struct message *message);
+void duties_name(int duty, char ret[DUTY_ID_SIZE]);
+/* A holder gives one of its duties up. */
+void duties_give_up(struct node *node);
+/* A leader wants one of the duties elsewhere. */
+void duties_want_move(struct node *node);
+/* Propose something that nobody needs. */
+void duties_propose_note(struct node *node);
+
+bool peers_runs(const struct node *node, int duty);
+int64_t peers_left_ms(const struct node *node, int duty);
+
+/* ---- gossip (rumour.c) ---- */
+void rumour_start(struct node *node);
+void rumour_after(struct node *node);
+void rumour_receive(struct node *node, const struct message *message);
+/* Whether `node` holds the other one alive (true when gossip does not run). */
+bool rumour_alive(const struct node *node, int other);
+
+/* ---- after the faults ---- */
+bool peers_settled(struct world *world, struct node *leader, char *ret_why, size_t size);
+void peers_check_gossip(struct world *world);
+
+#endif

@@ -1,0 +1,268 @@
+#include "tests/sim/storage.h"
+
+#include "node/base/invariant.h"
+#include "tests/sim/check.h"
+#include "tests/sim/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct storage {
+    struct node *node;
+    uint64_t term;
+    uint64_t vote;
+    uint64_t first_index; /* of entries[0] */
+    struct consensus_entry *entries;
+    size_t count;
+    size_t capacity;
+    bool has_snapshot;
+    struct consensus_snapshot_meta meta;
+    uint8_t *snapshot;
+    size_t snapshot_length;
+    enum storage_fault fault;
+    int fault_in; /* calls until the fault, 0: none armed */
+    bool failed;
+};
+
+struct storage *storage_create(struct node *node)
+{
+    struct storage *self = calloc(1, sizeof *self);
+    if (self != NULL) {
+        self->node = node;
+        self->first_index = 1;
+    }
+    return self;
+}
+
+static void drop_from(struct storage *self, size_t position)
+{
+    while (self->count > position) {
+        free((void *)(uintptr_t)self->entries[--self->count].bytes);
+    }
+}
+
+void storage_destroy(struct storage **self_p)
+{
+    struct storage *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    drop_from(self, 0);
+    free(self->entries);
+    free(self->snapshot);
+    free(self);
+    *self_p = NULL;
+}
+
+void storage_arm(struct storage *self, enum storage_fault fault, int calls)
+{
+    self->fault = fault;
+    self->fault_in = calls;
+    self->failed = false;
+}
+
+bool storage_failed(const struct storage *self)
+{
+    return self->failed;
+}
+
+/* Which fault strikes this call. */
+static enum storage_fault strike(struct storage *self)
+{
+    if (self->fault_in == 0 || --self->fault_in > 0) {
+        return STORAGE_NO_FAULT;
+    }
+    return self->fault;
+}
+
+/* Frame of every call: a crash before the effect, an error instead of it, a crash after it. */
+#define BEGIN_CALL(self, err)                                         \
+    enum storage_fault fault = strike(self);                          \
+    if (fault == STORAGE_CRASH_BEFORE) {                              \
+        node_crash_point((self)->node);                               \
+    }                                                                 \
+    if (fault == STORAGE_ERROR) {                                     \
+        (self)->failed = true;                                        \
+        return err_set(err, ERR_IO, "simulated failure of the disk"); \
+    }
+#define END_CALL(self)                  \
+    if (fault == STORAGE_CRASH_AFTER) { \
+        node_crash_point((self)->node); \
+    }                                   \
+    return 0
+
+static uint8_t *copy_bytes(const uint8_t *bytes, size_t length)
+{
+    uint8_t *copy = malloc(length == 0 ? 1 : length);
+    invariant(copy != NULL);
+    if (length > 0) {
+        memcpy(copy, bytes, length);
+    }
+    return copy;
+}
+
+static int load(void *context, struct consensus_stored *ret, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    memset(ret, 0, sizeof *ret);
+    ret->term = self->term;
+    ret->vote = self->vote;
+    ret->has_snapshot = self->has_snapshot;
+    if (self->has_snapshot) {
+        ret->snapshot = self->meta;
+        ret->snapshot_bytes = copy_bytes(self->snapshot, self->snapshot_length);
+        ret->snapshot_length = self->snapshot_length;
+    }
+    ret->first_index = self->first_index;
+    ret->entry_count = self->count;
+    if (self->count > 0) {
+        ret->entries = calloc(self->count, sizeof *ret->entries);
+        invariant(ret->entries != NULL);
+    }
+    for (size_t i = 0; i < self->count; i++) {
+        ret->entries[i] = self->entries[i];
+        ret->entries[i].bytes = copy_bytes(self->entries[i].bytes, self->entries[i].length);
+    }
+    END_CALL(self);
+}
+
+static int set_term(void *context, uint64_t term, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    check_term_written(self->node, self->term, term);
+    self->term = term;
+    self->vote = 0;
+    END_CALL(self);
+}
+
+static int set_vote(void *context, uint64_t id, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    check_vote_written(self->node, self->term, self->vote, id);
+    self->vote = id;
+    END_CALL(self);
+}
+
+static int append(void *context, uint64_t first_index, const struct consensus_entry *entries,
+                  size_t count, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    check_append(self->node, self->first_index + self->count, first_index);
+    if (self->count + count > self->capacity) {
+        self->capacity = (self->count + count) * 2;
+        self->entries = realloc(self->entries, self->capacity * sizeof *self->entries);
+        invariant(self->entries != NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct consensus_entry *entry = &self->entries[self->count++];
+        *entry = entries[i];
+        entry->bytes = copy_bytes(entries[i].bytes, entries[i].length);
+    }
+    END_CALL(self);
+}
+
+static int truncate_from(void *context, uint64_t first_index, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    for (uint64_t i = first_index; i < self->first_index + self->count; i++) {
+        check_truncated(self->node, i, storage_term_at(self, i));
+    }
+    if (first_index < self->first_index) {
+        first_index = self->first_index;
+    }
+    drop_from(self, (size_t)(first_index - self->first_index));
+    END_CALL(self);
+}
+
+/* Entries before `index` go. */
+static void drop_until(struct storage *self, uint64_t index)
+{
+    size_t gone = 0;
+    while (gone < self->count && self->first_index + gone < index) {
+        free((void *)(uintptr_t)self->entries[gone++].bytes);
+    }
+    if (gone > 0) {
+        self->count -= gone;
+        self->first_index += gone;
+        memmove(self->entries, self->entries + gone, self->count * sizeof *self->entries);
+    }
+}
+
+static int snapshot_put(void *context, const struct consensus_snapshot_meta *meta,
+                        const uint8_t *bytes, size_t length, uint64_t trailing, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    uint8_t *copy = copy_bytes(bytes, length);
+    free(self->snapshot);
+    self->snapshot = copy;
+    self->snapshot_length = length;
+    self->meta = *meta;
+    self->has_snapshot = true;
+    if (trailing == 0) {
+        drop_from(self, 0);
+        self->first_index = meta->index + 1;
+    } else if (meta->index > trailing) {
+        drop_until(self, meta->index - trailing + 1);
+    }
+    if (self->count == 0) {
+        self->first_index = meta->index + 1;
+    }
+    END_CALL(self);
+}
+
+static int snapshot_get(void *context, struct consensus_stored *ret, struct err *err)
+{
+    struct storage *self = context;
+    BEGIN_CALL(self, err);
+    if (!self->has_snapshot) {
+        return err_set(err, ERR_NOTFOUND, "no snapshot is stored");
+    }
+    ret->has_snapshot = true;
+    ret->snapshot = self->meta;
+    ret->snapshot_bytes = copy_bytes(self->snapshot, self->snapshot_length);
+    ret->snapshot_length = self->snapshot_length;
+    END_CALL(self);
+}
+
+struct consensus_storage storage_interface(struct storage *self)
+{
+    return (struct consensus_storage){
+        .context = self,
+        .load = load,
+        .set_term = set_term,
+        .set_vote = set_vote,
+        .append = append,
+        .truncate = truncate_from,
+        .snapshot_put = snapshot_put,
+        .snapshot_get = snapshot_get,
+    };
+}
+
+uint64_t storage_term(const struct storage *self)
+{
+    return self->term;
+}
+
+uint64_t storage_vote(const struct storage *self)
+{
+    return self->vote;
+}
+
+uint64_t storage_last_index(const struct storage *self)
+{
+    return self->first_index + self->count - 1;
+}
+
+uint64_t storage_term_at(const struct storage *self, uint64_t index)
+{
+    if (index < self->first_index || index >= self->first_index + self->count) {
+        return 0;
+    }
+    return self->entries[index - self->first_index].term;
+}

@@ -1,0 +1,38 @@
+/* A storage in memory that behaves as the real one promises: what a call did is there after any
+ * crash, and a call did all of its work or none. It outlives the process that uses it.
+ *
+ * A crash can be armed for the n-th call from now; it comes before the call's effect, after it, or
+ * as an error without effect. The contract of consensus.h is checked on the way. */
+#ifndef UNDERSTUDY_TESTS_SIM_STORAGE_H
+#define UNDERSTUDY_TESTS_SIM_STORAGE_H
+
+#include "consensus/consensus.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct storage;
+struct node;
+
+enum storage_fault { STORAGE_NO_FAULT, STORAGE_CRASH_BEFORE, STORAGE_CRASH_AFTER, STORAGE_ERROR };
+
+/* NULL when out of memory. `node` is who crashes. */
+struct storage *storage_create(struct node *node);
+void storage_destroy(struct storage **self_p);
+
+/* The interface for consensus_config.storage. */
+struct consensus_storage storage_interface(struct storage *self);
+
+/* The `calls`-th call from now (at least 1) fails as `fault` says; once. */
+void storage_arm(struct storage *self, enum storage_fault fault, int calls);
+
+/* A call failed since the last storage_arm(): the engine has reason to end. */
+bool storage_failed(const struct storage *self);
+
+uint64_t storage_term(const struct storage *self);
+uint64_t storage_vote(const struct storage *self);
+uint64_t storage_last_index(const struct storage *self);
+/* Term of the entry at `index`; 0 when it is not stored. */
+uint64_t storage_term_at(const struct storage *self, uint64_t index);
+
+#endif
