@@ -393,12 +393,10 @@ void consensus_set_election_timeout(struct consensus *self, int64_t now_ms, int6
     self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
     int64_t low = self->config.election_timeout_ms;
     int64_t bounded = timeout_ms < low ? low : (timeout_ms > 10 * low ? 10 * low : timeout_ms);
-    struct raft *raft = &self->instance->raft;
-    int64_t longer = bounded - self->election_timeout_ms;
-    self->election_timeout_ms = bounded;
-    raft_set_election_timeout(raft, (unsigned)bounded);
-    if (longer > 0 && raft_state(raft) == RAFT_FOLLOWER) {
-        raft_internals_set_timer_length(raft, raft_internals_timer_length(raft) + longer);
+    if (bounded != self->election_timeout_ms) {
+        self->election_timeout_ms = bounded;
+        raft_set_election_timeout(&self->instance->raft, (unsigned)bounded);
+        self->timer_drawn |= raft_state(&self->instance->raft) == RAFT_FOLLOWER;
     }
     engine_settle(self);
 }

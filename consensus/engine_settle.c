@@ -98,6 +98,7 @@ static void notice_leader(struct consensus *self)
     self->noticed_term = term;
     self->heard_leader = true;
     self->lost_rounds = 0;
+    self->timer_drawn = true; /* the library keeps the length of a time without this leader */
     struct consensus_notice notice = {
         .type = CONSENSUS_NOTICE_NEW_LEADER, .term = term, .leader = leader};
     engine_notify(self, &notice);

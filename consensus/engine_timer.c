@@ -13,7 +13,7 @@
 #include "consensus/raft_internals.h"
 
 /* Position among the voters, moved on by one each term, so that no bad node is first for ever. */
-static int64_t rank_in_term(const struct consensus *self, size_t *ret_voters)
+static int64_t rank_in_term(const struct consensus *self)
 {
     const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
     size_t voters = 0;
@@ -24,27 +24,30 @@ static int64_t rank_in_term(const struct consensus *self, size_t *ret_voters)
             before += newest->servers[i].id < self->config.id ? 1u : 0u;
         }
     }
-    *ret_voters = voters;
     return voters == 0 ? 0 : (int64_t)((before + self->stored_term) % voters);
+}
+
+/* Rank and jitter: who goes first, and never two at once. */
+static int64_t spread(struct consensus *self)
+{
+    int64_t rank = rank_in_term(self);
+    int64_t step = self->config.heartbeat_ms;
+    int64_t wanted = rank * step + rng_between(&self->rng, 0, step);
+    return wanted < self->election_timeout_ms ? wanted : self->election_timeout_ms;
 }
 
 static int64_t follower_wait(struct consensus *self)
 {
-    size_t voters;
-    int64_t rank = rank_in_term(self, &voters);
-    int64_t step = self->config.heartbeat_ms;
     if (self->pristine && !self->heard_leader && self->stored_term <= 1) {
-        return (1 + rank) * step + rng_between(&self->rng, 0, step / 3);
+        return self->config.heartbeat_ms + spread(self);
     }
-    int64_t spread = rank * step + rng_between(&self->rng, 0, step);
-    int64_t timeout = self->election_timeout_ms;
-    return timeout + (spread < timeout ? spread : timeout);
+    return self->election_timeout_ms + spread(self);
 }
 
 static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
 {
     int64_t wait =
-        2 * self->config.heartbeat_ms + rng_between(&self->rng, 0, 2 * self->config.heartbeat_ms);
+        self->config.heartbeat_ms + rng_between(&self->rng, 0, self->config.heartbeat_ms);
     if (!raft_internals_in_pre_vote(raft)) {
         wait <<= self->lost_rounds < 3 ? self->lost_rounds : 3;
         self->lost_rounds++;
@@ -64,7 +67,7 @@ void engine_shape_timer(struct consensus *self)
     int64_t silent =
         lease_silent_until(&self->silence, &self->config.off) - raft_internals_timer_start(raft);
     if (wait < silent && !self->candidature.disrupts) {
-        wait = silent;
+        wait = silent + spread(self);
     }
     raft_internals_set_timer_length(raft, wait);
 }
