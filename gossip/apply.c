@@ -96,7 +96,7 @@ static void enter_lists(struct gossip *self, struct member *member)
     case GOSSIP_LEFT:
         members_live_remove(&self->members, member);
         members_suspect_remove(&self->members, member);
-        probe_cancel(self, member);
+        probe_withdraw(self, member);
         break;
     }
 }
@@ -141,7 +141,7 @@ static bool begin_suspicion(struct gossip *self, struct member *member)
     return true;
 }
 
-static bool add_accusers(struct member *member, const struct wire_member *item)
+static bool add_accusers(struct member *member, const struct gossip_wire_member *item)
 {
     bool added = false;
     for (unsigned i = 0; i < item->accuser_count; i++) {
@@ -150,12 +150,12 @@ static bool add_accusers(struct member *member, const struct wire_member *item)
     return added;
 }
 
-static const char *first_accuser(const struct wire_member *item)
+static const char *first_accuser(const struct gossip_wire_member *item)
 {
     return item->accuser_count == 0 ? "" : item->accusers[0];
 }
 
-static bool has_accuser(const struct wire_member *item, const char *name)
+static bool has_accuser(const struct gossip_wire_member *item, const char *name)
 {
     for (unsigned i = 0; i < item->accuser_count; i++) {
         if (strcmp(item->accusers[i], name) == 0) {
@@ -165,8 +165,8 @@ static bool has_accuser(const struct wire_member *item, const char *name)
     return false;
 }
 
-static void take_address(struct gossip *self, struct member *member, const struct wire_member *item,
-                         struct change *change)
+static void take_address(struct gossip *self, struct member *member,
+                         const struct gossip_wire_member *item, struct change *change)
 {
     if (item->address[0] == '\0' || strcmp(item->address, member->address) == 0) {
         return;
@@ -178,7 +178,8 @@ static void take_address(struct gossip *self, struct member *member, const struc
     }
 }
 
-static void become_alive(struct gossip *self, struct member *member, const struct wire_member *item)
+static void become_alive(struct gossip *self, struct member *member,
+                         const struct gossip_wire_member *item)
 {
     struct change change = {.state = GOSSIP_ALIVE,
                             .incarnation = item->incarnation,
@@ -190,7 +191,8 @@ static void become_alive(struct gossip *self, struct member *member, const struc
 }
 
 static void become_suspect(struct gossip *self, struct member *member,
-                           const struct wire_member *item, enum gossip_reason reason, bool doubted)
+                           const struct gossip_wire_member *item, enum gossip_reason reason,
+                           bool doubted)
 {
     if (!begin_suspicion(self, member)) {
         return;
@@ -209,7 +211,8 @@ static void become_suspect(struct gossip *self, struct member *member,
     }
 }
 
-static void become_dead(struct gossip *self, struct member *member, const struct wire_member *item)
+static void become_dead(struct gossip *self, struct member *member,
+                        const struct gossip_wire_member *item)
 {
     if (member->suspicion != NULL) {
         (void)add_accusers(member, item);
@@ -226,7 +229,8 @@ static void become_dead(struct gossip *self, struct member *member, const struct
     apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
-static void become_left(struct gossip *self, struct member *member, const struct wire_member *item)
+static void become_left(struct gossip *self, struct member *member,
+                        const struct gossip_wire_member *item)
 {
     struct change change = {.state = GOSSIP_LEFT,
                             .incarnation = item->incarnation,
@@ -237,7 +241,7 @@ static void become_left(struct gossip *self, struct member *member, const struct
     apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
-static void renew(struct gossip *self, struct member *member, const struct wire_member *item)
+static void renew(struct gossip *self, struct member *member, const struct gossip_wire_member *item)
 {
     struct change change = {.state = member->state, .incarnation = item->incarnation};
     take_address(self, member, item, &change);
@@ -246,14 +250,15 @@ static void renew(struct gossip *self, struct member *member, const struct wire_
 }
 
 /* More accusers of a suspicion that is held; new ones are worth telling. */
-static void confirm(struct gossip *self, struct member *member, const struct wire_member *item)
+static void confirm(struct gossip *self, struct member *member,
+                    const struct gossip_wire_member *item)
 {
     if (add_accusers(member, item)) {
         apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
     }
 }
 
-static void doubt(struct gossip *self, struct member *member, const struct wire_member *item)
+static void doubt(struct gossip *self, struct member *member, const struct gossip_wire_member *item)
 {
     bool held = member->state == GOSSIP_SUSPECT && item->incarnation == member->incarnation;
     if (!held) {
@@ -276,8 +281,8 @@ static struct claim_held held_of(const struct gossip *self, const struct member 
     return held;
 }
 
-static void apply_claim(struct gossip *self, struct member *member, const struct wire_member *item,
-                        enum gossip_reason reason)
+static void apply_claim(struct gossip *self, struct member *member,
+                        const struct gossip_wire_member *item, enum gossip_reason reason)
 {
     struct claim_held held = held_of(self, member);
     struct claim claim = {.state = item->state,
@@ -311,8 +316,8 @@ static void apply_claim(struct gossip *self, struct member *member, const struct
 }
 
 /* A member that is not known yet: only news with an address makes one. */
-static void introduce(struct gossip *self, const struct wire_member *item,
-                      const struct wire_message *message, enum apply_source source)
+static void introduce(struct gossip *self, const struct gossip_wire_member *item,
+                      const struct gossip_wire_message *message, enum apply_source source)
 {
     bool ended = item->state == GOSSIP_DEAD || item->state == GOSSIP_LEFT;
     int64_t age_ms = ended ? (int64_t)item->age_s * 1000 : 0;
@@ -350,7 +355,7 @@ static void introduce(struct gossip *self, const struct wire_member *item,
 
 /* What others say about this node. A suspicion or a death is refuted by a higher incarnation; so
  * is an incarnation that this node never had (its counter was lost). */
-static void apply_claim_about_self(struct gossip *self, const struct wire_member *item)
+static void apply_claim_about_self(struct gossip *self, const struct gossip_wire_member *item)
 {
     struct member *own = self->members.self;
     bool accused = item->state != GOSSIP_ALIVE && item->incarnation >= own->incarnation;
@@ -382,7 +387,7 @@ static void emit_health(struct gossip *self, const struct member *member)
 
 /* Details for a record whose short part asks for exactly these. */
 static bool take_details(struct gossip *self, struct health_record *record,
-                         const struct wire_health *item)
+                         const struct gossip_wire_health *item)
 {
     if (item->details == NULL || record->details_hash == record->details_wanted ||
         item->details_hash != record->details_wanted) {
@@ -396,7 +401,7 @@ static bool take_details(struct gossip *self, struct health_record *record,
 }
 
 static void replace_record(struct gossip *self, struct health_record *record,
-                           const struct wire_health *item)
+                           const struct gossip_wire_health *item)
 {
     record->incarnation = item->incarnation;
     record->sequence = item->sequence;
@@ -408,20 +413,21 @@ static void replace_record(struct gossip *self, struct health_record *record,
     (void)take_details(self, record, item);
 }
 
-static void apply_health_about_self(struct gossip *self, const struct wire_health *item)
+static void apply_health_about_self(struct gossip *self, const struct gossip_wire_health *item)
 {
     struct member *own = self->members.self;
     if (health_record_compare(own->health, item->incarnation, item->sequence) <= 0) {
         return;
     }
     if (item->incarnation >= own->incarnation) {
-        struct wire_member claim = {.state = GOSSIP_ALIVE, .incarnation = item->incarnation + 1};
+        struct gossip_wire_member claim = {.state = GOSSIP_ALIVE,
+                                           .incarnation = item->incarnation + 1};
         apply_claim_about_self(self, &claim);
     }
     publish_again(self);
 }
 
-static void apply_health(struct gossip *self, const struct wire_health *item,
+static void apply_health(struct gossip *self, const struct gossip_wire_health *item,
                          enum apply_source source)
 {
     struct member *member = members_find(&self->members, item->name);
@@ -460,11 +466,12 @@ static void apply_health(struct gossip *self, const struct wire_health *item,
 
 /* ---- doors ---- */
 
-void apply_items(struct gossip *self, const struct wire_message *message, enum apply_source source)
+void apply_items(struct gossip *self, const struct gossip_wire_message *message,
+                 enum apply_source source)
 {
-    struct wire_item item;
-    for (size_t i = 0; i < wire_item_count(message); i++) {
-        if (!wire_item_at(message, i, &item)) {
+    struct gossip_wire_item item;
+    for (size_t i = 0; i < gossip_wire_item_count(message); i++) {
+        if (!gossip_wire_item_at(message, i, &item)) {
             continue; /* a later version's */
         }
         bool health = item.kind == WIRE_ITEM_HEALTH;
@@ -491,7 +498,7 @@ void apply_accusation(struct gossip *self, struct member *member, enum gossip_re
     if (self->now_ms < self->quiet_until_ms || self->leaving) {
         return;
     }
-    struct wire_member item = {
+    struct gossip_wire_member item = {
         .incarnation = member->incarnation, .state = GOSSIP_SUSPECT, .accuser_count = 1};
     (void)snprintf(item.accusers[0], NAME_SIZE, "%s", self->config.name);
     apply_claim(self, member, &item, reason);
@@ -499,7 +506,7 @@ void apply_accusation(struct gossip *self, struct member *member, enum gossip_re
 
 void apply_ended(struct gossip *self, struct member *member, uint64_t incarnation)
 {
-    struct wire_member item = {
+    struct gossip_wire_member item = {
         .incarnation = incarnation, .state = GOSSIP_DEAD, .accuser_count = 1};
     (void)snprintf(item.accusers[0], NAME_SIZE, "%s", member->name);
     apply_claim(self, member, &item, GOSSIP_REASON_ENDED);

@@ -81,7 +81,7 @@ static bool is_text(const char *text, size_t size)
     return text[0] != '\0' && memchr(text, '\0', size) != NULL;
 }
 
-int config_check(const struct gossip_config *config, struct err *err)
+int gossip_config_check(const struct gossip_config *config, struct err *err)
 {
     if (!is_text(config->name, NAME_SIZE) || !is_text(config->address, ADDRESS_SIZE)) {
         return err_set(err, ERR_INVALID, "gossip needs a name and an address of bounded length");

@@ -102,7 +102,7 @@ void core_advance(struct gossip *self, int64_t now_ms);           /* the clock, 
 int64_t core_jitter_ms(struct gossip *self, int64_t interval_ms); /* interval -10 % .. +10 % */
 
 /* ---- config.c ---- */
-int config_check(const struct gossip_config *config, struct err *err);
+int gossip_config_check(const struct gossip_config *config, struct err *err);
 
 /* ---- send.c ---- */
 /* Send to a member, or (`to` NULL) to a name at an address that may be empty. What is held against
@@ -113,12 +113,13 @@ struct receiver {
     const char *address;
 };
 struct receiver send_to(struct member *member);
-void send_message(struct gossip *self, struct wire_message *message, struct receiver to);
-void send_sequence(struct gossip *self, enum wire_type type, uint32_t sequence, struct receiver to);
+void send_message(struct gossip *self, struct gossip_wire_message *message, struct receiver to);
+void send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
+                   struct receiver to);
 void send_news(struct gossip *self, struct receiver to);
 /* A message whose items are in self->items already. */
-void send_items(struct gossip *self, struct wire_message *message, const struct wire_names *names,
-                size_t item_count, struct receiver to);
+void send_items(struct gossip *self, struct gossip_wire_message *message,
+                const struct gossip_wire_names *names, size_t item_count, struct receiver to);
 void send_put_member(struct mp_writer *writer, const struct gossip *self,
                      const struct member *member, bool with_address);
 void send_put_health(struct mp_writer *writer, const struct member *member, bool with_details);
@@ -127,7 +128,8 @@ int64_t send_deadline_ms(const struct gossip *self);
 
 /* ---- apply.c ---- */
 enum apply_source { APPLY_NEWS, APPLY_SYNC };
-void apply_items(struct gossip *self, const struct wire_message *message, enum apply_source source);
+void apply_items(struct gossip *self, const struct gossip_wire_message *message,
+                 enum apply_source source);
 void apply_accusation(struct gossip *self, struct member *member, enum gossip_reason reason);
 void apply_ended(struct gossip *self, struct member *member, uint64_t incarnation);
 void apply_tick(struct gossip *self); /* suspicions that ran out */
@@ -139,21 +141,25 @@ void apply_tell(struct gossip *self, struct member *member, enum news_kind kind,
 void probe_tick(struct gossip *self);
 int64_t probe_deadline_ms(const struct gossip *self);
 void probe_stall(struct gossip *self);
-void probe_cancel(struct gossip *self, const struct member *member);
+void probe_withdraw(struct gossip *self, const struct member *member);
 void probe_confirm(struct gossip *self, struct member *member); /* perhaps, soon */
-void probe_on_ask(struct gossip *self, const struct wire_message *message, struct receiver from);
-void probe_on_ack(struct gossip *self, const struct wire_message *message);
-void probe_on_nack(struct gossip *self, const struct wire_message *message);
+void probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
+                  struct receiver from);
+void probe_on_ack(struct gossip *self, const struct gossip_wire_message *message);
+void probe_on_nack(struct gossip *self, const struct gossip_wire_message *message);
 
 /* ---- sync.c ---- */
 void sync_start(struct gossip *self);
 void sync_tick(struct gossip *self);
 void sync_open(struct gossip *self, struct receiver to, bool join);
-void sync_on_digest(struct gossip *self, const struct wire_message *message, struct receiver from);
-void sync_on_buckets(struct gossip *self, const struct wire_message *message, struct receiver from);
-void sync_on_versions(struct gossip *self, const struct wire_message *message,
+void sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
+                    struct receiver from);
+void sync_on_buckets(struct gossip *self, const struct gossip_wire_message *message,
+                     struct receiver from);
+void sync_on_versions(struct gossip *self, const struct gossip_wire_message *message,
                       struct receiver from);
-void sync_on_entries(struct gossip *self, const struct wire_message *message, struct receiver from);
+void sync_on_entries(struct gossip *self, const struct gossip_wire_message *message,
+                     struct receiver from);
 
 /* ---- publish.c ---- */
 void publish_tick(struct gossip *self);

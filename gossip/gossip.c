@@ -111,7 +111,7 @@ static int init_members(struct gossip *self)
 int gossip_create(const struct gossip_config *config, int64_t now_ms, struct gossip **ret,
                   struct err *err)
 {
-    int rc = config_check(config, err);
+    int rc = gossip_config_check(config, err);
     if (rc != 0) {
         return rc;
     }
@@ -192,7 +192,8 @@ int64_t gossip_deadline_ms(const struct gossip *self)
     return deadline_ms < self->now_ms ? self->now_ms : deadline_ms;
 }
 
-static void dispatch(struct gossip *self, const struct wire_message *message, struct receiver from)
+static void dispatch(struct gossip *self, const struct gossip_wire_message *message,
+                     struct receiver from)
 {
     switch (message->type) {
     case WIRE_PING:
@@ -246,7 +247,7 @@ static void meet_stranger(struct gossip *self, struct receiver from)
     }
 }
 
-static void receive(struct gossip *self, const struct wire_message *message)
+static void receive(struct gossip *self, const struct gossip_wire_message *message)
 {
     struct member *sender = members_find(&self->members, message->sender);
     if (sender != NULL) { /* before its news: a probe that fails now must see it */
@@ -271,11 +272,11 @@ static void receive(struct gossip *self, const struct wire_message *message)
 void gossip_receive(struct gossip *self, int64_t now_ms, const char *from, const uint8_t *bytes,
                     size_t length)
 {
-    struct wire_message message;
+    struct gossip_wire_message message;
     core_advance(self, now_ms);
     self->counters.messages_received++;
     self->counters.bytes_received += length;
-    if (wire_decode(bytes, length, &message, NULL) != 0) {
+    if (gossip_wire_decode(bytes, length, &message, NULL) != 0) {
         self->counters.dropped_malformed++;
         return;
     }
@@ -287,7 +288,7 @@ void gossip_receive(struct gossip *self, int64_t now_ms, const char *from, const
     } else {
         receive(self, &message);
     }
-    wire_message_deinit(&message);
+    gossip_wire_message_deinit(&message);
 }
 
 void gossip_note_contact(struct gossip *self, int64_t now_ms, const char *name)

@@ -148,7 +148,7 @@ void join_drop(struct gossip *self, struct member *member)
     struct gossip_action action = {
         .kind = GOSSIP_ACTION_GONE, .old_state = member->state, .new_state = member->state};
     (void)snprintf(action.name, sizeof action.name, "%s", member->name);
-    probe_cancel(self, member);
+    probe_withdraw(self, member);
     news_remove(&self->news[NEWS_MEMBER], member, NEWS_MEMBER);
     news_remove(&self->news[NEWS_HEALTH], member, NEWS_HEALTH);
     members_remove(&self->members, member);

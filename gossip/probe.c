@@ -56,9 +56,9 @@ static void ask_others(struct gossip *self, struct probe *probe)
     size_t count = members_pick(&self->members, &self->rng, probe->member, helpers,
                                 self->config.indirect_probes);
     int64_t wait_ms = probe->end_ms - self->now_ms;
-    struct wire_message message = {.type = WIRE_ASK,
-                                   .sequence = probe->sequence,
-                                   .wait_ms = (uint32_t)(wait_ms < 0 ? 0 : wait_ms)};
+    struct gossip_wire_message message = {.type = WIRE_ASK,
+                                          .sequence = probe->sequence,
+                                          .wait_ms = (uint32_t)(wait_ms < 0 ? 0 : wait_ms)};
     if (message.wait_ms > 60000) {
         message.wait_ms = 60000;
     }
@@ -136,7 +136,7 @@ void probe_confirm(struct gossip *self, struct member *member)
                             .due_ms = self->now_ms + delay_ms};
 }
 
-void probe_on_ack(struct gossip *self, const struct wire_message *message)
+void probe_on_ack(struct gossip *self, const struct gossip_wire_message *message)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         struct probe *probe = &self->probes[i];
@@ -170,7 +170,7 @@ void probe_on_ack(struct gossip *self, const struct wire_message *message)
     }
 }
 
-void probe_on_nack(struct gossip *self, const struct wire_message *message)
+void probe_on_nack(struct gossip *self, const struct gossip_wire_message *message)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         struct probe *probe = &self->probes[i];
@@ -195,7 +195,8 @@ static struct relay *free_relay(struct gossip *self)
     return NULL;
 }
 
-void probe_on_ask(struct gossip *self, const struct wire_message *message, struct receiver from)
+void probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
+                  struct receiver from)
 {
     struct member *target = members_find(&self->members, message->target);
     struct relay *relay = free_relay(self);
@@ -266,7 +267,7 @@ void probe_stall(struct gossip *self)
     self->next_probe_ms = self->now_ms;
 }
 
-void probe_cancel(struct gossip *self, const struct member *member)
+void probe_withdraw(struct gossip *self, const struct member *member)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         if (self->probes[i].member == member) {

@@ -27,7 +27,7 @@ static uint32_t age_s(const struct gossip *self, const struct member *member)
 void send_put_member(struct mp_writer *writer, const struct gossip *self,
                      const struct member *member, bool with_address)
 {
-    struct wire_member item = {.incarnation = member->incarnation, .state = member->state};
+    struct gossip_wire_member item = {.incarnation = member->incarnation, .state = member->state};
     (void)snprintf(item.name, sizeof item.name, "%s", member->name);
     if (with_address || member->state == GOSSIP_ALIVE) {
         (void)snprintf(item.address, sizeof item.address, "%s", member->address);
@@ -42,25 +42,25 @@ void send_put_member(struct mp_writer *writer, const struct gossip *self,
         item.accuser_count = member->suspicion->accuser_count;
         memcpy(item.accusers, member->suspicion->accusers, sizeof item.accusers);
     }
-    wire_put_member(writer, &item);
+    gossip_wire_put_member(writer, &item);
 }
 
 void send_put_health(struct mp_writer *writer, const struct member *member, bool with_details)
 {
     const struct health_record *record = member->health;
     invariant(record != NULL);
-    struct wire_health item = {.incarnation = record->incarnation,
-                               .sequence = record->sequence,
-                               .score_tenths = record->score_tenths,
-                               .load_hundredths = record->load_hundredths,
-                               .flags = record->flags,
-                               .details_hash = record->details_wanted};
+    struct gossip_wire_health item = {.incarnation = record->incarnation,
+                                      .sequence = record->sequence,
+                                      .score_tenths = record->score_tenths,
+                                      .load_hundredths = record->load_hundredths,
+                                      .flags = record->flags,
+                                      .details_hash = record->details_wanted};
     (void)snprintf(item.name, sizeof item.name, "%s", member->name);
     if (with_details && record->details_hash == record->details_wanted) {
         item.details = record->details;
         item.details_length = record->details_length;
     }
-    wire_put_health(writer, &item);
+    gossip_wire_put_health(writer, &item);
 }
 
 /* ---- the message that is being made ---- */
@@ -155,12 +155,12 @@ static void take_accusation(struct gossip *self, struct draft *draft, struct mem
     }
 }
 
-void send_items(struct gossip *self, struct wire_message *message, const struct wire_names *names,
-                size_t item_count, struct receiver to)
+void send_items(struct gossip *self, struct gossip_wire_message *message,
+                const struct gossip_wire_names *names, size_t item_count, struct receiver to)
 {
     (void)snprintf(message->sender, sizeof message->sender, "%s", self->config.name);
     mp_writer_clear(&self->out);
-    wire_put_head(&self->out, message, names, item_count);
+    gossip_wire_put_head(&self->out, message, names, item_count);
     mp_put_raw(&self->out, self->items.buffer.data, self->items.buffer.length);
     if (!mp_writer_ok(&self->out) || !mp_writer_ok(&self->items)) {
         self->counters.dropped_full++;
@@ -178,7 +178,7 @@ void send_items(struct gossip *self, struct wire_message *message, const struct 
     self->counters.bytes_sent += action.length;
 }
 
-void send_message(struct gossip *self, struct wire_message *message, struct receiver to)
+void send_message(struct gossip *self, struct gossip_wire_message *message, struct receiver to)
 {
     size_t head = HEAD_BYTES_MAX + strlen(self->config.name) + strlen(message->target);
     struct draft draft = {.room = self->config.message_bytes_max - head};
@@ -197,15 +197,16 @@ void send_message(struct gossip *self, struct wire_message *message, struct rece
     invariant(self->out.buffer.length <= self->config.message_bytes_max);
 }
 
-void send_sequence(struct gossip *self, enum wire_type type, uint32_t sequence, struct receiver to)
+void send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
+                   struct receiver to)
 {
-    struct wire_message message = {.type = type, .sequence = sequence};
+    struct gossip_wire_message message = {.type = type, .sequence = sequence};
     send_message(self, &message, to);
 }
 
 void send_news(struct gossip *self, struct receiver to)
 {
-    struct wire_message message = {.type = WIRE_NEWS};
+    struct gossip_wire_message message = {.type = WIRE_NEWS};
     send_message(self, &message, to);
 }
 

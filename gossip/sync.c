@@ -23,7 +23,7 @@ static uint32_t fold(uint64_t digest)
 
 void sync_open(struct gossip *self, struct receiver to, bool join)
 {
-    struct wire_message message = {
+    struct gossip_wire_message message = {
         .type = WIRE_DIGEST, .join = join, .digest = self->members.digest};
     send_message(self, &message, to);
 }
@@ -63,19 +63,19 @@ struct pages {
     struct receiver to;
     size_t item_count;
     size_t sent;
-    struct wire_names wanted; /* go with the first page */
+    struct gossip_wire_names wanted; /* go with the first page */
 };
 
 static void send_page(struct gossip *self, struct pages *pages)
 {
-    struct wire_message message = {.type = WIRE_ENTRIES};
+    struct gossip_wire_message message = {.type = WIRE_ENTRIES};
     if (pages->sent < PAGES_MAX) {
         send_items(self, &message, &pages->wanted, pages->item_count, pages->to);
         self->counters.pages_sent++;
     }
     pages->sent++;
     pages->item_count = 0;
-    pages->wanted = (struct wire_names){0};
+    pages->wanted = (struct gossip_wire_names){0};
     mp_writer_clear(&self->items);
 }
 
@@ -148,8 +148,8 @@ static void cover(uint8_t *covered, unsigned bucket)
 static void send_versions_page(struct gossip *self, unsigned bucket_count, const uint8_t *covered,
                                struct receiver to)
 {
-    struct wire_message message = {.type = WIRE_VERSIONS, .bucket_count = bucket_count};
-    struct wire_names names = {0};
+    struct gossip_wire_message message = {.type = WIRE_VERSIONS, .bucket_count = bucket_count};
+    struct gossip_wire_names names = {0};
     memcpy(message.covered, covered, sizeof message.covered);
     mp_writer_clear(&self->names);
     mp_writer_clear(&self->items);
@@ -205,7 +205,7 @@ static void send_versions(struct gossip *self, unsigned bucket_count, const uint
 
 static void send_buckets(struct gossip *self, struct receiver to)
 {
-    struct wire_message message = {.type = WIRE_BUCKETS, .bucket_count = 1};
+    struct gossip_wire_message message = {.type = WIRE_BUCKETS, .bucket_count = 1};
     while (message.bucket_count < WIRE_BUCKETS_MAX &&
            (size_t)message.bucket_count * ROWS_PER_BUCKET < self->members.rows.count) {
         message.bucket_count *= 2;
@@ -217,7 +217,8 @@ static void send_buckets(struct gossip *self, struct receiver to)
     send_items(self, &message, NULL, 0, to);
 }
 
-void sync_on_digest(struct gossip *self, const struct wire_message *message, struct receiver from)
+void sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
+                    struct receiver from)
 {
     if (message->digest == self->members.digest) {
         self->counters.syncs_equal++;
@@ -236,7 +237,8 @@ void sync_on_digest(struct gossip *self, const struct wire_message *message, str
     send_buckets(self, from);
 }
 
-void sync_on_buckets(struct gossip *self, const struct wire_message *message, struct receiver from)
+void sync_on_buckets(struct gossip *self, const struct gossip_wire_message *message,
+                     struct receiver from)
 {
     uint8_t different[WIRE_COVERED_BYTES] = {0};
     sync_soon(self);
@@ -259,16 +261,17 @@ static void want(struct gossip *self, struct pages *pages, const char *name)
 }
 
 /* Rows that differ: we send ours and want theirs; the rules of precedence sort it out. */
-void sync_on_versions(struct gossip *self, const struct wire_message *message, struct receiver from)
+void sync_on_versions(struct gossip *self, const struct gossip_wire_message *message,
+                      struct receiver from)
 {
     struct pages pages;
     sync_soon(self);
     begin_pages(self, &pages, from);
     uint32_t same = ++self->members.mark;
-    for (size_t i = 0; i < wire_version_count(message); i++) {
+    for (size_t i = 0; i < gossip_wire_version_count(message); i++) {
         char name[NAME_SIZE];
         uint32_t digest;
-        wire_version_at(message, i, name, &digest);
+        gossip_wire_version_at(message, i, name, &digest);
         struct member *member = members_find(&self->members, name);
         if (member != NULL && fold(member->digest) == digest) {
             member->mark = same;
@@ -281,20 +284,21 @@ void sync_on_versions(struct gossip *self, const struct wire_message *message, s
     for (size_t i = 0; i < self->members.rows.count && pages.sent < PAGES_MAX; i++) {
         const struct member *member = self->members.rows.items[i];
         if (member->mark != same &&
-            wire_covers(message, members_bucket(member, message->bucket_count))) {
+            gossip_wire_covers(message, members_bucket(member, message->bucket_count))) {
             put_row(self, &pages, member);
         }
     }
     end_pages(self, &pages);
 }
 
-void sync_on_entries(struct gossip *self, const struct wire_message *message, struct receiver from)
+void sync_on_entries(struct gossip *self, const struct gossip_wire_message *message,
+                     struct receiver from)
 {
     struct pages pages;
     begin_pages(self, &pages, from);
-    for (size_t i = 0; i < wire_wanted_count(message) && pages.sent < PAGES_MAX; i++) {
+    for (size_t i = 0; i < gossip_wire_wanted_count(message) && pages.sent < PAGES_MAX; i++) {
         char name[NAME_SIZE];
-        wire_wanted_at(message, i, name);
+        gossip_wire_wanted_at(message, i, name);
         const struct member *member = members_find(&self->members, name);
         if (member != NULL) {
             put_row(self, &pages, member);

@@ -11,7 +11,7 @@
 
 /* ---- writing ---- */
 
-static void put_names(struct mp_writer *writer, const struct wire_names *names)
+static void put_names(struct mp_writer *writer, const struct gossip_wire_names *names)
 {
     mp_put_array(writer, names == NULL ? 0 : names->count);
     if (names != NULL) {
@@ -19,7 +19,7 @@ static void put_names(struct mp_writer *writer, const struct wire_names *names)
     }
 }
 
-static void put_bucket_digests(struct mp_writer *writer, const struct wire_message *message)
+static void put_bucket_digests(struct mp_writer *writer, const struct gossip_wire_message *message)
 {
     uint8_t bytes[WIRE_BUCKETS_MAX * 4];
     for (unsigned i = 0; i < message->bucket_count; i++) {
@@ -35,8 +35,8 @@ static size_t covered_bytes(unsigned bucket_count)
     return (bucket_count + 7) / 8;
 }
 
-static void put_body(struct mp_writer *writer, const struct wire_message *message,
-                     const struct wire_names *names)
+static void put_body(struct mp_writer *writer, const struct gossip_wire_message *message,
+                     const struct gossip_wire_names *names)
 {
     switch (message->type) {
     case WIRE_PING:
@@ -77,8 +77,8 @@ static void put_body(struct mp_writer *writer, const struct wire_message *messag
     }
 }
 
-void wire_put_head(struct mp_writer *writer, const struct wire_message *message,
-                   const struct wire_names *names, size_t item_count)
+void gossip_wire_put_head(struct mp_writer *writer, const struct gossip_wire_message *message,
+                          const struct gossip_wire_names *names, size_t item_count)
 {
     mp_put_array(writer, 5);
     mp_put_u64(writer, WIRE_VERSION);
@@ -88,7 +88,7 @@ void wire_put_head(struct mp_writer *writer, const struct wire_message *message,
     mp_put_array(writer, item_count);
 }
 
-void wire_put_member(struct mp_writer *writer, const struct wire_member *member)
+void gossip_wire_put_member(struct mp_writer *writer, const struct gossip_wire_member *member)
 {
     mp_put_array(writer, 7);
     mp_put_u64(writer, WIRE_ITEM_MEMBER);
@@ -103,7 +103,7 @@ void wire_put_member(struct mp_writer *writer, const struct wire_member *member)
     }
 }
 
-void wire_put_health(struct mp_writer *writer, const struct wire_health *health)
+void gossip_wire_put_health(struct mp_writer *writer, const struct gossip_wire_health *health)
 {
     mp_put_array(writer, 9);
     mp_put_u64(writer, WIRE_ITEM_HEALTH);
@@ -162,7 +162,7 @@ static bool get_bucket_count(const msgpack_object *object, unsigned *ret)
     return true;
 }
 
-static bool get_bucket_digests(const msgpack_object *object, struct wire_message *ret)
+static bool get_bucket_digests(const msgpack_object *object, struct gossip_wire_message *ret)
 {
     const uint8_t *bytes;
     size_t length;
@@ -176,7 +176,7 @@ static bool get_bucket_digests(const msgpack_object *object, struct wire_message
     return true;
 }
 
-static bool get_covered(const msgpack_object *object, struct wire_message *ret)
+static bool get_covered(const msgpack_object *object, struct gossip_wire_message *ret)
 {
     const uint8_t *bytes;
     size_t length;
@@ -187,7 +187,7 @@ static bool get_covered(const msgpack_object *object, struct wire_message *ret)
     return true;
 }
 
-static bool get_version_names(const msgpack_object *list, struct wire_message *ret)
+static bool get_version_names(const msgpack_object *list, struct gossip_wire_message *ret)
 {
     char name[NAME_SIZE];
     uint32_t digest;
@@ -204,7 +204,7 @@ static bool get_version_names(const msgpack_object *list, struct wire_message *r
     return true;
 }
 
-static bool get_wanted_names(const msgpack_object *list, struct wire_message *ret)
+static bool get_wanted_names(const msgpack_object *list, struct gossip_wire_message *ret)
 {
     char name[NAME_SIZE];
     if (mp_array(list, 0) == NULL) {
@@ -219,7 +219,7 @@ static bool get_wanted_names(const msgpack_object *list, struct wire_message *re
     return true;
 }
 
-static bool get_body(const msgpack_object *body, struct wire_message *ret)
+static bool get_body(const msgpack_object *body, struct gossip_wire_message *ret)
 {
     switch (ret->type) {
     case WIRE_PING:
@@ -246,7 +246,7 @@ static bool get_body(const msgpack_object *body, struct wire_message *ret)
     return false;
 }
 
-static bool get_member(const msgpack_object *item, struct wire_member *ret)
+static bool get_member(const msgpack_object *item, struct gossip_wire_member *ret)
 {
     uint32_t state;
     if (mp_array(item, 7) == NULL || !get_printable(mp_at(item, 1), ret->name, NAME_SIZE) ||
@@ -283,7 +283,7 @@ static bool get_number(const msgpack_object *object, int max, int *ret)
     return true;
 }
 
-static bool get_health(const msgpack_object *item, struct wire_health *ret)
+static bool get_health(const msgpack_object *item, struct gossip_wire_health *ret)
 {
     if (mp_array(item, 9) == NULL || !get_printable(mp_at(item, 1), ret->name, NAME_SIZE) ||
         !get_incarnation(mp_at(item, 2), &ret->incarnation) ||
@@ -307,7 +307,7 @@ static bool get_health(const msgpack_object *item, struct wire_health *ret)
 }
 
 /* False: malformed. *ret_known is false for an item of a later version. */
-static bool get_item(const msgpack_object *item, struct wire_item *ret, bool *ret_known)
+static bool get_item(const msgpack_object *item, struct gossip_wire_item *ret, bool *ret_known)
 {
     uint32_t kind;
     if (!mp_u32(mp_at(item, 0), &kind)) {
@@ -328,7 +328,7 @@ static bool get_item(const msgpack_object *item, struct wire_item *ret, bool *re
 
 static bool check_items(const msgpack_object *items)
 {
-    struct wire_item item;
+    struct gossip_wire_item item;
     bool known;
     for (size_t i = 0; i < mp_count(items); i++) {
         if (!get_item(mp_at(items, i), &item, &known)) {
@@ -338,7 +338,7 @@ static bool check_items(const msgpack_object *items)
     return true;
 }
 
-static int decode_root(const msgpack_object *root, struct wire_message *ret, struct err *err)
+static int decode_root(const msgpack_object *root, struct gossip_wire_message *ret, struct err *err)
 {
     uint32_t version;
     uint32_t type;
@@ -352,7 +352,7 @@ static int decode_root(const msgpack_object *root, struct wire_message *ret, str
         !get_printable(mp_at(root, 2), ret->sender, sizeof ret->sender)) {
         return err_set(err, ERR_PROTO, "gossip message of unknown type, or without a sender");
     }
-    ret->type = (enum wire_type)type;
+    ret->type = (enum gossip_wire_type)type;
     if (!get_body(mp_at(root, 3), ret)) {
         return err_set(err, ERR_PROTO, "malformed body of gossip message of type %u", type);
     }
@@ -363,7 +363,8 @@ static int decode_root(const msgpack_object *root, struct wire_message *ret, str
     return 0;
 }
 
-int wire_decode(const uint8_t *bytes, size_t length, struct wire_message *ret, struct err *err)
+int gossip_wire_decode(const uint8_t *bytes, size_t length, struct gossip_wire_message *ret,
+                       struct err *err)
 {
     static const struct mp_limits limits = {
         .bytes = GOSSIP_MESSAGE_BYTES_MAX, .elements = 8192, .depth = 5};
@@ -374,49 +375,51 @@ int wire_decode(const uint8_t *bytes, size_t length, struct wire_message *ret, s
     }
     rc = decode_root(&ret->doc.root, ret, err);
     if (rc != 0) {
-        wire_message_deinit(ret);
+        gossip_wire_message_deinit(ret);
     }
     return rc;
 }
 
-void wire_message_deinit(struct wire_message *self)
+void gossip_wire_message_deinit(struct gossip_wire_message *self)
 {
     mp_doc_deinit(&self->doc);
     self->items = NULL;
     self->names = NULL;
 }
 
-size_t wire_item_count(const struct wire_message *self)
+size_t gossip_wire_item_count(const struct gossip_wire_message *self)
 {
     return mp_count(self->items);
 }
 
-bool wire_item_at(const struct wire_message *self, size_t index, struct wire_item *ret)
+bool gossip_wire_item_at(const struct gossip_wire_message *self, size_t index,
+                         struct gossip_wire_item *ret)
 {
     bool known = false;
     bool good = get_item(mp_at(self->items, index), ret, &known);
-    invariant(good); /* wire_decode has checked it */
+    invariant(good); /* gossip_wire_decode has checked it */
     return known;
 }
 
-size_t wire_wanted_count(const struct wire_message *self)
+size_t gossip_wire_wanted_count(const struct gossip_wire_message *self)
 {
     return self->type == WIRE_ENTRIES ? mp_count(self->names) : 0;
 }
 
-void wire_wanted_at(const struct wire_message *self, size_t index, char ret_name[NAME_SIZE])
+void gossip_wire_wanted_at(const struct gossip_wire_message *self, size_t index,
+                           char ret_name[NAME_SIZE])
 {
     bool good = mp_text(mp_at(self->names, index), ret_name, NAME_SIZE);
     invariant(good);
 }
 
-size_t wire_version_count(const struct wire_message *self)
+size_t gossip_wire_version_count(const struct gossip_wire_message *self)
 {
     return self->type == WIRE_VERSIONS ? mp_count(self->names) / 2 : 0;
 }
 
-void wire_version_at(const struct wire_message *self, size_t index, char ret_name[NAME_SIZE],
-                     uint32_t *ret_digest)
+void gossip_wire_version_at(const struct gossip_wire_message *self, size_t index,
+                            char ret_name[NAME_SIZE], uint32_t *ret_digest)
 {
     bool named = mp_text(mp_at(self->names, 2 * index), ret_name, NAME_SIZE);
     bool versioned = mp_u32(mp_at(self->names, 2 * index + 1), ret_digest);
@@ -424,7 +427,7 @@ void wire_version_at(const struct wire_message *self, size_t index, char ret_nam
     invariant(versioned);
 }
 
-bool wire_covers(const struct wire_message *self, unsigned bucket)
+bool gossip_wire_covers(const struct gossip_wire_message *self, unsigned bucket)
 {
     invariant(bucket < self->bucket_count);
     return (self->covered[bucket / 8] >> (bucket % 8) & 1) != 0;

@@ -29,7 +29,7 @@
 #define WIRE_BUCKETS_MAX 256
 #define WIRE_COVERED_BYTES (WIRE_BUCKETS_MAX / 8)
 
-enum wire_type {
+enum gossip_wire_type {
     WIRE_PING = 1,
     WIRE_ASK = 2,
     WIRE_ACK = 3,
@@ -41,9 +41,9 @@ enum wire_type {
     WIRE_ENTRIES = 9,
 };
 
-enum wire_item_kind { WIRE_ITEM_MEMBER = 0, WIRE_ITEM_HEALTH = 1 };
+enum gossip_wire_item_kind { WIRE_ITEM_MEMBER = 0, WIRE_ITEM_HEALTH = 1 };
 
-struct wire_member {
+struct gossip_wire_member {
     char name[NAME_SIZE];
     uint64_t incarnation;
     enum gossip_state state;
@@ -53,7 +53,7 @@ struct wire_member {
     char accusers[ACCUSERS_MAX][NAME_SIZE];
 };
 
-struct wire_health {
+struct gossip_wire_health {
     char name[NAME_SIZE];
     uint64_t incarnation;
     uint64_t sequence;
@@ -65,14 +65,14 @@ struct wire_health {
     size_t details_length;
 };
 
-struct wire_item {
-    enum wire_item_kind kind;
-    struct wire_member member;
-    struct wire_health health;
+struct gossip_wire_item {
+    enum gossip_wire_item_kind kind;
+    struct gossip_wire_member member;
+    struct gossip_wire_health health;
 };
 
-struct wire_message {
-    enum wire_type type;
+struct gossip_wire_message {
+    enum gossip_wire_type type;
     char sender[NAME_SIZE];
     uint32_t sequence;      /* ping, ask, ack, nack: 1..65535 */
     char target[NAME_SIZE]; /* ask */
@@ -91,33 +91,37 @@ struct wire_message {
 
 /* Write the message up to its items: the caller appends `item_count` items after it. `names` of
  * versions and entries are written raw: `names_count` elements in names_bytes. */
-struct wire_names {
+struct gossip_wire_names {
     const uint8_t *bytes;
     size_t length;
     size_t count;
 };
-void wire_put_head(struct mp_writer *writer, const struct wire_message *message,
-                   const struct wire_names *names, size_t item_count);
+void gossip_wire_put_head(struct mp_writer *writer, const struct gossip_wire_message *message,
+                          const struct gossip_wire_names *names, size_t item_count);
 
-void wire_put_member(struct mp_writer *writer, const struct wire_member *member);
-void wire_put_health(struct mp_writer *writer, const struct wire_health *health);
+void gossip_wire_put_member(struct mp_writer *writer, const struct gossip_wire_member *member);
+void gossip_wire_put_health(struct mp_writer *writer, const struct gossip_wire_health *health);
 
 /* Check all of the message, its items too, and decode it. `bytes` must outlive *ret, which ends
- * with wire_message_deinit. ERR_PROTO: malformed. ERR_UNSUPPORTED: another version. ERR_NOMEM. */
-int wire_decode(const uint8_t *bytes, size_t length, struct wire_message *ret, struct err *err);
-void wire_message_deinit(struct wire_message *self);
+ * with gossip_wire_message_deinit. ERR_PROTO: malformed. ERR_UNSUPPORTED: another version.
+ * ERR_NOMEM. */
+int gossip_wire_decode(const uint8_t *bytes, size_t length, struct gossip_wire_message *ret,
+                       struct err *err);
+void gossip_wire_message_deinit(struct gossip_wire_message *self);
 
-size_t wire_item_count(const struct wire_message *self);
+size_t gossip_wire_item_count(const struct gossip_wire_message *self);
 /* index < count; false only for an item of a kind that this version does not know. */
-bool wire_item_at(const struct wire_message *self, size_t index, struct wire_item *ret);
+bool gossip_wire_item_at(const struct gossip_wire_message *self, size_t index,
+                         struct gossip_wire_item *ret);
 
 /* Wanted names of entries; names and digests of versions. */
-size_t wire_wanted_count(const struct wire_message *self);
-void wire_wanted_at(const struct wire_message *self, size_t index, char ret_name[NAME_SIZE]);
-size_t wire_version_count(const struct wire_message *self);
-void wire_version_at(const struct wire_message *self, size_t index, char ret_name[NAME_SIZE],
-                     uint32_t *ret_digest);
+size_t gossip_wire_wanted_count(const struct gossip_wire_message *self);
+void gossip_wire_wanted_at(const struct gossip_wire_message *self, size_t index,
+                           char ret_name[NAME_SIZE]);
+size_t gossip_wire_version_count(const struct gossip_wire_message *self);
+void gossip_wire_version_at(const struct gossip_wire_message *self, size_t index,
+                            char ret_name[NAME_SIZE], uint32_t *ret_digest);
 
-bool wire_covers(const struct wire_message *self, unsigned bucket);
+bool gossip_wire_covers(const struct gossip_wire_message *self, unsigned bucket);
 
 #endif

@@ -96,7 +96,7 @@ int obituary_send(struct obituary_sender *self, uint32_t kind, const uint8_t *by
                                .sequence = self->sequence,
                                .payload = bytes,
                                .length = length};
-    int rc = wire_encode(&frame, &self->writer);
+    int rc = frame_encode(&frame, &self->writer);
     if (rc != 0) {
         return err_set(err, rc, "encode message to the peers");
     }
@@ -108,7 +108,7 @@ int obituary_send(struct obituary_sender *self, uint32_t kind, const uint8_t *by
         }
     }
     self->sent++;
-    self->sequence = wire_sequence_next(self->sequence);
+    self->sequence = frame_sequence_next(self->sequence);
     return took > 0 ? 0 : err_set(err, ERR_FULL, "no peer takes a message");
 }
 
@@ -122,7 +122,7 @@ static void receive(struct obituary_sender *self, struct recipient *from)
             return;
         }
         struct wire_frame frame;
-        if (wire_decode(zmq_msg_data(&message), zmq_msg_size(&message), &frame, NULL) == 0 &&
+        if (frame_decode(zmq_msg_data(&message), zmq_msg_size(&message), &frame, NULL) == 0 &&
             frame.cluster == self->cluster && frame.sender == from->id && frame.kind < 64) {
             from->acked_kinds |= UINT64_C(1) << frame.kind;
         }

@@ -24,7 +24,7 @@ static void refuse(struct transport *self, struct peer *peer, enum transport_eve
 static bool note_sequence(struct peer *peer, enum stream stream, uint16_t sequence)
 {
     uint16_t number = sequence & WIRE_SEQUENCE_MAX;
-    uint32_t gap = peer->heard_any[stream] ? wire_sequence_gap(peer->heard[stream], number) : 0;
+    uint32_t gap = peer->heard_any[stream] ? frame_sequence_gap(peer->heard[stream], number) : 0;
     peer->heard_any[stream] = true;
     peer->heard[stream] = number;
     peer->counters.gaps += gap;
@@ -168,7 +168,7 @@ static void handle_frame(struct transport *self, zmq_msg_t *part,
     struct wire_frame frame;
     struct err err = {0};
     size_t bytes = zmq_msg_size(part);
-    if (wire_decode(zmq_msg_data(part), bytes, &frame, &err) != 0) {
+    if (frame_decode(zmq_msg_data(part), bytes, &frame, &err) != 0) {
         refuse(self, transport_find(self, key->name), TRANSPORT_EVENT_MALFORMED, key->name,
                err.msg);
         return;
@@ -227,7 +227,7 @@ static void handle_answer(struct link *link, zmq_msg_t *part)
     struct wire_frame frame;
     struct err err = {0};
     size_t bytes = zmq_msg_size(part);
-    if (zmq_msg_more(part) != 0 || wire_decode(zmq_msg_data(part), bytes, &frame, &err) != 0) {
+    if (zmq_msg_more(part) != 0 || frame_decode(zmq_msg_data(part), bytes, &frame, &err) != 0) {
         refuse(self, peer, TRANSPORT_EVENT_MALFORMED, peer->name,
                err.code != 0 ? err.msg : "message that is not one frame");
         return;

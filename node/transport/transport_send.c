@@ -27,7 +27,7 @@ static int encode(struct transport *self, struct wire_frame *frame)
 {
     frame->cluster = self->config.cluster;
     frame->sender = self->config.id;
-    return wire_encode(frame, &self->writer);
+    return frame_encode(frame, &self->writer);
 }
 
 static int send_on_link(struct link *link, struct wire_frame *frame)
@@ -43,7 +43,7 @@ static int send_on_link(struct link *link, struct wire_frame *frame)
         0) {
         return drop(self, peer);
     }
-    link->sequence = wire_sequence_next(link->sequence);
+    link->sequence = frame_sequence_next(link->sequence);
     count_sent(self, peer, self->writer.buffer.length);
     if (link->bulk) {
         self->counters.sent_bulk++;
@@ -109,7 +109,7 @@ static int send_as_answer(struct peer *peer, struct wire_frame *frame)
     if (rc != 0) {
         return drop(self, peer);
     }
-    peer->answer_sequence = wire_sequence_next(peer->answer_sequence);
+    peer->answer_sequence = frame_sequence_next(peer->answer_sequence);
     count_sent(self, peer, self->writer.buffer.length);
     self->counters.sent_answer++;
     peer->counters.sent_answer++;

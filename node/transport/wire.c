@@ -9,7 +9,7 @@ static_assert(WIRE_PAYLOAD_MAX == TRANSPORT_CHUNK_BYTES, "a chunk fills a frame"
 
 static const struct mp_limits limits = {.bytes = WIRE_FRAME_MAX, .elements = 32, .depth = 3};
 
-int wire_encode(const struct wire_frame *frame, struct mp_writer *writer)
+int frame_encode(const struct wire_frame *frame, struct mp_writer *writer)
 {
     if (frame->length > WIRE_PAYLOAD_MAX) {
         return ERR_FULL;
@@ -64,7 +64,7 @@ static int decode(const msgpack_object *root, struct wire_frame *ret, struct err
     return 0;
 }
 
-int wire_decode(const uint8_t *bytes, size_t length, struct wire_frame *ret, struct err *err)
+int frame_decode(const uint8_t *bytes, size_t length, struct wire_frame *ret, struct err *err)
 {
     struct mp_doc doc;
     int rc = mp_parse(bytes, length, &limits, &doc, err);
@@ -75,17 +75,17 @@ int wire_decode(const uint8_t *bytes, size_t length, struct wire_frame *ret, str
     return rc;
 }
 
-uint16_t wire_sequence_next(uint16_t last)
+uint16_t frame_sequence_next(uint16_t last)
 {
     return last >= WIRE_SEQUENCE_MAX ? 1 : (uint16_t)(last + 1);
 }
 
-uint32_t wire_sequence_gap(uint16_t last, uint16_t got)
+uint32_t frame_sequence_gap(uint16_t last, uint16_t got)
 {
     if (got == 0) {
         return 0;
     }
-    uint32_t expected = wire_sequence_next(last);
+    uint32_t expected = frame_sequence_next(last);
     return got >= expected ? got - expected : got + WIRE_SEQUENCE_MAX - expected;
 }
 

@@ -38,15 +38,15 @@ struct wire_frame {
 };
 
 /* Into `writer`, cleared first. ERR_NOMEM, ERR_FULL (payload too long). */
-int wire_encode(const struct wire_frame *frame, struct mp_writer *writer);
+int frame_encode(const struct wire_frame *frame, struct mp_writer *writer);
 
 /* `ret` points into `bytes`. ERR_PROTO, ERR_UNSUPPORTED (another version). A chunk lies within its
  * total, which is at most SNAPSHOT_BYTES_MAX. */
-int wire_decode(const uint8_t *bytes, size_t length, struct wire_frame *ret, struct err *err);
+int frame_decode(const uint8_t *bytes, size_t length, struct wire_frame *ret, struct err *err);
 
 /* The number after `last` in a stream, and how many numbers are missing between `last` and `got`.
  * `last` and `got` without WIRE_BULK; got == 0 begins anew: nothing is missing. */
-uint16_t wire_sequence_next(uint16_t last);
-uint32_t wire_sequence_gap(uint16_t last, uint16_t got);
+uint16_t frame_sequence_next(uint16_t last);
+uint32_t frame_sequence_gap(uint16_t last, uint16_t got);
 
 #endif

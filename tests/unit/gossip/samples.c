@@ -27,9 +27,9 @@ static void make_details(void)
     invariant(rc == 0);
 }
 
-struct wire_member sample_member(void)
+struct gossip_wire_member sample_member(void)
 {
-    struct wire_member member = {
+    struct gossip_wire_member member = {
         .name = "n3",
         .incarnation = (UINT64_C(7) << GOSSIP_REFUTATION_BITS) + 2,
         .state = GOSSIP_SUSPECT,
@@ -41,10 +41,10 @@ struct wire_member sample_member(void)
     return member;
 }
 
-struct wire_health sample_health(void)
+struct gossip_wire_health sample_health(void)
 {
     make_details();
-    struct wire_health health = {
+    struct gossip_wire_health health = {
         .name = "n2",
         .incarnation = UINT64_C(3) << GOSSIP_REFUTATION_BITS,
         .sequence = 12,
@@ -60,16 +60,16 @@ struct wire_health sample_health(void)
 
 void sample_encode(size_t index, struct mp_writer *ret)
 {
-    struct wire_message message = {.type = (enum wire_type)(index + 1),
-                                   .sender = SAMPLE_SENDER,
-                                   .sequence = 300,
-                                   .target = "n3",
-                                   .wait_ms = 450,
-                                   .join = true,
-                                   .digest = UINT64_C(0x1234567890ABCDEF),
-                                   .bucket_count = 8,
-                                   .buckets = {1, 2, 3, 0xFFFFFFFF, 5, 6, 7, 8},
-                                   .covered = {0xA5}};
+    struct gossip_wire_message message = {.type = (enum gossip_wire_type)(index + 1),
+                                          .sender = SAMPLE_SENDER,
+                                          .sequence = 300,
+                                          .target = "n3",
+                                          .wait_ms = 450,
+                                          .join = true,
+                                          .digest = UINT64_C(0x1234567890ABCDEF),
+                                          .bucket_count = 8,
+                                          .buckets = {1, 2, 3, 0xFFFFFFFF, 5, 6, 7, 8},
+                                          .covered = {0xA5}};
     struct mp_writer names;
     mp_writer_init(&names, 256);
     mp_put_text(&names, "n3");
@@ -78,15 +78,16 @@ void sample_encode(size_t index, struct mp_writer *ret)
     } else {
         mp_put_text(&names, "n4");
     }
-    struct wire_names raw = {.bytes = names.buffer.data, .length = names.buffer.length, .count = 2};
-    struct wire_member member = sample_member();
-    struct wire_health health = sample_health();
+    struct gossip_wire_names raw = {
+        .bytes = names.buffer.data, .length = names.buffer.length, .count = 2};
+    struct gossip_wire_member member = sample_member();
+    struct gossip_wire_health health = sample_health();
     mp_writer_init(ret, GOSSIP_MESSAGE_BYTES_MAX);
     bool bare = message.type == WIRE_NACK;
-    wire_put_head(ret, &message, &raw, bare ? 0 : 2);
+    gossip_wire_put_head(ret, &message, &raw, bare ? 0 : 2);
     if (!bare) {
-        wire_put_member(ret, &member);
-        wire_put_health(ret, &health);
+        gossip_wire_put_member(ret, &member);
+        gossip_wire_put_health(ret, &health);
     }
     mp_writer_deinit(&names);
     invariant(mp_writer_ok(ret));

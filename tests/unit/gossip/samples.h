@@ -11,7 +11,7 @@
 void sample_encode(size_t index, struct mp_writer *ret);
 
 /* The two items that every sample but nack carries. */
-struct wire_member sample_member(void);
-struct wire_health sample_health(void);
+struct gossip_wire_member sample_member(void);
+struct gossip_wire_health sample_health(void);
 
 #endif

@@ -10,13 +10,13 @@
 
 #include <cmocka.h>
 
-static void check_items(const struct wire_message *message)
+static void check_items(const struct gossip_wire_message *message)
 {
-    struct wire_item item;
-    struct wire_member member = sample_member();
-    struct wire_health health = sample_health();
-    assert_int_equal(wire_item_count(message), 2);
-    assert_true(wire_item_at(message, 0, &item));
+    struct gossip_wire_item item;
+    struct gossip_wire_member member = sample_member();
+    struct gossip_wire_health health = sample_health();
+    assert_int_equal(gossip_wire_item_count(message), 2);
+    assert_true(gossip_wire_item_at(message, 0, &item));
     assert_int_equal(item.kind, WIRE_ITEM_MEMBER);
     assert_string_equal(item.member.name, member.name);
     assert_int_equal(item.member.incarnation, member.incarnation);
@@ -25,7 +25,7 @@ static void check_items(const struct wire_message *message)
     assert_int_equal(item.member.age_s, member.age_s);
     assert_int_equal(item.member.accuser_count, 2);
     assert_string_equal(item.member.accusers[1], "n4");
-    assert_true(wire_item_at(message, 1, &item));
+    assert_true(gossip_wire_item_at(message, 1, &item));
     assert_int_equal(item.kind, WIRE_ITEM_HEALTH);
     assert_int_equal(item.health.incarnation, health.incarnation);
     assert_int_equal(item.health.sequence, health.sequence);
@@ -36,7 +36,7 @@ static void check_items(const struct wire_message *message)
     assert_memory_equal(item.health.details, health.details, health.details_length);
 }
 
-static void check_body(const struct wire_message *message)
+static void check_body(const struct gossip_wire_message *message)
 {
     char name[NAME_SIZE];
     uint32_t digest;
@@ -63,16 +63,16 @@ static void check_body(const struct wire_message *message)
         assert_int_equal(message->buckets[7], 8);
         break;
     case WIRE_VERSIONS:
-        assert_true(wire_covers(message, 0));
-        assert_false(wire_covers(message, 1));
-        assert_int_equal(wire_version_count(message), 1);
-        wire_version_at(message, 0, name, &digest);
+        assert_true(gossip_wire_covers(message, 0));
+        assert_false(gossip_wire_covers(message, 1));
+        assert_int_equal(gossip_wire_version_count(message), 1);
+        gossip_wire_version_at(message, 0, name, &digest);
         assert_string_equal(name, "n3");
         assert_int_equal(digest, 0xCAFE);
         break;
     case WIRE_ENTRIES:
-        assert_int_equal(wire_wanted_count(message), 2);
-        wire_wanted_at(message, 1, name);
+        assert_int_equal(gossip_wire_wanted_count(message), 2);
+        gossip_wire_wanted_at(message, 1, name);
         assert_string_equal(name, "n4");
         break;
     }
@@ -83,17 +83,18 @@ static void every_message_comes_back_as_it_was(void **state)
     (void)state;
     for (size_t i = 0; i < SAMPLE_COUNT; i++) {
         struct mp_writer writer;
-        struct wire_message message;
+        struct gossip_wire_message message;
         struct err err = {0};
         sample_encode(i, &writer);
-        assert_int_equal(wire_decode(writer.buffer.data, writer.buffer.length, &message, &err), 0);
+        assert_int_equal(
+            gossip_wire_decode(writer.buffer.data, writer.buffer.length, &message, &err), 0);
         assert_int_equal(message.type, i + 1);
         assert_string_equal(message.sender, SAMPLE_SENDER);
         check_body(&message);
         if (message.type != WIRE_NACK) {
             check_items(&message);
         }
-        wire_message_deinit(&message);
+        gossip_wire_message_deinit(&message);
         mp_writer_deinit(&writer);
     }
 }
@@ -106,10 +107,10 @@ static void a_message_cut_at_any_byte_is_refused(void **state)
         sample_encode(i, &writer);
         for (size_t cut = 0; cut < writer.buffer.length; cut++) {
             uint8_t *bytes = malloc(cut + 1); /* so that a read past the end is seen */
-            struct wire_message message;
+            struct gossip_wire_message message;
             struct err err = {0};
             memcpy(bytes, writer.buffer.data, cut);
-            assert_int_equal(wire_decode(bytes, cut, &message, &err), ERR_PROTO);
+            assert_int_equal(gossip_wire_decode(bytes, cut, &message, &err), ERR_PROTO);
             free(bytes);
         }
         mp_writer_deinit(&writer);
@@ -124,18 +125,18 @@ static void a_message_with_any_byte_changed_is_refused_or_well_formed(void **sta
         struct mp_writer writer;
         sample_encode(i, &writer);
         for (size_t at = 0; at < writer.buffer.length * 255; at++) {
-            struct wire_message message;
+            struct gossip_wire_message message;
             uint8_t *byte = &writer.buffer.data[at / 255];
             uint8_t kept = *byte;
             *byte = (uint8_t)(kept + 1 + at % 255);
-            if (wire_decode(writer.buffer.data, writer.buffer.length, &message, NULL) != 0) {
+            if (gossip_wire_decode(writer.buffer.data, writer.buffer.length, &message, NULL) != 0) {
                 refused++;
             } else {
-                struct wire_item item;
-                for (size_t j = 0; j < wire_item_count(&message); j++) {
-                    (void)wire_item_at(&message, j, &item);
+                struct gossip_wire_item item;
+                for (size_t j = 0; j < gossip_wire_item_count(&message); j++) {
+                    (void)gossip_wire_item_at(&message, j, &item);
                 }
-                wire_message_deinit(&message);
+                gossip_wire_message_deinit(&message);
             }
             *byte = kept;
         }
@@ -146,10 +147,10 @@ static void a_message_with_any_byte_changed_is_refused_or_well_formed(void **sta
 
 /* ---- messages that only a broken or hostile peer sends ---- */
 
-static int decode_head(struct wire_message *message, uint64_t version, const char *sender)
+static int decode_head(struct gossip_wire_message *message, uint64_t version, const char *sender)
 {
     struct mp_writer writer;
-    struct wire_message decoded;
+    struct gossip_wire_message decoded;
     mp_writer_init(&writer, 1024);
     mp_put_array(&writer, 5);
     mp_put_u64(&writer, version);
@@ -158,9 +159,9 @@ static int decode_head(struct wire_message *message, uint64_t version, const cha
     mp_put_array(&writer, 1);
     mp_put_u64(&writer, message->sequence);
     mp_put_array(&writer, 0);
-    int rc = wire_decode(writer.buffer.data, writer.buffer.length, &decoded, NULL);
+    int rc = gossip_wire_decode(writer.buffer.data, writer.buffer.length, &decoded, NULL);
     if (rc == 0) {
-        wire_message_deinit(&decoded);
+        gossip_wire_message_deinit(&decoded);
     }
     mp_writer_deinit(&writer);
     return rc;
@@ -169,7 +170,7 @@ static int decode_head(struct wire_message *message, uint64_t version, const cha
 static void odd_heads_are_refused(void **state)
 {
     (void)state;
-    struct wire_message message = {.type = WIRE_PING, .sequence = 1};
+    struct gossip_wire_message message = {.type = WIRE_PING, .sequence = 1};
     assert_int_equal(decode_head(&message, 1, "n1"), 0);
     assert_int_equal(decode_head(&message, 2, "n1"), ERR_UNSUPPORTED);
     assert_int_equal(decode_head(&message, 1, ""), ERR_PROTO);
@@ -178,24 +179,25 @@ static void odd_heads_are_refused(void **state)
     assert_int_equal(decode_head(&message, 1, "n1"), ERR_PROTO);
     message.sequence = 65536;
     assert_int_equal(decode_head(&message, 1, "n1"), ERR_PROTO);
-    message = (struct wire_message){.type = (enum wire_type)10, .sequence = 1};
+    message = (struct gossip_wire_message){.type = (enum gossip_wire_type)10, .sequence = 1};
     assert_int_equal(decode_head(&message, 1, "n1"), ERR_PROTO);
 }
 
-static int decode_with(const struct wire_member *member, const struct wire_health *health)
+static int decode_with(const struct gossip_wire_member *member,
+                       const struct gossip_wire_health *health)
 {
     struct mp_writer writer;
-    struct wire_message message = {.type = WIRE_NEWS, .sender = "n1"};
+    struct gossip_wire_message message = {.type = WIRE_NEWS, .sender = "n1"};
     mp_writer_init(&writer, GOSSIP_MESSAGE_BYTES_MAX);
-    wire_put_head(&writer, &message, NULL, 1);
+    gossip_wire_put_head(&writer, &message, NULL, 1);
     if (member != NULL) {
-        wire_put_member(&writer, member);
+        gossip_wire_put_member(&writer, member);
     } else {
-        wire_put_health(&writer, health);
+        gossip_wire_put_health(&writer, health);
     }
-    int rc = wire_decode(writer.buffer.data, writer.buffer.length, &message, NULL);
+    int rc = gossip_wire_decode(writer.buffer.data, writer.buffer.length, &message, NULL);
     if (rc == 0) {
-        wire_message_deinit(&message);
+        gossip_wire_message_deinit(&message);
     }
     mp_writer_deinit(&writer);
     return rc;
@@ -204,7 +206,7 @@ static int decode_with(const struct wire_member *member, const struct wire_healt
 static void items_out_of_bounds_are_refused(void **state)
 {
     (void)state;
-    struct wire_member member = sample_member();
+    struct gossip_wire_member member = sample_member();
     assert_int_equal(decode_with(&member, NULL), 0);
     member.incarnation = 0;
     assert_int_equal(decode_with(&member, NULL), ERR_PROTO);
@@ -217,7 +219,7 @@ static void items_out_of_bounds_are_refused(void **state)
     member.name[0] = '\x1b'; /* would reach a terminal */
     assert_int_equal(decode_with(&member, NULL), ERR_PROTO);
 
-    struct wire_health health = sample_health();
+    struct gossip_wire_health health = sample_health();
     assert_int_equal(decode_with(NULL, &health), 0);
     health.score_tenths = 1001;
     assert_int_equal(decode_with(NULL, &health), ERR_PROTO);
@@ -237,8 +239,8 @@ static void elements_of_a_later_version_are_ignored(void **state)
 {
     (void)state;
     struct mp_writer writer;
-    struct wire_message message;
-    struct wire_item item;
+    struct gossip_wire_message message;
+    struct gossip_wire_item item;
     mp_writer_init(&writer, 1024);
     mp_put_array(&writer, 6);
     mp_put_u64(&writer, WIRE_VERSION);
@@ -252,11 +254,12 @@ static void elements_of_a_later_version_are_ignored(void **state)
     mp_put_u64(&writer, 9); /* an item of another kind */
     mp_put_nil(&writer);
     mp_put_bool(&writer, true);
-    assert_int_equal(wire_decode(writer.buffer.data, writer.buffer.length, &message, NULL), 0);
+    assert_int_equal(gossip_wire_decode(writer.buffer.data, writer.buffer.length, &message, NULL),
+                     0);
     assert_int_equal(message.sequence, 17);
-    assert_int_equal(wire_item_count(&message), 1);
-    assert_false(wire_item_at(&message, 0, &item));
-    wire_message_deinit(&message);
+    assert_int_equal(gossip_wire_item_count(&message), 1);
+    assert_false(gossip_wire_item_at(&message, 0, &item));
+    gossip_wire_message_deinit(&message);
     mp_writer_deinit(&writer);
 }
 

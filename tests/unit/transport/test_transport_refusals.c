@@ -82,7 +82,7 @@ static void start_intruder(struct pair *self)
 
 static void intrude(struct pair *self, struct wire_frame frame)
 {
-    assert_int_equal(wire_encode(&frame, &self->writer), 0);
+    assert_int_equal(frame_encode(&frame, &self->writer), 0);
     assert_true(zmq_send(self->intruder, self->writer.buffer.data, self->writer.buffer.length, 0) >
                 0);
 }

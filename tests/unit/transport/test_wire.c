@@ -30,8 +30,8 @@ static void a_frame_is_read_as_it_was_written(void **state)
     struct wire_frame frame = sample();
     struct wire_frame got;
     struct err err;
-    assert_int_equal(wire_encode(&frame, &writer), 0);
-    assert_int_equal(wire_decode(writer.buffer.data, writer.buffer.length, &got, &err), 0);
+    assert_int_equal(frame_encode(&frame, &writer), 0);
+    assert_int_equal(frame_decode(writer.buffer.data, writer.buffer.length, &got, &err), 0);
     assert_int_equal(got.kind, frame.kind);
     assert_int_equal(got.cluster, frame.cluster);
     assert_true(got.sender == frame.sender);
@@ -42,8 +42,8 @@ static void a_frame_is_read_as_it_was_written(void **state)
     frame.chunk = true;
     frame.offset = 1000;
     frame.total = 1000 + sizeof payload;
-    assert_int_equal(wire_encode(&frame, &writer), 0);
-    assert_int_equal(wire_decode(writer.buffer.data, writer.buffer.length, &got, &err), 0);
+    assert_int_equal(frame_encode(&frame, &writer), 0);
+    assert_int_equal(frame_decode(writer.buffer.data, writer.buffer.length, &got, &err), 0);
     assert_true(got.chunk);
     assert_int_equal(got.offset, 1000);
     assert_int_equal(got.total, 1000 + sizeof payload);
@@ -56,7 +56,7 @@ static void the_envelope_is_small(void **state)
     struct mp_writer writer;
     mp_writer_init(&writer, WIRE_FRAME_MAX);
     struct wire_frame frame = sample();
-    assert_int_equal(wire_encode(&frame, &writer), 0);
+    assert_int_equal(frame_encode(&frame, &writer), 0);
     assert_true(writer.buffer.length <= sizeof payload + 22);
     mp_writer_deinit(&writer);
 }
@@ -72,10 +72,10 @@ static void a_payload_past_the_bound_is_not_written(void **state)
     struct err err;
     frame.payload = big;
     frame.length = WIRE_PAYLOAD_MAX + 1;
-    assert_int_equal(wire_encode(&frame, &writer), ERR_FULL);
+    assert_int_equal(frame_encode(&frame, &writer), ERR_FULL);
     frame.length = WIRE_PAYLOAD_MAX;
-    assert_int_equal(wire_encode(&frame, &writer), 0);
-    assert_int_equal(wire_decode(writer.buffer.data, writer.buffer.length, &got, &err), 0);
+    assert_int_equal(frame_encode(&frame, &writer), 0);
+    assert_int_equal(frame_decode(writer.buffer.data, writer.buffer.length, &got, &err), 0);
     free(big);
     mp_writer_deinit(&writer);
 }
@@ -96,7 +96,7 @@ static int decode_with(uint64_t version, uint64_t kind, uint64_t sequence, size_
     for (size_t i = 0; i < extra; i++) {
         mp_put_u64(&writer, i == 1 ? sizeof payload : 0);
     }
-    int rc = wire_decode(writer.buffer.data, writer.buffer.length, &got, &err);
+    int rc = frame_decode(writer.buffer.data, writer.buffer.length, &got, &err);
     mp_writer_deinit(&writer);
     return rc;
 }
@@ -113,8 +113,8 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(decode_with(1, 1, 0, 5), 0); /* appended by a later version */
     struct wire_frame got;
     struct err err;
-    assert_int_equal(wire_decode((const uint8_t *)"\x93\x01\x01\x01", 4, &got, &err), ERR_PROTO);
-    assert_int_equal(wire_decode((const uint8_t *)"", 0, &got, &err), ERR_PROTO);
+    assert_int_equal(frame_decode((const uint8_t *)"\x93\x01\x01\x01", 4, &got, &err), ERR_PROTO);
+    assert_int_equal(frame_decode((const uint8_t *)"", 0, &got, &err), ERR_PROTO);
 }
 
 static int decode_chunk(uint32_t offset, uint32_t total)
@@ -127,8 +127,8 @@ static int decode_chunk(uint32_t offset, uint32_t total)
     frame.chunk = true;
     frame.offset = offset;
     frame.total = total;
-    (void)wire_encode(&frame, &writer);
-    int rc = wire_decode(writer.buffer.data, writer.buffer.length, &got, &err);
+    (void)frame_encode(&frame, &writer);
+    int rc = frame_decode(writer.buffer.data, writer.buffer.length, &got, &err);
     mp_writer_deinit(&writer);
     return rc;
 }
@@ -146,13 +146,13 @@ static void a_chunk_lies_within_its_message(void **state)
 static void gaps_are_counted_around_the_end(void **state)
 {
     (void)state;
-    assert_int_equal(wire_sequence_next(0), 1);
-    assert_int_equal(wire_sequence_next(WIRE_SEQUENCE_MAX), 1);
-    assert_int_equal(wire_sequence_gap(4, 5), 0);
-    assert_int_equal(wire_sequence_gap(4, 8), 3);
-    assert_int_equal(wire_sequence_gap(WIRE_SEQUENCE_MAX, 1), 0);
-    assert_int_equal(wire_sequence_gap(WIRE_SEQUENCE_MAX - 1, 2), 2);
-    assert_int_equal(wire_sequence_gap(900, 0), 0);
+    assert_int_equal(frame_sequence_next(0), 1);
+    assert_int_equal(frame_sequence_next(WIRE_SEQUENCE_MAX), 1);
+    assert_int_equal(frame_sequence_gap(4, 5), 0);
+    assert_int_equal(frame_sequence_gap(4, 8), 3);
+    assert_int_equal(frame_sequence_gap(WIRE_SEQUENCE_MAX, 1), 0);
+    assert_int_equal(frame_sequence_gap(WIRE_SEQUENCE_MAX - 1, 2), 2);
+    assert_int_equal(frame_sequence_gap(900, 0), 0);
 }
 
 static void clusters_have_their_own_ids(void **state)
