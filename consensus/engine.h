@@ -162,6 +162,9 @@ void engine_raise_term(struct consensus *self);
 
 /* engine_settle.c */
 void engine_settle(struct consensus *self);
+/* The leader that a follower has heard in its present term, 0: none. The library keeps naming the
+ * leader of an earlier term when it takes a newer term from a candidate. */
+uint64_t engine_leader(const struct consensus *self);
 /* May act as of now, whatever the lease says: leader, ready, no wait, not handing over. */
 bool engine_may_act_but_for_lease(const struct consensus *self, int64_t now_ms);
 

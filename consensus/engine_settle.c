@@ -87,9 +87,17 @@ static void begin_candidature(struct consensus *self)
                                              .stood_ms = self->now_ms};
 }
 
+uint64_t engine_leader(const struct consensus *self)
+{
+    const struct raft *raft = &self->instance->raft;
+    uint64_t leader = raft_internals_leader(raft);
+    bool spoke = self->heard.leader == leader && self->heard.term == raft_internals_term(raft);
+    return spoke ? leader : 0;
+}
+
 static void notice_leader(struct consensus *self)
 {
-    uint64_t leader = raft_internals_leader(&self->instance->raft);
+    uint64_t leader = engine_leader(self);
     uint64_t term = raft_internals_term(&self->instance->raft);
     if (leader == 0 || (leader == self->noticed_leader && term == self->noticed_term)) {
         return;

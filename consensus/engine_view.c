@@ -124,9 +124,8 @@ static void view_leadership(const struct consensus *self, int64_t now_ms,
     int64_t silent = lease_silent_until(&self->silence, &self->config.off);
     ret->silent_until_ms = silent > now_ms ? silent : 0;
     if (leadership->term == 0) {
-        bool heard = ret->leader != 0 && self->heard.leader == ret->leader;
-        ret->leader_acting = heard && self->heard.acting;
-        ret->leader_told_ms = heard ? self->heard.at_ms : 0;
+        ret->leader_acting = ret->leader != 0 && self->heard.acting;
+        ret->leader_told_ms = ret->leader != 0 ? self->heard.at_ms : 0;
         return;
     }
     ret->leader = self->config.id;
@@ -167,7 +166,7 @@ void consensus_view(const struct consensus *self, int64_t now_ms, struct consens
     const struct raft *raft = &self->instance->raft;
     uint64_t applied = raft_internals_applied_index(raft);
     ret->state = state_of(raft);
-    ret->leader = raft_internals_leader(raft);
+    ret->leader = engine_leader(self);
     ret->commit_index = raft_internals_commit_index(raft);
     ret->applied_index = applied > self->machine_index ? applied : self->machine_index;
     ret->last_index = logbook_last_index(&self->log);

@@ -122,6 +122,9 @@ static void on_notice(struct node *self, const struct consensus_notice *notice, 
                   log_text("cause", consensus_cause_name(notice->cause)));
         break;
     case CONSENSUS_NOTICE_READY:
+        events_add(self->events, LOG_LEVEL_INFO, notice->term, "leader.ready", NULL,
+                   "%s leads in term %llu and commits", node_name(self),
+                   (unsigned long long)notice->term);
         break;
     case CONSENSUS_NOTICE_STEPPED_DOWN:
         log_write(self->log, LOG_LEVEL_INFO, "raft.stepped_down",
