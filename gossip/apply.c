@@ -20,16 +20,17 @@ struct change {
     bool first;
 };
 
-void apply_tell(struct gossip *self, struct member *member, enum news_kind kind, unsigned flags)
+void gossip_apply_tell(struct gossip *self, struct member *member, enum news_kind kind,
+                       unsigned flags)
 {
-    if (news_add(&self->news[kind], member, kind, flags) != 0) {
+    if (gossip_news_add(&self->news[kind], member, kind, flags) != 0) {
         self->counters.dropped_full++;
     }
 }
 
 static void emit(struct gossip *self, const struct gossip_action *action)
 {
-    if (!outbox_put(&self->outbox, action)) {
+    if (!gossip_outbox_put(&self->outbox, action)) {
         self->counters.dropped_full++;
     }
 }
@@ -53,8 +54,8 @@ static void emit_member(struct gossip *self, const struct member *member,
 
 static int64_t suspicion_least_ms(const struct gossip *self)
 {
-    return suspicion_min_ms(self->config.suspicion_mult, core_members(self),
-                            self->config.probe_interval_ms);
+    return gossip_suspicion_min_ms(self->config.suspicion_mult, gossip_core_members(self),
+                                   self->config.probe_interval_ms);
 }
 
 /* Only those who are alive here, and neither this node nor the suspect, can confirm. A suspect
@@ -64,15 +65,15 @@ static int64_t suspicion_end_ms(const struct gossip *self, const struct member *
     const struct suspicion *suspicion = member->suspicion;
     int64_t min_ms = suspicion_least_ms(self);
     int64_t max_ms = min_ms * self->config.suspicion_max_mult;
-    size_t others = members_alive_others(&self->members);
+    size_t others = gossip_members_alive_others(&self->members);
     unsigned wanted = self->config.confirmations;
     if (suspicion->doubted) {
         wanted = 0;
     } else if (others < wanted) {
         wanted = (unsigned)others;
     }
-    int64_t timeout_ms =
-        suspicion_timeout_ms(suspicion_confirmations(suspicion), wanted, min_ms, max_ms);
+    int64_t timeout_ms = gossip_suspicion_timeout_ms(gossip_suspicion_confirmations(suspicion),
+                                                     wanted, min_ms, max_ms);
     if (member->contact_ms > suspicion->start_ms) {
         int64_t heard_ms = member->contact_ms - suspicion->start_ms + min_ms;
         heard_ms = heard_ms > max_ms ? max_ms : heard_ms;
@@ -85,18 +86,18 @@ static void enter_lists(struct gossip *self, struct member *member)
 {
     switch (member->state) {
     case GOSSIP_ALIVE:
-        members_live_add(&self->members, member, &self->rng);
-        members_suspect_remove(&self->members, member);
+        gossip_members_live_add(&self->members, member, &self->rng);
+        gossip_members_suspect_remove(&self->members, member);
         break;
     case GOSSIP_SUSPECT:
-        members_live_add(&self->members, member, &self->rng);
-        members_suspect_add(&self->members, member);
+        gossip_members_live_add(&self->members, member, &self->rng);
+        gossip_members_suspect_add(&self->members, member);
         break;
     case GOSSIP_DEAD:
     case GOSSIP_LEFT:
-        members_live_remove(&self->members, member);
-        members_suspect_remove(&self->members, member);
-        probe_withdraw(self, member);
+        gossip_members_live_remove(&self->members, member);
+        gossip_members_suspect_remove(&self->members, member);
+        gossip_probe_withdraw(self, member);
         break;
     }
 }
@@ -118,7 +119,7 @@ static void change_state(struct gossip *self, struct member *member, const struc
         member->proof = false;
     }
     enter_lists(self, member);
-    members_update_digest(&self->members, member);
+    gossip_members_update_digest(&self->members, member);
     self->counters.suspicions += change->state == GOSSIP_SUSPECT;
     self->counters.deaths += change->state == GOSSIP_DEAD && old_state != GOSSIP_DEAD;
     bool moved = change->reason == GOSSIP_REASON_MOVED;
@@ -137,7 +138,7 @@ static bool begin_suspicion(struct gossip *self, struct member *member)
             return false;
         }
     }
-    suspicion_init(member->suspicion, self->now_ms);
+    gossip_suspicion_init(member->suspicion, self->now_ms);
     return true;
 }
 
@@ -145,7 +146,7 @@ static bool add_accusers(struct member *member, const struct gossip_wire_member 
 {
     bool added = false;
     for (unsigned i = 0; i < item->accuser_count; i++) {
-        added = suspicion_accuse(member->suspicion, item->accusers[i]) || added;
+        added = gossip_suspicion_accuse(member->suspicion, item->accusers[i]) || added;
     }
     return added;
 }
@@ -171,7 +172,7 @@ static void take_address(struct gossip *self, struct member *member,
     if (item->address[0] == '\0' || strcmp(item->address, member->address) == 0) {
         return;
     }
-    if (members_set_address(member, item->address) != 0) {
+    if (gossip_members_set_address(member, item->address) != 0) {
         self->counters.dropped_full++;
     } else if (member->state == GOSSIP_ALIVE && change->state == GOSSIP_ALIVE) {
         change->reason = GOSSIP_REASON_MOVED;
@@ -187,7 +188,7 @@ static void become_alive(struct gossip *self, struct member *member,
                                                                       : GOSSIP_REASON_RETURNED};
     take_address(self, member, item, &change);
     change_state(self, member, &change);
-    apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
 static void become_suspect(struct gossip *self, struct member *member,
@@ -205,9 +206,9 @@ static void become_suspect(struct gossip *self, struct member *member,
                             .by = first_accuser(item)};
     take_address(self, member, item, &change);
     change_state(self, member, &change);
-    apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
     if (!has_accuser(item, self->config.name)) {
-        probe_confirm(self, member);
+        gossip_probe_confirm(self, member);
     }
 }
 
@@ -226,7 +227,7 @@ static void become_dead(struct gossip *self, struct member *member,
     take_address(self, member, item, &change);
     change_state(self, member, &change);
     member->proof = proof;
-    apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
 static void become_left(struct gossip *self, struct member *member,
@@ -238,7 +239,7 @@ static void become_left(struct gossip *self, struct member *member,
                             .age_ms = (int64_t)item->age_s * 1000};
     take_address(self, member, item, &change);
     change_state(self, member, &change);
-    apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
 static void renew(struct gossip *self, struct member *member, const struct gossip_wire_member *item)
@@ -246,7 +247,7 @@ static void renew(struct gossip *self, struct member *member, const struct gossi
     struct change change = {.state = member->state, .incarnation = item->incarnation};
     take_address(self, member, item, &change);
     change_state(self, member, &change);
-    apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
 /* More accusers of a suspicion that is held; new ones are worth telling. */
@@ -254,7 +255,7 @@ static void confirm(struct gossip *self, struct member *member,
                     const struct gossip_wire_member *item)
 {
     if (add_accusers(member, item)) {
-        apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+        gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
     }
 }
 
@@ -288,7 +289,7 @@ static void apply_claim(struct gossip *self, struct member *member,
     struct claim claim = {.state = item->state,
                           .incarnation = item->incarnation,
                           .proof = has_accuser(item, member->name)};
-    switch (claim_judge(&held, &claim)) {
+    switch (gossip_claim_judge(&held, &claim)) {
     case CLAIM_IGNORE:
         break;
     case CLAIM_ALIVE:
@@ -324,7 +325,7 @@ static void introduce(struct gossip *self, const struct gossip_wire_member *item
     if (item->address[0] == '\0' || age_ms >= self->config.dead_keep_ms) {
         return;
     }
-    struct member *member = members_add(&self->members, item->name, item->address);
+    struct member *member = gossip_members_add(&self->members, item->name, item->address);
     if (member == NULL) {
         self->counters.dropped_full++;
         return;
@@ -349,7 +350,7 @@ static void introduce(struct gossip *self, const struct gossip_wire_member *item
     bool own_word = strcmp(item->name, message->sender) == 0;
     bool joining = self->now_ms - self->start_ms < JOIN_QUIET_MS;
     if (own_word || source == APPLY_NEWS || !joining) {
-        apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+        gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
     }
 }
 
@@ -364,16 +365,16 @@ static void apply_claim_about_self(struct gossip *self, const struct gossip_wire
         return;
     }
     own->incarnation = item->incarnation + 1;
-    members_update_digest(&self->members, own);
+    gossip_members_update_digest(&self->members, own);
     if (accused) {
-        awareness_apply(&self->awareness, 1);
+        gossip_awareness_apply(&self->awareness, 1);
         self->counters.refutations++;
     }
     struct gossip_action action = {.kind = GOSSIP_ACTION_INCARNATION,
                                    .incarnation = own->incarnation};
     (void)snprintf(action.name, sizeof action.name, "%s", own->name);
     emit(self, &action);
-    apply_tell(self, own, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, own, NEWS_MEMBER, NEWS_EAGER);
 }
 
 /* ---- health ---- */
@@ -393,7 +394,7 @@ static bool take_details(struct gossip *self, struct health_record *record,
         item->details_hash != record->details_wanted) {
         return false;
     }
-    if (health_record_set_details(record, item->details, item->details_length) != 0) {
+    if (gossip_health_record_set_details(record, item->details, item->details_length) != 0) {
         self->counters.dropped_full++;
         return false;
     }
@@ -416,21 +417,20 @@ static void replace_record(struct gossip *self, struct health_record *record,
 static void apply_health_about_self(struct gossip *self, const struct gossip_wire_health *item)
 {
     struct member *own = self->members.self;
-    if (health_record_compare(own->health, item->incarnation, item->sequence) <= 0) {
+    if (gossip_health_record_compare(own->health, item->incarnation, item->sequence) <= 0) {
         return;
     }
-    if (item->incarnation >= own->incarnation) {
-        struct gossip_wire_member claim = {.state = GOSSIP_ALIVE,
-                                           .incarnation = item->incarnation + 1};
+    if (item->incarnation > own->incarnation) {
+        struct gossip_wire_member claim = {.state = GOSSIP_ALIVE, .incarnation = item->incarnation};
         apply_claim_about_self(self, &claim);
     }
-    publish_again(self);
+    gossip_publish_again(self, item->sequence);
 }
 
 static void apply_health(struct gossip *self, const struct gossip_wire_health *item,
                          enum apply_source source)
 {
-    struct member *member = members_find(&self->members, item->name);
+    struct member *member = gossip_members_find(&self->members, item->name);
     if (member == NULL) {
         return;
     }
@@ -438,13 +438,13 @@ static void apply_health(struct gossip *self, const struct gossip_wire_health *i
         apply_health_about_self(self, item);
         return;
     }
-    int newer = health_record_compare(member->health, item->incarnation, item->sequence);
+    int newer = gossip_health_record_compare(member->health, item->incarnation, item->sequence);
     if (newer < 0) {
         return;
     }
     if (newer == 0) {
         if (take_details(self, member->health, item)) {
-            members_update_digest(&self->members, member);
+            gossip_members_update_digest(&self->members, member);
             emit_health(self, member);
         }
         return;
@@ -457,17 +457,17 @@ static void apply_health(struct gossip *self, const struct gossip_wire_health *i
         }
     }
     replace_record(self, member->health, item);
-    members_update_digest(&self->members, member);
+    gossip_members_update_digest(&self->members, member);
     emit_health(self, member);
     if (source == APPLY_NEWS) { /* rides on probes only: whoever published it is the eager one */
-        apply_tell(self, member, NEWS_HEALTH, item->details == NULL ? 0 : NEWS_DETAILS);
+        gossip_apply_tell(self, member, NEWS_HEALTH, item->details == NULL ? 0 : NEWS_DETAILS);
     }
 }
 
 /* ---- doors ---- */
 
-void apply_items(struct gossip *self, const struct gossip_wire_message *message,
-                 enum apply_source source)
+void gossip_apply_items(struct gossip *self, const struct gossip_wire_message *message,
+                        enum apply_source source)
 {
     struct gossip_wire_item item;
     for (size_t i = 0; i < gossip_wire_item_count(message); i++) {
@@ -476,14 +476,14 @@ void apply_items(struct gossip *self, const struct gossip_wire_message *message,
         }
         bool health = item.kind == WIRE_ITEM_HEALTH;
         const char *name = health ? item.health.name : item.member.name;
-        if (join_is_forgotten(self, name)) {
+        if (gossip_join_is_forgotten(self, name)) {
             self->counters.dropped_forgotten++;
         } else if (health) {
             apply_health(self, &item.health, source);
         } else if (strcmp(name, self->config.name) == 0) {
             apply_claim_about_self(self, &item.member);
         } else {
-            struct member *member = members_find(&self->members, name);
+            struct member *member = gossip_members_find(&self->members, name);
             if (member == NULL) {
                 introduce(self, &item.member, message, source);
             } else {
@@ -493,7 +493,7 @@ void apply_items(struct gossip *self, const struct gossip_wire_message *message,
     }
 }
 
-void apply_accusation(struct gossip *self, struct member *member, enum gossip_reason reason)
+void gossip_apply_accusation(struct gossip *self, struct member *member, enum gossip_reason reason)
 {
     if (self->now_ms < self->quiet_until_ms || self->leaving) {
         return;
@@ -504,7 +504,7 @@ void apply_accusation(struct gossip *self, struct member *member, enum gossip_re
     apply_claim(self, member, &item, reason);
 }
 
-void apply_ended(struct gossip *self, struct member *member, uint64_t incarnation)
+void gossip_apply_ended(struct gossip *self, struct member *member, uint64_t incarnation)
 {
     struct gossip_wire_member item = {
         .incarnation = incarnation, .state = GOSSIP_DEAD, .accuser_count = 1};
@@ -519,12 +519,12 @@ static void declare_dead(struct gossip *self, struct member *member)
                             .incarnation = member->incarnation,
                             .reason = GOSSIP_REASON_TIMEOUT,
                             .by = self->config.name};
-    (void)suspicion_accuse(member->suspicion, self->config.name);
+    (void)gossip_suspicion_accuse(member->suspicion, self->config.name);
     change_state(self, member, &change);
-    apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
+    gossip_apply_tell(self, member, NEWS_MEMBER, NEWS_EAGER);
 }
 
-void apply_tick(struct gossip *self)
+void gossip_apply_tick(struct gossip *self)
 {
     if (self->now_ms < self->quiet_until_ms || self->leaving) {
         return;
@@ -539,7 +539,7 @@ void apply_tick(struct gossip *self)
     }
 }
 
-int64_t apply_deadline_ms(const struct gossip *self)
+int64_t gossip_apply_deadline_ms(const struct gossip *self)
 {
     int64_t deadline_ms = NEVER_MS;
     const struct member_list *suspects = &self->members.suspects;
@@ -547,7 +547,7 @@ int64_t apply_deadline_ms(const struct gossip *self)
         return deadline_ms;
     }
     for (size_t i = 0; i < suspects->count; i++) {
-        core_earlier(&deadline_ms, suspicion_end_ms(self, suspects->items[i]));
+        gossip_core_earlier(&deadline_ms, suspicion_end_ms(self, suspects->items[i]));
     }
     if (deadline_ms < self->quiet_until_ms) {
         deadline_ms = self->quiet_until_ms;
@@ -555,7 +555,7 @@ int64_t apply_deadline_ms(const struct gossip *self)
     return deadline_ms;
 }
 
-void apply_stall(struct gossip *self, int64_t gap_ms)
+void gossip_apply_stall(struct gossip *self, int64_t gap_ms)
 {
     struct member_list *suspects = &self->members.suspects;
     for (size_t i = 0; i < suspects->count; i++) {

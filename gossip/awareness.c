@@ -2,13 +2,13 @@
 
 #include "node/base/invariant.h"
 
-void awareness_init(struct awareness *self, unsigned max)
+void gossip_awareness_init(struct awareness *self, unsigned max)
 {
     invariant(max >= 1);
     *self = (struct awareness){.score = 0, .max = max};
 }
 
-void awareness_apply(struct awareness *self, int delta)
+void gossip_awareness_apply(struct awareness *self, int delta)
 {
     int64_t score = (int64_t)self->score + delta;
     int64_t highest = (int64_t)self->max - 1;
@@ -19,7 +19,7 @@ void awareness_apply(struct awareness *self, int delta)
     invariant(self->score < self->max);
 }
 
-int awareness_failed_probe_delta(unsigned helpers_asked, unsigned nacks)
+int gossip_awareness_failed_probe_delta(unsigned helpers_asked, unsigned nacks)
 {
     if (helpers_asked == 0) {
         return 1;
@@ -27,7 +27,7 @@ int awareness_failed_probe_delta(unsigned helpers_asked, unsigned nacks)
     return nacks >= helpers_asked ? 0 : (int)(helpers_asked - nacks);
 }
 
-int64_t awareness_scale_ms(const struct awareness *self, int64_t ms)
+int64_t gossip_awareness_scale_ms(const struct awareness *self, int64_t ms)
 {
     return ms * (1 + (int64_t)self->score);
 }

@@ -13,16 +13,16 @@ struct awareness {
     unsigned max;   /* 1..16 */
 };
 
-void awareness_init(struct awareness *self, unsigned max);
+void gossip_awareness_init(struct awareness *self, unsigned max);
 
 /* Add `delta` (negative: better), within the bounds. */
-void awareness_apply(struct awareness *self, int delta);
+void gossip_awareness_apply(struct awareness *self, int delta);
 
 /* Change of the score after a failed probe: every helper that was asked and sent neither ack nor
  * nack counts against this node; without helpers the failure itself does. */
-int awareness_failed_probe_delta(unsigned helpers_asked, unsigned nacks);
+int gossip_awareness_failed_probe_delta(unsigned helpers_asked, unsigned nacks);
 
 /* `ms` stretched by 1 + score. */
-int64_t awareness_scale_ms(const struct awareness *self, int64_t ms);
+int64_t gossip_awareness_scale_ms(const struct awareness *self, int64_t ms);
 
 #endif

@@ -67,7 +67,7 @@ static enum claim_verdict judge_ended(const struct claim_held *held, const struc
     return CLAIM_IGNORE;
 }
 
-enum claim_verdict claim_judge(const struct claim_held *held, const struct claim *claim)
+enum claim_verdict gossip_claim_judge(const struct claim_held *held, const struct claim *claim)
 {
     switch (held->state) {
     case GOSSIP_ALIVE:

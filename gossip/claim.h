@@ -34,6 +34,6 @@ enum claim_verdict {
     CLAIM_RENEW, /* same state, newer incarnation */
 };
 
-enum claim_verdict claim_judge(const struct claim_held *held, const struct claim *claim);
+enum claim_verdict gossip_claim_judge(const struct claim_held *held, const struct claim *claim);
 
 #endif

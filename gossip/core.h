@@ -96,10 +96,11 @@ struct gossip {
 };
 
 /* ---- gossip.c ---- */
-size_t core_members(const struct gossip *self); /* live, own included: n of the papers */
-void core_earlier(int64_t *deadline_ms, int64_t candidate_ms);    /* keep the earlier */
-void core_advance(struct gossip *self, int64_t now_ms);           /* the clock, and stalls */
-int64_t core_jitter_ms(struct gossip *self, int64_t interval_ms); /* interval -10 % .. +10 % */
+size_t gossip_core_members(const struct gossip *self); /* live, own included: n of the papers */
+void gossip_core_earlier(int64_t *deadline_ms, int64_t candidate_ms); /* keep the earlier */
+void gossip_core_advance(struct gossip *self, int64_t now_ms);        /* the clock, and stalls */
+int64_t gossip_core_jitter_ms(struct gossip *self,
+                              int64_t interval_ms); /* interval -10 % .. +10 % */
 
 /* ---- config.c ---- */
 int gossip_config_check(const struct gossip_config *config, struct err *err);
@@ -112,63 +113,69 @@ struct receiver {
     const char *name;
     const char *address;
 };
-struct receiver send_to(struct member *member);
-void send_message(struct gossip *self, struct gossip_wire_message *message, struct receiver to);
-void send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
-                   struct receiver to);
-void send_news(struct gossip *self, struct receiver to);
+struct receiver gossip_send_to(struct member *member);
+void gossip_send_message(struct gossip *self, struct gossip_wire_message *message,
+                         struct receiver to);
+void gossip_send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
+                          struct receiver to);
+void gossip_send_news(struct gossip *self, struct receiver to);
 /* A message whose items are in self->items already. */
-void send_items(struct gossip *self, struct gossip_wire_message *message,
-                const struct gossip_wire_names *names, size_t item_count, struct receiver to);
-void send_put_member(struct mp_writer *writer, const struct gossip *self,
-                     const struct member *member, bool with_address);
-void send_put_health(struct mp_writer *writer, const struct member *member, bool with_details);
-void send_tick(struct gossip *self);
-int64_t send_deadline_ms(const struct gossip *self);
+void gossip_send_items(struct gossip *self, struct gossip_wire_message *message,
+                       const struct gossip_wire_names *names, size_t item_count,
+                       struct receiver to);
+void gossip_send_put_member(struct mp_writer *writer, const struct gossip *self,
+                            const struct member *member, bool with_address);
+void gossip_send_put_health(struct mp_writer *writer, const struct member *member,
+                            bool with_details);
+void gossip_send_tick(struct gossip *self);
+int64_t gossip_send_deadline_ms(const struct gossip *self);
 
 /* ---- apply.c ---- */
 enum apply_source { APPLY_NEWS, APPLY_SYNC };
-void apply_items(struct gossip *self, const struct gossip_wire_message *message,
-                 enum apply_source source);
-void apply_accusation(struct gossip *self, struct member *member, enum gossip_reason reason);
-void apply_ended(struct gossip *self, struct member *member, uint64_t incarnation);
-void apply_tick(struct gossip *self); /* suspicions that ran out */
-int64_t apply_deadline_ms(const struct gossip *self);
-void apply_stall(struct gossip *self, int64_t gap_ms); /* suspicions stand still meanwhile */
-void apply_tell(struct gossip *self, struct member *member, enum news_kind kind, unsigned flags);
+void gossip_apply_items(struct gossip *self, const struct gossip_wire_message *message,
+                        enum apply_source source);
+void gossip_apply_accusation(struct gossip *self, struct member *member, enum gossip_reason reason);
+void gossip_apply_ended(struct gossip *self, struct member *member, uint64_t incarnation);
+void gossip_apply_tick(struct gossip *self); /* suspicions that ran out */
+int64_t gossip_apply_deadline_ms(const struct gossip *self);
+void gossip_apply_stall(struct gossip *self, int64_t gap_ms); /* suspicions stand still meanwhile */
+void gossip_apply_tell(struct gossip *self, struct member *member, enum news_kind kind,
+                       unsigned flags);
 
 /* ---- probe.c ---- */
-void probe_tick(struct gossip *self);
-int64_t probe_deadline_ms(const struct gossip *self);
-void probe_stall(struct gossip *self);
-void probe_withdraw(struct gossip *self, const struct member *member);
-void probe_confirm(struct gossip *self, struct member *member); /* perhaps, soon */
-void probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
-                  struct receiver from);
-void probe_on_ack(struct gossip *self, const struct gossip_wire_message *message);
-void probe_on_nack(struct gossip *self, const struct gossip_wire_message *message);
+void gossip_probe_tick(struct gossip *self);
+int64_t gossip_probe_deadline_ms(const struct gossip *self);
+void gossip_probe_stall(struct gossip *self);
+void gossip_probe_withdraw(struct gossip *self, const struct member *member);
+void gossip_probe_confirm(struct gossip *self, struct member *member); /* perhaps, soon */
+void gossip_probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
+                         struct receiver from);
+void gossip_probe_on_ack(struct gossip *self, const struct gossip_wire_message *message);
+void gossip_probe_on_nack(struct gossip *self, const struct gossip_wire_message *message);
 
 /* ---- sync.c ---- */
-void sync_start(struct gossip *self);
-void sync_tick(struct gossip *self);
-void sync_open(struct gossip *self, struct receiver to, bool join);
-void sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
-                    struct receiver from);
-void sync_on_buckets(struct gossip *self, const struct gossip_wire_message *message,
-                     struct receiver from);
-void sync_on_versions(struct gossip *self, const struct gossip_wire_message *message,
-                      struct receiver from);
-void sync_on_entries(struct gossip *self, const struct gossip_wire_message *message,
-                     struct receiver from);
+void gossip_sync_start(struct gossip *self);
+void gossip_sync_tick(struct gossip *self);
+void gossip_sync_open(struct gossip *self, struct receiver to, bool join);
+void gossip_sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
+                           struct receiver from);
+void gossip_sync_on_buckets(struct gossip *self, const struct gossip_wire_message *message,
+                            struct receiver from);
+void gossip_sync_on_versions(struct gossip *self, const struct gossip_wire_message *message,
+                             struct receiver from);
+void gossip_sync_on_entries(struct gossip *self, const struct gossip_wire_message *message,
+                            struct receiver from);
 
 /* ---- publish.c ---- */
-void publish_tick(struct gossip *self);
-int64_t publish_deadline_ms(const struct gossip *self);
-void publish_again(struct gossip *self); /* another record of this node is newer: outdo it */
+void gossip_publish_tick(struct gossip *self);
+int64_t gossip_publish_deadline_ms(const struct gossip *self);
+/* A record of this node that it never made, with this sequence, goes about: outdo it. */
+void gossip_publish_again(struct gossip *self, uint64_t sequence);
 
 /* ---- join.c ---- */
-void join_tick(struct gossip *self);
-bool join_is_forgotten(const struct gossip *self, const char *name);
-void join_drop(struct gossip *self, struct member *member); /* row, probes, news; tells GONE */
+void gossip_join_tick(struct gossip *self);
+bool gossip_join_is_forgotten(const struct gossip *self, const char *name);
+void gossip_join_drop(struct gossip *self,
+                      struct member *member); /* row, probes, news; tells GONE */
 
 #endif

@@ -24,19 +24,19 @@ const char *gossip_reason_name(enum gossip_reason reason)
 
 /* ---- shared ---- */
 
-size_t core_members(const struct gossip *self)
+size_t gossip_core_members(const struct gossip *self)
 {
     return self->members.live.count + 1;
 }
 
-void core_earlier(int64_t *deadline_ms, int64_t candidate_ms)
+void gossip_core_earlier(int64_t *deadline_ms, int64_t candidate_ms)
 {
     if (candidate_ms < *deadline_ms) {
         *deadline_ms = candidate_ms;
     }
 }
 
-int64_t core_jitter_ms(struct gossip *self, int64_t interval_ms)
+int64_t gossip_core_jitter_ms(struct gossip *self, int64_t interval_ms)
 {
     return interval_ms + rng_between(&self->rng, -interval_ms / 10, interval_ms / 10);
 }
@@ -44,15 +44,16 @@ int64_t core_jitter_ms(struct gossip *self, int64_t interval_ms)
 static void stall(struct gossip *self, int64_t gap_ms)
 {
     self->counters.stalls++;
-    awareness_apply(&self->awareness, 1);
-    apply_stall(self, gap_ms);
-    probe_stall(self);
+    gossip_awareness_apply(&self->awareness, 1);
+    gossip_apply_stall(self, gap_ms);
+    gossip_probe_stall(self);
     /* One more than a round, so that the first probe after it does not count either. */
     self->quiet_until_ms =
-        self->now_ms + awareness_scale_ms(&self->awareness, self->config.probe_interval_ms) + 1;
+        self->now_ms + gossip_awareness_scale_ms(&self->awareness, self->config.probe_interval_ms) +
+        1;
 }
 
-void core_advance(struct gossip *self, int64_t now_ms)
+void gossip_core_advance(struct gossip *self, int64_t now_ms)
 {
     if (now_ms <= self->now_ms) {
         return;
@@ -70,7 +71,7 @@ static void init_timers(struct gossip *self)
 {
     self->next_probe_ms = self->now_ms + rng_between(&self->rng, 0, self->config.probe_interval_ms);
     self->next_gossip_ms = self->now_ms;
-    sync_start(self);
+    gossip_sync_start(self);
     self->next_rejoin_ms = self->now_ms;
     self->next_reap_ms = self->now_ms + self->config.dead_keep_ms / 16;
     self->next_stranger_ms = self->now_ms;
@@ -93,10 +94,11 @@ static void init_writers(struct gossip *self)
 
 static int init_members(struct gossip *self)
 {
-    if (members_init(&self->members, self->config.members_max) != 0) {
+    if (gossip_members_init(&self->members, self->config.members_max) != 0) {
         return ERR_NOMEM;
     }
-    struct member *own = members_add(&self->members, self->config.name, self->config.address);
+    struct member *own =
+        gossip_members_add(&self->members, self->config.name, self->config.address);
     if (own == NULL) {
         return ERR_NOMEM;
     }
@@ -104,8 +106,8 @@ static int init_members(struct gossip *self)
     own->incarnation = self->config.incarnation;
     own->since_ms = self->now_ms;
     own->contact_ms = self->now_ms;
-    members_update_digest(&self->members, own);
-    return news_add(&self->news[NEWS_MEMBER], own, NEWS_MEMBER, NEWS_EAGER);
+    gossip_members_update_digest(&self->members, own);
+    return gossip_news_add(&self->news[NEWS_MEMBER], own, NEWS_MEMBER, NEWS_EAGER);
 }
 
 int gossip_create(const struct gossip_config *config, int64_t now_ms, struct gossip **ret,
@@ -124,8 +126,8 @@ int gossip_create(const struct gossip_config *config, int64_t now_ms, struct gos
     self->now_ms = now_ms;
     self->start_ms = now_ms;
     rng_init(&self->rng, config->rng_seed);
-    awareness_init(&self->awareness, config->awareness_max);
-    outbox_init(&self->outbox, 4 * config->members_max + 64);
+    gossip_awareness_init(&self->awareness, config->awareness_max);
+    gossip_outbox_init(&self->outbox, 4 * config->members_max + 64);
     init_writers(self);
     init_timers(self);
     self->sequence = (uint32_t)rng_below(&self->rng, 65535);
@@ -149,10 +151,10 @@ void gossip_destroy(struct gossip **self_p)
         return;
     }
     struct gossip *self = *self_p;
-    news_clear(&self->news[NEWS_MEMBER]);
-    news_clear(&self->news[NEWS_HEALTH]);
-    members_deinit(&self->members);
-    outbox_deinit(&self->outbox);
+    gossip_news_clear(&self->news[NEWS_MEMBER]);
+    gossip_news_clear(&self->news[NEWS_HEALTH]);
+    gossip_members_deinit(&self->members);
+    gossip_outbox_deinit(&self->outbox);
     mp_writer_deinit(&self->items);
     mp_writer_deinit(&self->item);
     mp_writer_deinit(&self->names);
@@ -166,28 +168,28 @@ void gossip_destroy(struct gossip **self_p)
 
 void gossip_tick(struct gossip *self, int64_t now_ms)
 {
-    core_advance(self, now_ms);
-    probe_tick(self);
-    apply_tick(self);
-    publish_tick(self);
-    join_tick(self);
-    sync_tick(self);
-    send_tick(self);
+    gossip_core_advance(self, now_ms);
+    gossip_probe_tick(self);
+    gossip_apply_tick(self);
+    gossip_publish_tick(self);
+    gossip_join_tick(self);
+    gossip_sync_tick(self);
+    gossip_send_tick(self);
 }
 
 int64_t gossip_deadline_ms(const struct gossip *self)
 {
     int64_t deadline_ms = self->now_ms + GOSSIP_DEADLINE_MAX_MS;
-    core_earlier(&deadline_ms, probe_deadline_ms(self));
-    core_earlier(&deadline_ms, apply_deadline_ms(self));
-    core_earlier(&deadline_ms, publish_deadline_ms(self));
-    core_earlier(&deadline_ms, send_deadline_ms(self));
-    core_earlier(&deadline_ms, self->next_reap_ms);
+    gossip_core_earlier(&deadline_ms, gossip_probe_deadline_ms(self));
+    gossip_core_earlier(&deadline_ms, gossip_apply_deadline_ms(self));
+    gossip_core_earlier(&deadline_ms, gossip_publish_deadline_ms(self));
+    gossip_core_earlier(&deadline_ms, gossip_send_deadline_ms(self));
+    gossip_core_earlier(&deadline_ms, self->next_reap_ms);
     if (self->leaving) {
-        core_earlier(&deadline_ms, self->leave_until_ms);
+        gossip_core_earlier(&deadline_ms, self->leave_until_ms);
     } else {
-        core_earlier(&deadline_ms, self->next_sync_ms);
-        core_earlier(&deadline_ms, self->next_rejoin_ms);
+        gossip_core_earlier(&deadline_ms, self->next_sync_ms);
+        gossip_core_earlier(&deadline_ms, self->next_rejoin_ms);
     }
     return deadline_ms < self->now_ms ? self->now_ms : deadline_ms;
 }
@@ -197,30 +199,30 @@ static void dispatch(struct gossip *self, const struct gossip_wire_message *mess
 {
     switch (message->type) {
     case WIRE_PING:
-        send_sequence(self, WIRE_ACK, message->sequence, from);
+        gossip_send_sequence(self, WIRE_ACK, message->sequence, from);
         break;
     case WIRE_ASK:
-        probe_on_ask(self, message, from);
+        gossip_probe_on_ask(self, message, from);
         break;
     case WIRE_ACK:
-        probe_on_ack(self, message);
+        gossip_probe_on_ack(self, message);
         break;
     case WIRE_NACK:
-        probe_on_nack(self, message);
+        gossip_probe_on_nack(self, message);
         break;
     case WIRE_NEWS:
         break;
     case WIRE_DIGEST:
-        sync_on_digest(self, message, from);
+        gossip_sync_on_digest(self, message, from);
         break;
     case WIRE_BUCKETS:
-        sync_on_buckets(self, message, from);
+        gossip_sync_on_buckets(self, message, from);
         break;
     case WIRE_VERSIONS:
-        sync_on_versions(self, message, from);
+        gossip_sync_on_versions(self, message, from);
         break;
     case WIRE_ENTRIES:
-        sync_on_entries(self, message, from);
+        gossip_sync_on_entries(self, message, from);
         break;
     }
 }
@@ -233,7 +235,7 @@ static void tell_accused(struct gossip *self, struct member *sender)
     bool told = sender->told_ms != INT64_MIN &&
                 self->now_ms - sender->told_ms < self->config.probe_timeout_ms;
     if (sender->state != GOSSIP_ALIVE && !quiet && !told) {
-        send_news(self, send_to(sender));
+        gossip_send_news(self, gossip_send_to(sender));
     }
 }
 
@@ -243,23 +245,23 @@ static void meet_stranger(struct gossip *self, struct receiver from)
     self->counters.strangers++;
     if (self->next_stranger_ms <= self->now_ms && !self->leaving) {
         self->next_stranger_ms = self->now_ms + self->config.probe_timeout_ms;
-        sync_open(self, from, false);
+        gossip_sync_open(self, from, false);
     }
 }
 
 static void receive(struct gossip *self, const struct gossip_wire_message *message)
 {
-    struct member *sender = members_find(&self->members, message->sender);
+    struct member *sender = gossip_members_find(&self->members, message->sender);
     if (sender != NULL) { /* before its news: a probe that fails now must see it */
         sender->contact_ms = self->now_ms;
     }
     bool page = message->type == WIRE_ENTRIES;
-    apply_items(self, message, page ? APPLY_SYNC : APPLY_NEWS);
-    sender = members_find(&self->members, message->sender);
+    gossip_apply_items(self, message, page ? APPLY_SYNC : APPLY_NEWS);
+    sender = gossip_members_find(&self->members, message->sender);
     struct receiver from = {.name = message->sender, .address = ""};
     if (sender != NULL) {
         sender->contact_ms = self->now_ms;
-        from = send_to(sender);
+        from = gossip_send_to(sender);
     }
     dispatch(self, message, from);
     if (sender != NULL) {
@@ -273,7 +275,7 @@ void gossip_receive(struct gossip *self, int64_t now_ms, const char *from, const
                     size_t length)
 {
     struct gossip_wire_message message;
-    core_advance(self, now_ms);
+    gossip_core_advance(self, now_ms);
     self->counters.messages_received++;
     self->counters.bytes_received += length;
     if (gossip_wire_decode(bytes, length, &message, NULL) != 0) {
@@ -283,7 +285,7 @@ void gossip_receive(struct gossip *self, int64_t now_ms, const char *from, const
     bool forged = strcmp(message.sender, from) != 0 || strcmp(from, self->config.name) == 0;
     if (forged) {
         self->counters.dropped_forged++;
-    } else if (join_is_forgotten(self, from)) {
+    } else if (gossip_join_is_forgotten(self, from)) {
         self->counters.dropped_forgotten++;
     } else {
         receive(self, &message);
@@ -293,8 +295,8 @@ void gossip_receive(struct gossip *self, int64_t now_ms, const char *from, const
 
 void gossip_note_contact(struct gossip *self, int64_t now_ms, const char *name)
 {
-    core_advance(self, now_ms);
-    struct member *member = members_find(&self->members, name);
+    gossip_core_advance(self, now_ms);
+    struct member *member = gossip_members_find(&self->members, name);
     if (member != NULL) {
         member->contact_ms = self->now_ms;
     }
@@ -302,25 +304,25 @@ void gossip_note_contact(struct gossip *self, int64_t now_ms, const char *name)
 
 void gossip_note_refused(struct gossip *self, int64_t now_ms, const char *name)
 {
-    core_advance(self, now_ms);
-    struct member *member = members_find(&self->members, name);
+    gossip_core_advance(self, now_ms);
+    struct member *member = gossip_members_find(&self->members, name);
     if (member != NULL && member != self->members.self) {
-        apply_accusation(self, member, GOSSIP_REASON_REFUSED);
+        gossip_apply_accusation(self, member, GOSSIP_REASON_REFUSED);
     }
 }
 
 void gossip_note_ended(struct gossip *self, int64_t now_ms, const char *name, uint64_t incarnation)
 {
-    core_advance(self, now_ms);
-    struct member *member = members_find(&self->members, name);
+    gossip_core_advance(self, now_ms);
+    struct member *member = gossip_members_find(&self->members, name);
     if (member != NULL && member != self->members.self && incarnation <= GOSSIP_INCARNATION_MAX) {
-        apply_ended(self, member, incarnation);
+        gossip_apply_ended(self, member, incarnation);
     }
 }
 
 bool gossip_action_next(struct gossip *self, struct gossip_action *ret)
 {
-    return outbox_next(&self->outbox, ret);
+    return gossip_outbox_next(&self->outbox, ret);
 }
 
 /* ---- queries ---- */
@@ -332,7 +334,7 @@ size_t gossip_member_count(const struct gossip *self)
 
 size_t gossip_live_count(const struct gossip *self)
 {
-    return core_members(self);
+    return gossip_core_members(self);
 }
 
 static void fill_member(const struct gossip *self, const struct member *member,
@@ -366,7 +368,7 @@ void gossip_member_at(const struct gossip *self, size_t index, struct gossip_mem
 
 bool gossip_member_find(const struct gossip *self, const char *name, struct gossip_member *ret)
 {
-    const struct member *member = members_find(&self->members, name);
+    const struct member *member = gossip_members_find(&self->members, name);
     if (member != NULL) {
         fill_member(self, member, ret);
     }
@@ -376,14 +378,14 @@ bool gossip_member_find(const struct gossip *self, const char *name, struct goss
 bool gossip_member_health(const struct gossip *self, const char *name, struct gossip_health *ret,
                           bool *ret_complete)
 {
-    const struct member *member = members_find(&self->members, name);
+    const struct member *member = gossip_members_find(&self->members, name);
     if (member == NULL || member->health == NULL) {
         return false;
     }
     const struct health_record *record = member->health;
     gossip_health_init(ret);
     if (record->details != NULL) {
-        int rc = health_details_decode(record->details, record->details_length, ret, NULL);
+        int rc = gossip_health_details_decode(record->details, record->details_length, ret, NULL);
         invariant(rc == 0 || rc == ERR_NOMEM); /* checked when they came */
     }
     ret->score_tenths = record->score_tenths;

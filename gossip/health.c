@@ -24,7 +24,7 @@ void gossip_health_init(struct gossip_health *self)
 
 /* ---- records ---- */
 
-void health_record_free(struct health_record **self_p)
+void gossip_health_record_free(struct health_record **self_p)
 {
     if (self_p == NULL || *self_p == NULL) {
         return;
@@ -34,7 +34,7 @@ void health_record_free(struct health_record **self_p)
     *self_p = NULL;
 }
 
-uint64_t health_record_digest(const struct health_record *self)
+uint64_t gossip_health_record_digest(const struct health_record *self)
 {
     if (self == NULL) {
         return 0;
@@ -44,7 +44,8 @@ uint64_t health_record_digest(const struct health_record *self)
     return (digest ^ self->details_hash) * UINT64_C(0x165667B19E3779F9) | 1;
 }
 
-int health_record_compare(const struct health_record *self, uint64_t incarnation, uint64_t sequence)
+int gossip_health_record_compare(const struct health_record *self, uint64_t incarnation,
+                                 uint64_t sequence)
 {
     if (self == NULL || incarnation > self->incarnation) {
         return 1;
@@ -55,7 +56,8 @@ int health_record_compare(const struct health_record *self, uint64_t incarnation
     return sequence > self->sequence ? 1 : (sequence < self->sequence ? -1 : 0);
 }
 
-int health_record_set_details(struct health_record *self, const uint8_t *details, size_t length)
+int gossip_health_record_set_details(struct health_record *self, const uint8_t *details,
+                                     size_t length)
 {
     uint8_t *copy = malloc(length == 0 ? 1 : length);
     if (copy == NULL) {
@@ -65,11 +67,11 @@ int health_record_set_details(struct health_record *self, const uint8_t *details
     free(self->details);
     self->details = copy;
     self->details_length = (uint16_t)length;
-    self->details_hash = health_details_hash(details, length);
+    self->details_hash = gossip_health_details_hash(details, length);
     return 0;
 }
 
-uint32_t health_details_hash(const uint8_t *details, size_t length)
+uint32_t gossip_health_details_hash(const uint8_t *details, size_t length)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
     for (size_t i = 0; i < length; i++) {
@@ -117,7 +119,7 @@ static int check_names(const struct gossip_health *health, struct err *err)
     return 0;
 }
 
-int health_check(const struct gossip_health *health, struct err *err)
+int gossip_health_check(const struct gossip_health *health, struct err *err)
 {
     if (!in_range(health->score_tenths, 1000)) {
         return err_set(err, ERR_INVALID, "health score of %d tenths, allowed are 0 to 1000",
@@ -163,8 +165,8 @@ static void put_details(struct mp_writer *writer, const struct gossip_health *he
     }
 }
 
-int health_details_encode(const struct gossip_health *health, uint8_t *ret, size_t *ret_length,
-                          struct err *err)
+int gossip_health_details_encode(const struct gossip_health *health, uint8_t *ret,
+                                 size_t *ret_length, struct err *err)
 {
     struct mp_writer writer;
     mp_writer_init(&writer, GOSSIP_DETAILS_BYTES_MAX);
@@ -241,8 +243,8 @@ static bool get_labels(const msgpack_object *list, struct gossip_health *ret)
     return true;
 }
 
-int health_details_decode(const uint8_t *details, size_t length, struct gossip_health *ret,
-                          struct err *err)
+int gossip_health_details_decode(const uint8_t *details, size_t length, struct gossip_health *ret,
+                                 struct err *err)
 {
     static const struct mp_limits limits = {
         .bytes = GOSSIP_DETAILS_BYTES_MAX, .elements = 256, .depth = 3};
@@ -302,8 +304,8 @@ static enum health_change compare_load(int from, int to)
     return change == HEALTH_SIGNIFICANT && small_part ? HEALTH_SMALL : change;
 }
 
-enum health_change health_compare_short(const struct gossip_health *published,
-                                        const struct gossip_health *latest)
+enum health_change gossip_health_compare_short(const struct gossip_health *published,
+                                               const struct gossip_health *latest)
 {
     if (published->flags != latest->flags) {
         return HEALTH_SIGNIFICANT;
@@ -348,8 +350,8 @@ static enum health_change compare_capabilities(const struct gossip_health *publi
     return change;
 }
 
-enum health_change health_compare_details(const struct gossip_health *published,
-                                          const struct gossip_health *latest)
+enum health_change gossip_health_compare_details(const struct gossip_health *published,
+                                                 const struct gossip_health *latest)
 {
     if (strcmp(published->version, latest->version) != 0 ||
         published->component_count != latest->component_count ||

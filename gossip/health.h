@@ -26,31 +26,32 @@ struct health_record {
     uint8_t *details;
 };
 
-void health_record_free(struct health_record **self_p);
+void gossip_health_record_free(struct health_record **self_p);
 
 /* 0 for NULL. */
-uint64_t health_record_digest(const struct health_record *self);
+uint64_t gossip_health_record_digest(const struct health_record *self);
 
 /* Whether (incarnation, sequence) is newer than the record (NULL: always), the same, or older. */
-int health_record_compare(const struct health_record *self, uint64_t incarnation,
-                          uint64_t sequence);
+int gossip_health_record_compare(const struct health_record *self, uint64_t incarnation,
+                                 uint64_t sequence);
 
 /* Keep a copy of the details. ERR_NOMEM: the old ones stay. */
-int health_record_set_details(struct health_record *self, const uint8_t *details, size_t length);
+int gossip_health_record_set_details(struct health_record *self, const uint8_t *details,
+                                     size_t length);
 
 /* Nonzero. */
-uint32_t health_details_hash(const uint8_t *details, size_t length);
+uint32_t gossip_health_details_hash(const uint8_t *details, size_t length);
 
 /* 0, or ERR_INVALID naming what is out of bounds. */
-int health_check(const struct gossip_health *health, struct err *err);
+int gossip_health_check(const struct gossip_health *health, struct err *err);
 
 /* Encode the details into ret[GOSSIP_DETAILS_BYTES_MAX]. ERR_FULL: too long. ERR_NOMEM. */
-int health_details_encode(const struct gossip_health *health, uint8_t *ret, size_t *ret_length,
-                          struct err *err);
+int gossip_health_details_encode(const struct gossip_health *health, uint8_t *ret,
+                                 size_t *ret_length, struct err *err);
 
 /* Decode into ret (its score, load and flags are left alone). ERR_PROTO. */
-int health_details_decode(const uint8_t *details, size_t length, struct gossip_health *ret,
-                          struct err *err);
+int gossip_health_details_decode(const uint8_t *details, size_t length, struct gossip_health *ret,
+                                 struct err *err);
 
 enum health_change {
     HEALTH_SAME,
@@ -58,9 +59,9 @@ enum health_change {
     HEALTH_SIGNIFICANT, /* worth telling now */
 };
 
-enum health_change health_compare_short(const struct gossip_health *published,
-                                        const struct gossip_health *latest);
-enum health_change health_compare_details(const struct gossip_health *published,
-                                          const struct gossip_health *latest);
+enum health_change gossip_health_compare_short(const struct gossip_health *published,
+                                               const struct gossip_health *latest);
+enum health_change gossip_health_compare_details(const struct gossip_health *published,
+                                                 const struct gossip_health *latest);
 
 #endif

@@ -14,7 +14,7 @@
 
 static bool is_missing(const struct gossip *self, const struct gossip_seed *seed)
 {
-    const struct member *member = members_find(&self->members, seed->name);
+    const struct member *member = gossip_members_find(&self->members, seed->name);
     return member == NULL || member->state == GOSSIP_DEAD;
 }
 
@@ -53,10 +53,10 @@ static struct member *dead_member(struct gossip *self)
 
 static void contact_seed(struct gossip *self, const struct gossip_seed *seed)
 {
-    struct receiver to = {.member = members_find(&self->members, seed->name),
+    struct receiver to = {.member = gossip_members_find(&self->members, seed->name),
                           .name = seed->name,
                           .address = seed->address};
-    sync_open(self, to, self->members.live.count == 0);
+    gossip_sync_open(self, to, self->members.live.count == 0);
 }
 
 /* Seeds at their configured address and dead members at their last one, in turn by chance: this
@@ -68,7 +68,7 @@ static void rejoin(struct gossip *self)
     size_t count = missing_seeds(self, missing, alone ? FIRST_SEEDS : 1);
     struct member *dead = dead_member(self);
     if (dead != NULL && (count == 0 || rng_below(&self->rng, 2) == 0)) {
-        sync_open(self, send_to(dead), false);
+        gossip_sync_open(self, gossip_send_to(dead), false);
         if (!alone) {
             return;
         }
@@ -85,18 +85,18 @@ static void reap(struct gossip *self)
         bool ended = member->state == GOSSIP_DEAD || member->state == GOSSIP_LEFT;
         if (ended && member != self->members.self &&
             self->now_ms - member->since_ms >= self->config.dead_keep_ms) {
-            join_drop(self, member);
+            gossip_join_drop(self, member);
         }
     }
 }
 
-void join_tick(struct gossip *self)
+void gossip_join_tick(struct gossip *self)
 {
     if (!self->leaving && self->next_rejoin_ms <= self->now_ms) {
         bool alone = self->members.live.count == 0;
         self->next_rejoin_ms =
-            self->now_ms + core_jitter_ms(self, alone ? self->config.probe_timeout_ms
-                                                      : self->config.rejoin_interval_ms);
+            self->now_ms + gossip_core_jitter_ms(self, alone ? self->config.probe_timeout_ms
+                                                             : self->config.rejoin_interval_ms);
         rejoin(self);
     }
     if (self->next_reap_ms <= self->now_ms) {
@@ -119,7 +119,7 @@ int gossip_set_seeds(struct gossip *self, int64_t now_ms, const struct gossip_se
             return err_set(err, ERR_INVALID, "name or address of seed %zu is malformed", i);
         }
     }
-    core_advance(self, now_ms);
+    gossip_core_advance(self, now_ms);
     self->seed_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(seeds[i].name, self->config.name) != 0) {
@@ -132,7 +132,7 @@ int gossip_set_seeds(struct gossip *self, int64_t now_ms, const struct gossip_se
 
 /* ---- removal by the operator ---- */
 
-bool join_is_forgotten(const struct gossip *self, const char *name)
+bool gossip_join_is_forgotten(const struct gossip *self, const char *name)
 {
     for (size_t i = 0; i < FORGOTTEN_MAX; i++) {
         const struct forgotten *forgotten = &self->forgotten[i];
@@ -143,24 +143,24 @@ bool join_is_forgotten(const struct gossip *self, const char *name)
     return false;
 }
 
-void join_drop(struct gossip *self, struct member *member)
+void gossip_join_drop(struct gossip *self, struct member *member)
 {
     struct gossip_action action = {
         .kind = GOSSIP_ACTION_GONE, .old_state = member->state, .new_state = member->state};
     (void)snprintf(action.name, sizeof action.name, "%s", member->name);
-    probe_withdraw(self, member);
-    news_remove(&self->news[NEWS_MEMBER], member, NEWS_MEMBER);
-    news_remove(&self->news[NEWS_HEALTH], member, NEWS_HEALTH);
-    members_remove(&self->members, member);
-    if (!outbox_put(&self->outbox, &action)) {
+    gossip_probe_withdraw(self, member);
+    gossip_news_remove(&self->news[NEWS_MEMBER], member, NEWS_MEMBER);
+    gossip_news_remove(&self->news[NEWS_HEALTH], member, NEWS_HEALTH);
+    gossip_members_remove(&self->members, member);
+    if (!gossip_outbox_put(&self->outbox, &action)) {
         self->counters.dropped_full++;
     }
 }
 
 void gossip_forget(struct gossip *self, int64_t now_ms, const char *name)
 {
-    core_advance(self, now_ms);
-    struct member *member = members_find(&self->members, name);
+    gossip_core_advance(self, now_ms);
+    struct member *member = gossip_members_find(&self->members, name);
     if (member == self->members.self) {
         return; /* the node itself learns of its removal from the roster, and ends */
     }
@@ -184,13 +184,13 @@ void gossip_forget(struct gossip *self, int64_t now_ms, const char *name)
         }
     }
     if (member != NULL) {
-        join_drop(self, member);
+        gossip_join_drop(self, member);
     }
 }
 
 void gossip_admit(struct gossip *self, int64_t now_ms, const char *name)
 {
-    core_advance(self, now_ms);
+    gossip_core_advance(self, now_ms);
     for (size_t i = 0; i < FORGOTTEN_MAX; i++) {
         if (strcmp(self->forgotten[i].name, name) == 0) {
             self->forgotten[i] = (struct forgotten){.until_ms = INT64_MIN};
@@ -202,7 +202,7 @@ void gossip_admit(struct gossip *self, int64_t now_ms, const char *name)
 
 void gossip_leave(struct gossip *self, int64_t now_ms)
 {
-    core_advance(self, now_ms);
+    gossip_core_advance(self, now_ms);
     if (self->leaving) {
         return;
     }
@@ -211,10 +211,10 @@ void gossip_leave(struct gossip *self, int64_t now_ms)
     self->leave_until_ms = self->now_ms + self->config.leave_timeout_ms;
     own->state = GOSSIP_LEFT;
     own->since_ms = self->now_ms;
-    members_update_digest(&self->members, own);
-    apply_tell(self, own, NEWS_MEMBER, NEWS_EAGER);
+    gossip_members_update_digest(&self->members, own);
+    gossip_apply_tell(self, own, NEWS_MEMBER, NEWS_EAGER);
     self->next_gossip_ms = self->now_ms;
-    send_tick(self);
+    gossip_send_tick(self);
 }
 
 bool gossip_leave_done(const struct gossip *self)

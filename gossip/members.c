@@ -26,7 +26,7 @@ static uint64_t hash_name(const char *name)
     return hash_bytes(name, strlen(name), UINT64_C(0xCBF29CE484222325));
 }
 
-int members_init(struct members *self, size_t rows_max)
+int gossip_members_init(struct members *self, size_t rows_max)
 {
     *self = (struct members){.rows_max = rows_max, .slot_count = SLOTS_MIN};
     self->slots = calloc(self->slot_count, sizeof(struct member *));
@@ -39,11 +39,11 @@ static void free_member(struct member *member)
     invariant(member->pending[NEWS_HEALTH] == NULL);
     free(member->address);
     free(member->suspicion);
-    health_record_free(&member->health);
+    gossip_health_record_free(&member->health);
     free(member);
 }
 
-void members_deinit(struct members *self)
+void gossip_members_deinit(struct members *self)
 {
     for (size_t i = 0; i < self->rows.count; i++) {
         free_member(self->rows.items[i]);
@@ -85,7 +85,7 @@ static void live_swap(struct members *self, size_t a, size_t b)
     live_put(self, b, kept);
 }
 
-void members_live_add(struct members *self, struct member *member, struct rng *rng)
+void gossip_members_live_add(struct members *self, struct member *member, struct rng *rng)
 {
     if (member->live != NOT_IN_LIST || member == self->self) {
         return;
@@ -96,7 +96,7 @@ void members_live_add(struct members *self, struct member *member, struct rng *r
     live_swap(self, last, (size_t)rng_between(rng, (int64_t)self->cursor, (int64_t)last));
 }
 
-void members_live_remove(struct members *self, struct member *member)
+void gossip_members_live_remove(struct members *self, struct member *member)
 {
     if (member->live == NOT_IN_LIST) {
         return;
@@ -113,7 +113,7 @@ void members_live_remove(struct members *self, struct member *member)
     member->live = NOT_IN_LIST;
 }
 
-void members_suspect_add(struct members *self, struct member *member)
+void gossip_members_suspect_add(struct members *self, struct member *member)
 {
     if (member->suspect != NOT_IN_LIST) {
         return;
@@ -123,7 +123,7 @@ void members_suspect_add(struct members *self, struct member *member)
     self->suspects.items[self->suspects.count++] = member;
 }
 
-void members_suspect_remove(struct members *self, struct member *member)
+void gossip_members_suspect_remove(struct members *self, struct member *member)
 {
     if (member->suspect == NOT_IN_LIST) {
         return;
@@ -134,7 +134,7 @@ void members_suspect_remove(struct members *self, struct member *member)
     member->suspect = NOT_IN_LIST;
 }
 
-struct member *members_next_probe(struct members *self, struct rng *rng)
+struct member *gossip_members_next_probe(struct members *self, struct rng *rng)
 {
     if (self->live.count == 0) {
         return NULL;
@@ -181,8 +181,8 @@ static bool picked(struct member **ret, size_t count, const struct member *membe
     return false;
 }
 
-size_t members_pick(const struct members *self, struct rng *rng, const struct member *except,
-                    struct member **ret, size_t count)
+size_t gossip_members_pick(const struct members *self, struct rng *rng, const struct member *except,
+                           struct member **ret, size_t count)
 {
     if (count == 0) {
         return 0;
@@ -200,7 +200,7 @@ size_t members_pick(const struct members *self, struct rng *rng, const struct me
     return found;
 }
 
-size_t members_alive_others(const struct members *self)
+size_t gossip_members_alive_others(const struct members *self)
 {
     invariant(self->suspects.count <= self->live.count);
     return self->live.count - self->suspects.count;
@@ -218,7 +218,7 @@ static size_t slot_of(struct member *const *slots, size_t slot_count, uint64_t h
     return slot;
 }
 
-struct member *members_find(const struct members *self, const char *name)
+struct member *gossip_members_find(const struct members *self, const char *name)
 {
     return self->slots[slot_of(self->slots, self->slot_count, hash_name(name), name)];
 }
@@ -257,7 +257,7 @@ static void slot_clear(struct members *self, struct member *member)
     }
 }
 
-struct member *members_add(struct members *self, const char *name, const char *address)
+struct member *gossip_members_add(struct members *self, const char *name, const char *address)
 {
     size_t rows = self->rows.count + 1;
     if (rows > self->rows_max || !slots_reserve(self, rows) || !list_reserve(&self->rows, rows) ||
@@ -285,21 +285,21 @@ struct member *members_add(struct members *self, const char *name, const char *a
     return member;
 }
 
-void members_remove(struct members *self, struct member *member)
+void gossip_members_remove(struct members *self, struct member *member)
 {
     invariant(member != self->self);
-    members_live_remove(self, member);
-    members_suspect_remove(self, member);
+    gossip_members_live_remove(self, member);
+    gossip_members_suspect_remove(self, member);
     slot_clear(self, member);
     struct member *last = self->rows.items[--self->rows.count];
     self->rows.items[member->row] = last;
     last->row = member->row;
     self->digest ^= member->digest;
-    self->buckets[members_bucket(member, DIGEST_BUCKETS)] ^= member->digest;
+    self->buckets[gossip_members_bucket(member, DIGEST_BUCKETS)] ^= member->digest;
     free_member(member);
 }
 
-int members_set_address(struct member *member, const char *address)
+int gossip_members_set_address(struct member *member, const char *address)
 {
     char *copy = strdup(address);
     if (copy == NULL) {
@@ -312,25 +312,26 @@ int members_set_address(struct member *member, const char *address)
 
 /* ---- digest ---- */
 
-unsigned members_bucket(const struct member *member, unsigned bucket_count)
+unsigned gossip_members_bucket(const struct member *member, unsigned bucket_count)
 {
     return (unsigned)(member->hash >> 32) & (bucket_count - 1);
 }
 
-void members_update_digest(struct members *self, struct member *member)
+void gossip_members_update_digest(struct members *self, struct member *member)
 {
     struct {
         uint64_t name, incarnation, state, health;
     } parts = {member->hash, member->incarnation, (uint64_t)member->state,
-               health_record_digest(member->health)};
+               gossip_health_record_digest(member->health)};
     uint64_t digest = hash_bytes(&parts, sizeof parts, UINT64_C(0x9E3779B97F4A7C15));
     uint64_t change = member->digest ^ digest;
     self->digest ^= change;
-    self->buckets[members_bucket(member, DIGEST_BUCKETS)] ^= change;
+    self->buckets[gossip_members_bucket(member, DIGEST_BUCKETS)] ^= change;
     member->digest = digest;
 }
 
-uint32_t members_bucket_digest(const struct members *self, unsigned index, unsigned bucket_count)
+uint32_t gossip_members_bucket_digest(const struct members *self, unsigned index,
+                                      unsigned bucket_count)
 {
     invariant(bucket_count >= 1 && bucket_count <= DIGEST_BUCKETS);
     uint64_t digest = 0;

@@ -59,44 +59,45 @@ struct members {
     struct member *self;
 };
 
-int members_init(struct members *self, size_t rows_max);
-void members_deinit(struct members *self);
+int gossip_members_init(struct members *self, size_t rows_max);
+void gossip_members_deinit(struct members *self);
 
-struct member *members_find(const struct members *self, const char *name);
+struct member *gossip_members_find(const struct members *self, const char *name);
 
 /* A new row, alive, in no list. NULL: members_max, or out of memory. */
-struct member *members_add(struct members *self, const char *name, const char *address);
+struct member *gossip_members_add(struct members *self, const char *name, const char *address);
 
 /* Take the row out of everything and free it; nothing of it may wait in a queue of news. */
-void members_remove(struct members *self, struct member *member);
+void gossip_members_remove(struct members *self, struct member *member);
 
 /* Into a random place of the present pass, or out of the list. Both cope with being done. */
-void members_live_add(struct members *self, struct member *member, struct rng *rng);
-void members_live_remove(struct members *self, struct member *member);
-void members_suspect_add(struct members *self, struct member *member);
-void members_suspect_remove(struct members *self, struct member *member);
+void gossip_members_live_add(struct members *self, struct member *member, struct rng *rng);
+void gossip_members_live_remove(struct members *self, struct member *member);
+void gossip_members_suspect_add(struct members *self, struct member *member);
+void gossip_members_suspect_remove(struct members *self, struct member *member);
 
 /* The next member in the pass, or NULL when there is no live one. Each pass is shuffled anew, so
  * that every member is probed within two passes at the latest (SWIM, 4.3). */
-struct member *members_next_probe(struct members *self, struct rng *rng);
+struct member *gossip_members_next_probe(struct members *self, struct rng *rng);
 
 /* Up to `count` different live members (never `except`, which may be NULL) into ret[count];
  * returns how many. */
-size_t members_pick(const struct members *self, struct rng *rng, const struct member *except,
-                    struct member **ret, size_t count);
+size_t gossip_members_pick(const struct members *self, struct rng *rng, const struct member *except,
+                           struct member **ret, size_t count);
 
 /* 0, or ERR_NOMEM with the old address kept. */
-int members_set_address(struct member *member, const char *address);
+int gossip_members_set_address(struct member *member, const char *address);
 
 /* Call after any change of a row that all should agree on. */
-void members_update_digest(struct members *self, struct member *member);
+void gossip_members_update_digest(struct members *self, struct member *member);
 
-unsigned members_bucket(const struct member *member, unsigned bucket_count);
+unsigned gossip_members_bucket(const struct member *member, unsigned bucket_count);
 
 /* Digest of bucket `index` when all rows fall into `bucket_count` (a power of two) buckets. */
-uint32_t members_bucket_digest(const struct members *self, unsigned index, unsigned bucket_count);
+uint32_t gossip_members_bucket_digest(const struct members *self, unsigned index,
+                                      unsigned bucket_count);
 
 /* Live members in state alive, this node's own row not counted. */
-size_t members_alive_others(const struct members *self);
+size_t gossip_members_alive_others(const struct members *self);
 
 #endif

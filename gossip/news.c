@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-unsigned news_sends_limit(unsigned mult, size_t members)
+unsigned gossip_news_sends_limit(unsigned mult, size_t members)
 {
     double limit = ceil((double)mult * log10((double)members + 1.0));
     if (limit < 1.0) {
@@ -48,7 +48,8 @@ static void unlink_news(struct news_queue *self, struct news *news)
     self->eager_count -= news->eager;
 }
 
-int news_add(struct news_queue *self, struct member *member, enum news_kind kind, unsigned flags)
+int gossip_news_add(struct news_queue *self, struct member *member, enum news_kind kind,
+                    unsigned flags)
 {
     struct news *news = member->pending[kind];
     if (news != NULL) {
@@ -70,7 +71,7 @@ int news_add(struct news_queue *self, struct member *member, enum news_kind kind
     return 0;
 }
 
-void news_remove(struct news_queue *self, struct member *member, enum news_kind kind)
+void gossip_news_remove(struct news_queue *self, struct member *member, enum news_kind kind)
 {
     struct news *news = member->pending[kind];
     if (news == NULL) {
@@ -81,22 +82,22 @@ void news_remove(struct news_queue *self, struct member *member, enum news_kind 
     free(news);
 }
 
-void news_clear(struct news_queue *self)
+void gossip_news_clear(struct news_queue *self)
 {
     for (unsigned i = 0; i < NEWS_SENDS_MAX; i++) {
         while (self->by_sends[i].first != NULL) {
             struct news *news = self->by_sends[i].first;
-            news_remove(self, news->member, news->kind);
+            gossip_news_remove(self, news->member, news->kind);
         }
     }
     invariant(self->count == 0);
 }
 
-void news_sent(struct news_queue *self, struct news *news, uint64_t message, unsigned limit)
+void gossip_news_sent(struct news_queue *self, struct news *news, uint64_t message, unsigned limit)
 {
     invariant(limit <= NEWS_SENDS_MAX);
     if (news->sends + 1 >= limit) {
-        news_remove(self, news->member, news->kind);
+        gossip_news_remove(self, news->member, news->kind);
         return;
     }
     unlink_news(self, news);

@@ -35,15 +35,16 @@ struct news_queue {
 };
 
 /* ceil(mult * log10(members + 1)), 1..NEWS_SENDS_MAX. */
-unsigned news_sends_limit(unsigned mult, size_t members);
+unsigned gossip_news_sends_limit(unsigned mult, size_t members);
 
 /* The row changed: it starts again with no sends. ERR_NOMEM: it is not told, anti-entropy will. */
-int news_add(struct news_queue *self, struct member *member, enum news_kind kind, unsigned flags);
+int gossip_news_add(struct news_queue *self, struct member *member, enum news_kind kind,
+                    unsigned flags);
 
-void news_remove(struct news_queue *self, struct member *member, enum news_kind kind);
-void news_clear(struct news_queue *self);
+void gossip_news_remove(struct news_queue *self, struct member *member, enum news_kind kind);
+void gossip_news_clear(struct news_queue *self);
 
 /* One more message carries it; at `limit` sends it is forgotten and freed. */
-void news_sent(struct news_queue *self, struct news *news, uint64_t message, unsigned limit);
+void gossip_news_sent(struct news_queue *self, struct news *news, uint64_t message, unsigned limit);
 
 #endif

@@ -11,15 +11,15 @@ struct outbox_entry {
     uint8_t bytes[];
 };
 
-void outbox_init(struct outbox *self, size_t count_max)
+void gossip_outbox_init(struct outbox *self, size_t count_max)
 {
     *self = (struct outbox){.count_max = count_max};
 }
 
-void outbox_deinit(struct outbox *self)
+void gossip_outbox_deinit(struct outbox *self)
 {
     struct gossip_action action;
-    while (outbox_next(self, &action)) {
+    while (gossip_outbox_next(self, &action)) {
     }
     invariant(self->current == NULL);
 }
@@ -62,7 +62,7 @@ static bool make_room(struct outbox *self, bool send, bool *ret_dropped)
     return true;
 }
 
-bool outbox_put(struct outbox *self, const struct gossip_action *action)
+bool gossip_outbox_put(struct outbox *self, const struct gossip_action *action)
 {
     bool send = action->kind == GOSSIP_ACTION_SEND;
     bool dropped = false;
@@ -91,7 +91,7 @@ bool outbox_put(struct outbox *self, const struct gossip_action *action)
     return !dropped;
 }
 
-bool outbox_next(struct outbox *self, struct gossip_action *ret)
+bool gossip_outbox_next(struct outbox *self, struct gossip_action *ret)
 {
     free(self->current);
     self->current = self->first;

@@ -17,13 +17,13 @@ struct outbox {
     size_t count_max;
 };
 
-void outbox_init(struct outbox *self, size_t count_max);
-void outbox_deinit(struct outbox *self);
+void gossip_outbox_init(struct outbox *self, size_t count_max);
+void gossip_outbox_deinit(struct outbox *self);
 
 /* Copies the action, and `length` bytes. False: something had to be dropped (the oldest message,
  * or this action when it is none and the bound is reached, or memory ran out). */
-bool outbox_put(struct outbox *self, const struct gossip_action *action);
+bool gossip_outbox_put(struct outbox *self, const struct gossip_action *action);
 
-bool outbox_next(struct outbox *self, struct gossip_action *ret);
+bool gossip_outbox_next(struct outbox *self, struct gossip_action *ret);
 
 #endif

@@ -42,19 +42,19 @@ static void begin(struct gossip *self, struct probe *probe)
     probe->sequence = next_sequence(self);
     probe->start_ms = self->now_ms;
     probe->due_ms =
-        self->now_ms + awareness_scale_ms(&self->awareness, self->config.probe_timeout_ms);
+        self->now_ms + gossip_awareness_scale_ms(&self->awareness, self->config.probe_timeout_ms);
     probe->end_ms =
-        self->now_ms + awareness_scale_ms(&self->awareness, self->config.probe_interval_ms);
+        self->now_ms + gossip_awareness_scale_ms(&self->awareness, self->config.probe_interval_ms);
     self->counters.probes_sent++;
-    send_sequence(self, WIRE_PING, probe->sequence, send_to(probe->member));
+    gossip_send_sequence(self, WIRE_PING, probe->sequence, gossip_send_to(probe->member));
 }
 
 /* Ask others to probe (SWIM 3.1); suspects among them would hardly answer. */
 static void ask_others(struct gossip *self, struct probe *probe)
 {
     struct member *helpers[8];
-    size_t count = members_pick(&self->members, &self->rng, probe->member, helpers,
-                                self->config.indirect_probes);
+    size_t count = gossip_members_pick(&self->members, &self->rng, probe->member, helpers,
+                                       self->config.indirect_probes);
     int64_t wait_ms = probe->end_ms - self->now_ms;
     struct gossip_wire_message message = {.type = WIRE_ASK,
                                           .sequence = probe->sequence,
@@ -67,7 +67,7 @@ static void ask_others(struct gossip *self, struct probe *probe)
         if (helpers[i]->state == GOSSIP_ALIVE) {
             probe->asked++;
             self->counters.indirect_sent++;
-            send_message(self, &message, send_to(helpers[i]));
+            gossip_send_message(self, &message, gossip_send_to(helpers[i]));
         }
     }
     probe->stage = PROBE_INDIRECT;
@@ -84,9 +84,10 @@ static void fail(struct gossip *self, struct probe *probe)
     }
     self->counters.probes_failed++;
     if (!probe->confirming) {
-        awareness_apply(&self->awareness, awareness_failed_probe_delta(probe->asked, probe->nacks));
+        gossip_awareness_apply(&self->awareness,
+                               gossip_awareness_failed_probe_delta(probe->asked, probe->nacks));
     }
-    apply_accusation(self, member, GOSSIP_REASON_PROBE);
+    gossip_apply_accusation(self, member, GOSSIP_REASON_PROBE);
 }
 
 static void step(struct gossip *self, struct probe *probe)
@@ -109,9 +110,9 @@ static void step(struct gossip *self, struct probe *probe)
 static void begin_round(struct gossip *self)
 {
     self->next_probe_ms =
-        self->now_ms + awareness_scale_ms(&self->awareness, self->config.probe_interval_ms);
+        self->now_ms + gossip_awareness_scale_ms(&self->awareness, self->config.probe_interval_ms);
     struct probe *probe = free_probe(self);
-    struct member *member = members_next_probe(&self->members, &self->rng);
+    struct member *member = gossip_members_next_probe(&self->members, &self->rng);
     if (probe == NULL || member == NULL || is_probed(self, member)) {
         return;
     }
@@ -121,9 +122,9 @@ static void begin_round(struct gossip *self)
 
 /* A suspicion is checked by some others at once, about twice as many as its confirmation needs:
  * that is quicker than their own rounds, and a healthy suspect hears of it and refutes. */
-void probe_confirm(struct gossip *self, struct member *member)
+void gossip_probe_confirm(struct gossip *self, struct member *member)
 {
-    size_t others = members_alive_others(&self->members);
+    size_t others = gossip_members_alive_others(&self->members);
     struct probe *probe = free_probe(self);
     if (probe == NULL || self->leaving || is_probed(self, member) ||
         rng_below(&self->rng, others + 1) >= 2 * (size_t)self->config.confirmations) {
@@ -136,7 +137,7 @@ void probe_confirm(struct gossip *self, struct member *member)
                             .due_ms = self->now_ms + delay_ms};
 }
 
-void probe_on_ack(struct gossip *self, const struct gossip_wire_message *message)
+void gossip_probe_on_ack(struct gossip *self, const struct gossip_wire_message *message)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         struct probe *probe = &self->probes[i];
@@ -151,7 +152,7 @@ void probe_on_ack(struct gossip *self, const struct gossip_wire_message *message
         self->counters.probes_acked++;
         self->counters.indirect_answered += !own;
         if (!probe->confirming) {
-            awareness_apply(&self->awareness, -1);
+            gossip_awareness_apply(&self->awareness, -1);
         }
         probe->stage = PROBE_FREE;
         return;
@@ -160,17 +161,18 @@ void probe_on_ack(struct gossip *self, const struct gossip_wire_message *message
         struct relay *relay = &self->relays[i];
         if (relay->due_ms != NEVER_MS && relay->sequence == message->sequence &&
             strcmp(relay->target, message->sender) == 0) {
-            struct member *origin = members_find(&self->members, relay->origin);
+            struct member *origin = gossip_members_find(&self->members, relay->origin);
             relay->due_ms = NEVER_MS;
             if (origin != NULL) {
-                send_sequence(self, WIRE_ACK, relay->origin_sequence, send_to(origin));
+                gossip_send_sequence(self, WIRE_ACK, relay->origin_sequence,
+                                     gossip_send_to(origin));
             }
             return;
         }
     }
 }
 
-void probe_on_nack(struct gossip *self, const struct gossip_wire_message *message)
+void gossip_probe_on_nack(struct gossip *self, const struct gossip_wire_message *message)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         struct probe *probe = &self->probes[i];
@@ -195,13 +197,13 @@ static struct relay *free_relay(struct gossip *self)
     return NULL;
 }
 
-void probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
-                  struct receiver from)
+void gossip_probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
+                         struct receiver from)
 {
-    struct member *target = members_find(&self->members, message->target);
+    struct member *target = gossip_members_find(&self->members, message->target);
     struct relay *relay = free_relay(self);
     if (target == NULL || target == self->members.self || relay == NULL) {
-        send_sequence(self, WIRE_NACK, message->sequence, from);
+        gossip_send_sequence(self, WIRE_NACK, message->sequence, from);
         return;
     }
     *relay =
@@ -210,7 +212,7 @@ void probe_on_ask(struct gossip *self, const struct gossip_wire_message *message
                        .due_ms = self->now_ms + (int64_t)message->wait_ms * RELAY_ANSWER_PART / 10};
     (void)snprintf(relay->origin, sizeof relay->origin, "%s", message->sender);
     (void)snprintf(relay->target, sizeof relay->target, "%s", message->target);
-    send_sequence(self, WIRE_PING, relay->sequence, send_to(target));
+    gossip_send_sequence(self, WIRE_PING, relay->sequence, gossip_send_to(target));
 }
 
 static void end_relays(struct gossip *self)
@@ -220,17 +222,17 @@ static void end_relays(struct gossip *self)
         if (relay->due_ms > self->now_ms) {
             continue;
         }
-        struct member *origin = members_find(&self->members, relay->origin);
+        struct member *origin = gossip_members_find(&self->members, relay->origin);
         relay->due_ms = NEVER_MS;
         if (origin != NULL) {
-            send_sequence(self, WIRE_NACK, relay->origin_sequence, send_to(origin));
+            gossip_send_sequence(self, WIRE_NACK, relay->origin_sequence, gossip_send_to(origin));
         }
     }
 }
 
 /* ---- doors ---- */
 
-void probe_tick(struct gossip *self)
+void gossip_probe_tick(struct gossip *self)
 {
     end_relays(self);
     for (size_t i = 0; i < PROBES_MAX; i++) {
@@ -244,22 +246,22 @@ void probe_tick(struct gossip *self)
     }
 }
 
-int64_t probe_deadline_ms(const struct gossip *self)
+int64_t gossip_probe_deadline_ms(const struct gossip *self)
 {
     int64_t deadline_ms = self->leaving ? NEVER_MS : self->next_probe_ms;
     for (size_t i = 0; i < PROBES_MAX; i++) {
         if (self->probes[i].stage != PROBE_FREE) {
-            core_earlier(&deadline_ms, self->probes[i].due_ms);
+            gossip_core_earlier(&deadline_ms, self->probes[i].due_ms);
         }
     }
     for (size_t i = 0; i < RELAYS_MAX; i++) {
-        core_earlier(&deadline_ms, self->relays[i].due_ms);
+        gossip_core_earlier(&deadline_ms, self->relays[i].due_ms);
     }
     return deadline_ms;
 }
 
 /* What was in flight says nothing about others: this node may have slept through the answers. */
-void probe_stall(struct gossip *self)
+void gossip_probe_stall(struct gossip *self)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         self->probes[i].stage = PROBE_FREE;
@@ -267,7 +269,7 @@ void probe_stall(struct gossip *self)
     self->next_probe_ms = self->now_ms;
 }
 
-void probe_withdraw(struct gossip *self, const struct member *member)
+void gossip_probe_withdraw(struct gossip *self, const struct member *member)
 {
     for (size_t i = 0; i < PROBES_MAX; i++) {
         if (self->probes[i].member == member) {

@@ -9,14 +9,14 @@
 static enum health_change short_change(const struct publication *publication)
 {
     return publication->has_published
-               ? health_compare_short(&publication->published, &publication->latest)
+               ? gossip_health_compare_short(&publication->published, &publication->latest)
                : HEALTH_SIGNIFICANT;
 }
 
 static enum health_change details_change(const struct publication *publication)
 {
     return publication->has_published
-               ? health_compare_details(&publication->published, &publication->latest)
+               ? gossip_health_compare_details(&publication->published, &publication->latest)
                : HEALTH_SIGNIFICANT;
 }
 
@@ -35,13 +35,13 @@ static int64_t due_ms(const struct gossip *self, enum health_change brief,
         due = publication->published_ms + self->config.health_refresh_ms;
     }
     if (details == HEALTH_SMALL) {
-        core_earlier(&due,
-                     publication->details_ms + self->config.health_refresh_ms * DETAILS_REFRESHES);
+        gossip_core_earlier(&due, publication->details_ms +
+                                      self->config.health_refresh_ms * DETAILS_REFRESHES);
     }
     return due;
 }
 
-int64_t publish_deadline_ms(const struct gossip *self)
+int64_t gossip_publish_deadline_ms(const struct gossip *self)
 {
     const struct publication *publication = &self->publication;
     if (!publication->has_latest || self->leaving) {
@@ -81,8 +81,8 @@ static bool renew_details(struct gossip *self, struct health_record *record)
     struct publication *publication = &self->publication;
     uint8_t bytes[GOSSIP_DETAILS_BYTES_MAX];
     size_t length;
-    if (health_details_encode(&publication->latest, bytes, &length, NULL) != 0 ||
-        health_record_set_details(record, bytes, length) != 0) {
+    if (gossip_health_details_encode(&publication->latest, bytes, &length, NULL) != 0 ||
+        gossip_health_record_set_details(record, bytes, length) != 0) {
         return false;
     }
     record->details_wanted = record->details_hash;
@@ -108,13 +108,13 @@ static void publish(struct gossip *self, bool details, bool eager)
     record->score_tenths = publication->latest.score_tenths;
     record->load_hundredths = publication->latest.load_hundredths;
     record->flags = publication->latest.flags;
-    members_update_digest(&self->members, self->members.self);
-    apply_tell(self, self->members.self, NEWS_HEALTH,
-               (details ? NEWS_DETAILS : 0u) | (eager ? NEWS_EAGER : 0u));
+    gossip_members_update_digest(&self->members, self->members.self);
+    gossip_apply_tell(self, self->members.self, NEWS_HEALTH,
+                      (details ? NEWS_DETAILS : 0u) | (eager ? NEWS_EAGER : 0u));
     self->counters.health_published++;
 }
 
-void publish_tick(struct gossip *self)
+void gossip_publish_tick(struct gossip *self)
 {
     const struct publication *publication = &self->publication;
     if (!publication->has_latest || self->leaving) {
@@ -132,9 +132,13 @@ void publish_tick(struct gossip *self)
     publish(self, details == HEALTH_SIGNIFICANT || old_details, eager);
 }
 
-void publish_again(struct gossip *self)
+void gossip_publish_again(struct gossip *self, uint64_t sequence)
 {
-    if (self->publication.has_latest) {
+    struct publication *publication = &self->publication;
+    if (sequence > publication->sequence && sequence < GOSSIP_INCARNATION_MAX) {
+        publication->sequence = sequence;
+    }
+    if (publication->has_latest) {
         publish(self, true, true);
     }
 }
@@ -144,16 +148,16 @@ int gossip_set_health(struct gossip *self, int64_t now_ms, const struct gossip_h
 {
     uint8_t bytes[GOSSIP_DETAILS_BYTES_MAX];
     size_t length;
-    int rc = health_check(health, err);
+    int rc = gossip_health_check(health, err);
     if (rc == 0) {
-        rc = health_details_encode(health, bytes, &length, err);
+        rc = gossip_health_details_encode(health, bytes, &length, err);
     }
     if (rc != 0) {
         return rc;
     }
-    core_advance(self, now_ms);
+    gossip_core_advance(self, now_ms);
     self->publication.latest = *health;
     self->publication.has_latest = true;
-    publish_tick(self);
+    gossip_publish_tick(self);
     return 0;
 }

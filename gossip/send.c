@@ -10,7 +10,7 @@
 #define MISFITS_MAX 4     /* items too large for the room left, before a message is closed */
 #define LEAVE_FANOUT 16   /* members told at once when this node leaves */
 
-struct receiver send_to(struct member *member)
+struct receiver gossip_send_to(struct member *member)
 {
     return (struct receiver){.member = member, .name = member->name, .address = member->address};
 }
@@ -24,8 +24,8 @@ static uint32_t age_s(const struct gossip *self, const struct member *member)
                        : (uint32_t)(age_ms / 1000 > INT32_MAX / 2 ? INT32_MAX / 2 : age_ms / 1000);
 }
 
-void send_put_member(struct mp_writer *writer, const struct gossip *self,
-                     const struct member *member, bool with_address)
+void gossip_send_put_member(struct mp_writer *writer, const struct gossip *self,
+                            const struct member *member, bool with_address)
 {
     struct gossip_wire_member item = {.incarnation = member->incarnation, .state = member->state};
     (void)snprintf(item.name, sizeof item.name, "%s", member->name);
@@ -45,7 +45,8 @@ void send_put_member(struct mp_writer *writer, const struct gossip *self,
     gossip_wire_put_member(writer, &item);
 }
 
-void send_put_health(struct mp_writer *writer, const struct member *member, bool with_details)
+void gossip_send_put_health(struct mp_writer *writer, const struct member *member,
+                            bool with_details)
 {
     const struct health_record *record = member->health;
     invariant(record != NULL);
@@ -87,7 +88,7 @@ static bool take_member(struct gossip *self, struct draft *draft, const struct m
                         bool with_address)
 {
     mp_writer_clear(&self->item);
-    send_put_member(&self->item, self, member, with_address);
+    gossip_send_put_member(&self->item, self, member, with_address);
     return take_item(self, draft);
 }
 
@@ -97,7 +98,7 @@ static bool take_news(struct gossip *self, struct draft *draft, const struct new
         return take_member(self, draft, news->member, news->member->state == GOSSIP_ALIVE);
     }
     mp_writer_clear(&self->item);
-    send_put_health(&self->item, news->member, news->details);
+    gossip_send_put_health(&self->item, news->member, news->details);
     if (take_item(self, draft)) {
         return true;
     }
@@ -105,7 +106,7 @@ static bool take_news(struct gossip *self, struct draft *draft, const struct new
         return false;
     }
     mp_writer_clear(&self->item); /* the exchange of digests will bring the details */
-    send_put_health(&self->item, news->member, false);
+    gossip_send_put_health(&self->item, news->member, false);
     return take_item(self, draft);
 }
 
@@ -122,7 +123,7 @@ static bool take_list(struct gossip *self, struct draft *draft, struct news_queu
         }
         /* Nobody needs news about itself; it counts as told, so that it ends. */
         if (news->member == receiver || take_news(self, draft, news)) {
-            news_sent(queue, news, self->message_number, limit);
+            gossip_news_sent(queue, news, self->message_number, limit);
         } else if (++misfits >= MISFITS_MAX) {
             return false;
         }
@@ -136,7 +137,7 @@ static void take_queue(struct gossip *self, struct draft *draft, enum news_kind 
     struct news_queue *queue = &self->news[kind];
     unsigned mult =
         kind == NEWS_MEMBER ? self->config.retransmit_mult : self->config.health_retransmit_mult;
-    unsigned limit = news_sends_limit(mult, core_members(self));
+    unsigned limit = gossip_news_sends_limit(mult, gossip_core_members(self));
     for (unsigned sends = 0; sends < NEWS_SENDS_MAX && queue->count > 0; sends++) {
         if (!take_list(self, draft, queue, queue->by_sends[sends].first, limit, receiver)) {
             return;
@@ -155,8 +156,8 @@ static void take_accusation(struct gossip *self, struct draft *draft, struct mem
     }
 }
 
-void send_items(struct gossip *self, struct gossip_wire_message *message,
-                const struct gossip_wire_names *names, size_t item_count, struct receiver to)
+void gossip_send_items(struct gossip *self, struct gossip_wire_message *message,
+                       const struct gossip_wire_names *names, size_t item_count, struct receiver to)
 {
     (void)snprintf(message->sender, sizeof message->sender, "%s", self->config.name);
     mp_writer_clear(&self->out);
@@ -171,14 +172,15 @@ void send_items(struct gossip *self, struct gossip_wire_message *message,
                                    .length = self->out.buffer.length};
     (void)snprintf(action.name, sizeof action.name, "%s", to.name);
     (void)snprintf(action.address, sizeof action.address, "%s", to.address);
-    if (!outbox_put(&self->outbox, &action)) {
+    if (!gossip_outbox_put(&self->outbox, &action)) {
         self->counters.dropped_full++;
     }
     self->counters.messages_sent++;
     self->counters.bytes_sent += action.length;
 }
 
-void send_message(struct gossip *self, struct gossip_wire_message *message, struct receiver to)
+void gossip_send_message(struct gossip *self, struct gossip_wire_message *message,
+                         struct receiver to)
 {
     size_t head = HEAD_BYTES_MAX + strlen(self->config.name) + strlen(message->target);
     struct draft draft = {.room = self->config.message_bytes_max - head};
@@ -193,21 +195,21 @@ void send_message(struct gossip *self, struct gossip_wire_message *message, stru
     if (message->type == WIRE_NEWS && draft.item_count == 0) {
         return;
     }
-    send_items(self, message, NULL, draft.item_count, to);
+    gossip_send_items(self, message, NULL, draft.item_count, to);
     invariant(self->out.buffer.length <= self->config.message_bytes_max);
 }
 
-void send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
-                   struct receiver to)
+void gossip_send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
+                          struct receiver to)
 {
     struct gossip_wire_message message = {.type = type, .sequence = sequence};
-    send_message(self, &message, to);
+    gossip_send_message(self, &message, to);
 }
 
-void send_news(struct gossip *self, struct receiver to)
+void gossip_send_news(struct gossip *self, struct receiver to)
 {
     struct gossip_wire_message message = {.type = WIRE_NEWS};
-    send_message(self, &message, to);
+    gossip_send_message(self, &message, to);
 }
 
 /* ---- messages for news alone ---- */
@@ -217,22 +219,22 @@ static size_t eager_count(const struct gossip *self)
     return self->news[NEWS_MEMBER].eager_count + self->news[NEWS_HEALTH].eager_count;
 }
 
-int64_t send_deadline_ms(const struct gossip *self)
+int64_t gossip_send_deadline_ms(const struct gossip *self)
 {
     bool due = eager_count(self) > 0 && self->members.live.count > 0;
     return due ? self->next_gossip_ms : NEVER_MS;
 }
 
-void send_tick(struct gossip *self)
+void gossip_send_tick(struct gossip *self)
 {
-    if (send_deadline_ms(self) > self->now_ms) {
+    if (gossip_send_deadline_ms(self) > self->now_ms) {
         return;
     }
     struct member *receivers[LEAVE_FANOUT];
     size_t fanout = self->leaving ? LEAVE_FANOUT : self->config.gossip_fanout;
-    size_t count = members_pick(&self->members, &self->rng, NULL, receivers, fanout);
+    size_t count = gossip_members_pick(&self->members, &self->rng, NULL, receivers, fanout);
     for (size_t i = 0; i < count && (i == 0 || self->leaving || eager_count(self) > 0); i++) {
-        send_news(self, send_to(receivers[i]));
+        gossip_send_news(self, gossip_send_to(receivers[i]));
     }
     int64_t interval_ms = self->config.gossip_interval_ms;
     self->next_gossip_ms = self->now_ms + (self->leaving ? interval_ms / 4 + 1 : interval_ms);

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-void suspicion_init(struct suspicion *self, int64_t now_ms)
+void gossip_suspicion_init(struct suspicion *self, int64_t now_ms)
 {
     *self = (struct suspicion){.start_ms = now_ms};
 }
 
-bool suspicion_accuse(struct suspicion *self, const char *by)
+bool gossip_suspicion_accuse(struct suspicion *self, const char *by)
 {
     for (unsigned i = 0; i < self->accuser_count; i++) {
         if (strcmp(self->accusers[i], by) == 0) {
@@ -26,20 +26,20 @@ bool suspicion_accuse(struct suspicion *self, const char *by)
     return true;
 }
 
-unsigned suspicion_confirmations(const struct suspicion *self)
+unsigned gossip_suspicion_confirmations(const struct suspicion *self)
 {
     return self->accuser_count == 0 ? 0 : self->accuser_count - 1;
 }
 
-int64_t suspicion_min_ms(unsigned mult, size_t members, int64_t interval_ms)
+int64_t gossip_suspicion_min_ms(unsigned mult, size_t members, int64_t interval_ms)
 {
     invariant(members >= 1);
     double scale = fmax(1.0, log10((double)members));
     return (int64_t)((double)mult * scale * (double)interval_ms);
 }
 
-int64_t suspicion_timeout_ms(unsigned confirmations, unsigned wanted, int64_t min_ms,
-                             int64_t max_ms)
+int64_t gossip_suspicion_timeout_ms(unsigned confirmations, unsigned wanted, int64_t min_ms,
+                                    int64_t max_ms)
 {
     invariant(min_ms > 0);
     invariant(min_ms <= max_ms);

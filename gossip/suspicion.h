@@ -20,16 +20,16 @@ struct suspicion {
     char accusers[ACCUSERS_MAX][NAME_SIZE];
 };
 
-void suspicion_init(struct suspicion *self, int64_t now_ms);
+void gossip_suspicion_init(struct suspicion *self, int64_t now_ms);
 
 /* Remember an accuser. True when it is a new one and there was room. */
-bool suspicion_accuse(struct suspicion *self, const char *by);
+bool gossip_suspicion_accuse(struct suspicion *self, const char *by);
 
 /* Accusers beyond the first one. */
-unsigned suspicion_confirmations(const struct suspicion *self);
+unsigned gossip_suspicion_confirmations(const struct suspicion *self);
 
 /* The least time of a suspicion: mult * max(1, log10(members)) * interval_ms; members >= 1. */
-int64_t suspicion_min_ms(unsigned mult, size_t members, int64_t interval_ms);
+int64_t gossip_suspicion_min_ms(unsigned mult, size_t members, int64_t interval_ms);
 
 /* Time from the beginning of a suspicion to a death.
  *
@@ -39,7 +39,7 @@ int64_t suspicion_min_ms(unsigned mult, size_t members, int64_t interval_ms);
  *
  * max_ms without a confirmation, min_ms with all of them:
  * max - (max - min) * log(confirmations + 1) / log(wanted + 1). */
-int64_t suspicion_timeout_ms(unsigned confirmations, unsigned wanted, int64_t min_ms,
-                             int64_t max_ms);
+int64_t gossip_suspicion_timeout_ms(unsigned confirmations, unsigned wanted, int64_t min_ms,
+                                    int64_t max_ms);
 
 #endif

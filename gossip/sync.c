@@ -21,39 +21,39 @@ static uint32_t fold(uint64_t digest)
 
 /* ---- opening ---- */
 
-void sync_open(struct gossip *self, struct receiver to, bool join)
+void gossip_sync_open(struct gossip *self, struct receiver to, bool join)
 {
     struct gossip_wire_message message = {
         .type = WIRE_DIGEST, .join = join, .digest = self->members.digest};
-    send_message(self, &message, to);
+    gossip_send_message(self, &message, to);
 }
 
 static void sync_soon(struct gossip *self)
 {
-    int64_t soon_ms = core_jitter_ms(self, self->config.push_pull_interval_ms / FIRST_PARTS);
-    core_earlier(&self->next_sync_ms, self->now_ms + soon_ms);
+    int64_t soon_ms = gossip_core_jitter_ms(self, self->config.push_pull_interval_ms / FIRST_PARTS);
+    gossip_core_earlier(&self->next_sync_ms, self->now_ms + soon_ms);
 }
 
-void sync_start(struct gossip *self)
+void gossip_sync_start(struct gossip *self)
 {
     self->next_sync_ms = NEVER_MS;
     sync_soon(self);
 }
 
-void sync_tick(struct gossip *self)
+void gossip_sync_tick(struct gossip *self)
 {
     if (self->leaving || self->next_sync_ms > self->now_ms) {
         return;
     }
     int64_t scale = 1;
-    for (size_t members = core_members(self); members > SCALE_FROM; members /= 2) {
+    for (size_t members = gossip_core_members(self); members > SCALE_FROM; members /= 2) {
         scale++;
     }
     self->next_sync_ms =
-        self->now_ms + core_jitter_ms(self, self->config.push_pull_interval_ms * scale);
+        self->now_ms + gossip_core_jitter_ms(self, self->config.push_pull_interval_ms * scale);
     struct member *partner;
-    if (members_pick(&self->members, &self->rng, NULL, &partner, 1) == 1) {
-        sync_open(self, send_to(partner), false);
+    if (gossip_members_pick(&self->members, &self->rng, NULL, &partner, 1) == 1) {
+        gossip_sync_open(self, gossip_send_to(partner), false);
     }
 }
 
@@ -70,7 +70,7 @@ static void send_page(struct gossip *self, struct pages *pages)
 {
     struct gossip_wire_message message = {.type = WIRE_ENTRIES};
     if (pages->sent < PAGES_MAX) {
-        send_items(self, &message, &pages->wanted, pages->item_count, pages->to);
+        gossip_send_items(self, &message, &pages->wanted, pages->item_count, pages->to);
         self->counters.pages_sent++;
     }
     pages->sent++;
@@ -93,11 +93,11 @@ static void put_item(struct gossip *self, struct pages *pages)
 static void put_row(struct gossip *self, struct pages *pages, const struct member *member)
 {
     mp_writer_clear(&self->item);
-    send_put_member(&self->item, self, member, true);
+    gossip_send_put_member(&self->item, self, member, true);
     put_item(self, pages);
     if (member->health != NULL) {
         mp_writer_clear(&self->item);
-        send_put_health(&self->item, member, true);
+        gossip_send_put_health(&self->item, member, true);
         put_item(self, pages);
     }
 }
@@ -155,7 +155,7 @@ static void send_versions_page(struct gossip *self, unsigned bucket_count, const
     mp_writer_clear(&self->items);
     for (size_t i = 0; i < self->members.rows.count; i++) {
         const struct member *member = self->members.rows.items[i];
-        if (is_covered(covered, members_bucket(member, bucket_count))) {
+        if (is_covered(covered, gossip_members_bucket(member, bucket_count))) {
             mp_put_text(&self->names, member->name);
             mp_put_u64(&self->names, fold(member->digest));
             names.count += 2;
@@ -167,7 +167,7 @@ static void send_versions_page(struct gossip *self, unsigned bucket_count, const
     }
     names.bytes = self->names.buffer.data;
     names.length = self->names.buffer.length;
-    send_items(self, &message, &names, 0, to);
+    gossip_send_items(self, &message, &names, 0, to);
     self->counters.pages_sent++;
 }
 
@@ -178,7 +178,7 @@ static void send_versions(struct gossip *self, unsigned bucket_count, const uint
     size_t bytes[WIRE_BUCKETS_MAX] = {0};
     for (size_t i = 0; i < self->members.rows.count; i++) {
         const struct member *member = self->members.rows.items[i];
-        bytes[members_bucket(member, bucket_count)] += strlen(member->name) + 7;
+        bytes[gossip_members_bucket(member, bucket_count)] += strlen(member->name) + 7;
     }
     uint8_t covered[WIRE_COVERED_BYTES] = {0};
     size_t used = PAGE_HEAD_BYTES;
@@ -211,14 +211,14 @@ static void send_buckets(struct gossip *self, struct receiver to)
         message.bucket_count *= 2;
     }
     for (unsigned i = 0; i < message.bucket_count; i++) {
-        message.buckets[i] = members_bucket_digest(&self->members, i, message.bucket_count);
+        message.buckets[i] = gossip_members_bucket_digest(&self->members, i, message.bucket_count);
     }
     mp_writer_clear(&self->items);
-    send_items(self, &message, NULL, 0, to);
+    gossip_send_items(self, &message, NULL, 0, to);
 }
 
-void sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
-                    struct receiver from)
+void gossip_sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
+                           struct receiver from)
 {
     if (message->digest == self->members.digest) {
         self->counters.syncs_equal++;
@@ -237,13 +237,13 @@ void sync_on_digest(struct gossip *self, const struct gossip_wire_message *messa
     send_buckets(self, from);
 }
 
-void sync_on_buckets(struct gossip *self, const struct gossip_wire_message *message,
-                     struct receiver from)
+void gossip_sync_on_buckets(struct gossip *self, const struct gossip_wire_message *message,
+                            struct receiver from)
 {
     uint8_t different[WIRE_COVERED_BYTES] = {0};
     sync_soon(self);
     for (unsigned i = 0; i < message->bucket_count; i++) {
-        if (members_bucket_digest(&self->members, i, message->bucket_count) !=
+        if (gossip_members_bucket_digest(&self->members, i, message->bucket_count) !=
             message->buckets[i]) {
             cover(different, i);
         }
@@ -261,8 +261,8 @@ static void want(struct gossip *self, struct pages *pages, const char *name)
 }
 
 /* Rows that differ: we send ours and want theirs; the rules of precedence sort it out. */
-void sync_on_versions(struct gossip *self, const struct gossip_wire_message *message,
-                      struct receiver from)
+void gossip_sync_on_versions(struct gossip *self, const struct gossip_wire_message *message,
+                             struct receiver from)
 {
     struct pages pages;
     sync_soon(self);
@@ -272,10 +272,10 @@ void sync_on_versions(struct gossip *self, const struct gossip_wire_message *mes
         char name[NAME_SIZE];
         uint32_t digest;
         gossip_wire_version_at(message, i, name, &digest);
-        struct member *member = members_find(&self->members, name);
+        struct member *member = gossip_members_find(&self->members, name);
         if (member != NULL && fold(member->digest) == digest) {
             member->mark = same;
-        } else if (!join_is_forgotten(self, name)) {
+        } else if (!gossip_join_is_forgotten(self, name)) {
             want(self, &pages, name);
         }
     }
@@ -284,22 +284,22 @@ void sync_on_versions(struct gossip *self, const struct gossip_wire_message *mes
     for (size_t i = 0; i < self->members.rows.count && pages.sent < PAGES_MAX; i++) {
         const struct member *member = self->members.rows.items[i];
         if (member->mark != same &&
-            gossip_wire_covers(message, members_bucket(member, message->bucket_count))) {
+            gossip_wire_covers(message, gossip_members_bucket(member, message->bucket_count))) {
             put_row(self, &pages, member);
         }
     }
     end_pages(self, &pages);
 }
 
-void sync_on_entries(struct gossip *self, const struct gossip_wire_message *message,
-                     struct receiver from)
+void gossip_sync_on_entries(struct gossip *self, const struct gossip_wire_message *message,
+                            struct receiver from)
 {
     struct pages pages;
     begin_pages(self, &pages, from);
     for (size_t i = 0; i < gossip_wire_wanted_count(message) && pages.sent < PAGES_MAX; i++) {
         char name[NAME_SIZE];
         gossip_wire_wanted_at(message, i, name);
-        const struct member *member = members_find(&self->members, name);
+        const struct member *member = gossip_members_find(&self->members, name);
         if (member != NULL) {
             put_row(self, &pages, member);
         }

@@ -302,8 +302,8 @@ static bool get_health(const msgpack_object *item, struct gossip_wire_health *re
     gossip_health_init(&decoded);
     return mp_bytes(mp_at(item, 8), &ret->details, &ret->details_length) &&
            ret->details_length <= GOSSIP_DETAILS_BYTES_MAX &&
-           health_details_hash(ret->details, ret->details_length) == ret->details_hash &&
-           health_details_decode(ret->details, ret->details_length, &decoded, NULL) == 0;
+           gossip_health_details_hash(ret->details, ret->details_length) == ret->details_hash &&
+           gossip_health_details_decode(ret->details, ret->details_length, &decoded, NULL) == 0;
 }
 
 /* False: malformed. *ret_known is false for an item of a later version. */

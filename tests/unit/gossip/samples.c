@@ -23,7 +23,7 @@ static void make_details(void)
     health.label_count = 1;
     (void)snprintf(health.labels[0].name, GOSSIP_LABEL_NAME_SIZE, "zone");
     (void)snprintf(health.labels[0].value, GOSSIP_LABEL_VALUE_SIZE, "b");
-    int rc = health_details_encode(&health, details, &details_length, NULL);
+    int rc = gossip_health_details_encode(&health, details, &details_length, NULL);
     invariant(rc == 0);
 }
 
@@ -51,7 +51,7 @@ struct gossip_wire_health sample_health(void)
         .score_tenths = 875,
         .load_hundredths = GOSSIP_UNKNOWN,
         .flags = GOSSIP_FLAG_DRAINING | GOSSIP_FLAG_LEADER_CAPABLE,
-        .details_hash = health_details_hash(details, details_length),
+        .details_hash = gossip_health_details_hash(details, details_length),
         .details = details,
         .details_length = details_length,
     };

@@ -449,7 +449,7 @@ static void news_ends_after_its_share_of_sends(void **state)
     hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
     world.watch = "n4";
     hear(&world, "n4", "n4", 5, GOSSIP_ALIVE, NULL);
-    run(&world, 1900);
+    run(&world, 900);                        /* before its first probe could have failed */
     assert_in_range(world.told_count, 1, 3); /* ceil(4 log10 5) = 3 */
     end(&world);
 }
@@ -670,6 +670,9 @@ static void a_record_from_a_lost_life_is_outdone(void **state)
     assert_int_equal(member_of(&world, "n1").score_tenths, 950);
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 4);
     assert_int_equal(counters_of(&world).health_published, 2);
+    hear_health(&world, "n1", OWN_INCARNATION + 4, 90, 10); /* of this very incarnation */
+    assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 4);
+    assert_int_equal(member_of(&world, "n1").health_sequence, 91);
     end(&world);
 }
 

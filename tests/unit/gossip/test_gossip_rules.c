@@ -47,7 +47,7 @@ static enum claim_verdict judge(const struct claim_row *row, uint64_t incarnatio
     struct claim_held held = {
         .state = row->held, .incarnation = 5, .suspect_for_long = suspect_for_long};
     struct claim claim = {.state = row->claimed, .incarnation = incarnation, .proof = proof};
-    return claim_judge(&held, &claim);
+    return gossip_claim_judge(&held, &claim);
 }
 
 static void newer_incarnation_wins_then_the_graver_state(void **state)
@@ -104,8 +104,8 @@ static void suspicion_shrinks_with_confirmations(void **state)
         {3, 3, 5000, 30000, 5000},  {9, 3, 5000, 30000, 5000}, {1, 4, 700, 700, 700},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        int64_t timeout_ms = suspicion_timeout_ms(rows[i].confirmations, rows[i].wanted,
-                                                  rows[i].min_ms, rows[i].max_ms);
+        int64_t timeout_ms = gossip_suspicion_timeout_ms(rows[i].confirmations, rows[i].wanted,
+                                                         rows[i].min_ms, rows[i].max_ms);
         assert_int_equal(timeout_ms, rows[i].timeout_ms);
     }
 }
@@ -113,28 +113,28 @@ static void suspicion_shrinks_with_confirmations(void **state)
 static void the_least_suspicion_grows_with_the_logarithm(void **state)
 {
     (void)state;
-    assert_int_equal(suspicion_min_ms(2, 1, 1000), 2000);
-    assert_int_equal(suspicion_min_ms(2, 10, 1000), 2000);
-    assert_int_equal(suspicion_min_ms(2, 100, 1000), 4000);
-    assert_int_equal(suspicion_min_ms(5, 10000, 200), 4000);
+    assert_int_equal(gossip_suspicion_min_ms(2, 1, 1000), 2000);
+    assert_int_equal(gossip_suspicion_min_ms(2, 10, 1000), 2000);
+    assert_int_equal(gossip_suspicion_min_ms(2, 100, 1000), 4000);
+    assert_int_equal(gossip_suspicion_min_ms(5, 10000, 200), 4000);
 }
 
 static void an_accuser_counts_once(void **state)
 {
     (void)state;
     struct suspicion suspicion;
-    suspicion_init(&suspicion, 7);
-    assert_int_equal(suspicion_confirmations(&suspicion), 0);
-    assert_true(suspicion_accuse(&suspicion, "a"));
-    assert_int_equal(suspicion_confirmations(&suspicion), 0);
-    assert_true(suspicion_accuse(&suspicion, "b"));
-    assert_false(suspicion_accuse(&suspicion, "b"));
-    assert_false(suspicion_accuse(&suspicion, "a"));
-    assert_int_equal(suspicion_confirmations(&suspicion), 1);
-    assert_true(suspicion_accuse(&suspicion, "c"));
-    assert_true(suspicion_accuse(&suspicion, "d"));
-    assert_true(suspicion_accuse(&suspicion, "e"));
-    assert_false(suspicion_accuse(&suspicion, "f")); /* the bound */
+    gossip_suspicion_init(&suspicion, 7);
+    assert_int_equal(gossip_suspicion_confirmations(&suspicion), 0);
+    assert_true(gossip_suspicion_accuse(&suspicion, "a"));
+    assert_int_equal(gossip_suspicion_confirmations(&suspicion), 0);
+    assert_true(gossip_suspicion_accuse(&suspicion, "b"));
+    assert_false(gossip_suspicion_accuse(&suspicion, "b"));
+    assert_false(gossip_suspicion_accuse(&suspicion, "a"));
+    assert_int_equal(gossip_suspicion_confirmations(&suspicion), 1);
+    assert_true(gossip_suspicion_accuse(&suspicion, "c"));
+    assert_true(gossip_suspicion_accuse(&suspicion, "d"));
+    assert_true(gossip_suspicion_accuse(&suspicion, "e"));
+    assert_false(gossip_suspicion_accuse(&suspicion, "f")); /* the bound */
     assert_int_equal(suspicion.accuser_count, ACCUSERS_MAX);
 }
 
@@ -144,25 +144,25 @@ static void awareness_stays_within_its_bounds(void **state)
 {
     (void)state;
     struct awareness awareness;
-    awareness_init(&awareness, 8);
-    assert_int_equal(awareness_scale_ms(&awareness, 1000), 1000);
-    awareness_apply(&awareness, -1);
+    gossip_awareness_init(&awareness, 8);
+    assert_int_equal(gossip_awareness_scale_ms(&awareness, 1000), 1000);
+    gossip_awareness_apply(&awareness, -1);
     assert_int_equal(awareness.score, 0);
-    awareness_apply(&awareness, 3);
-    assert_int_equal(awareness_scale_ms(&awareness, 1000), 4000);
-    awareness_apply(&awareness, 100);
+    gossip_awareness_apply(&awareness, 3);
+    assert_int_equal(gossip_awareness_scale_ms(&awareness, 1000), 4000);
+    gossip_awareness_apply(&awareness, 100);
     assert_int_equal(awareness.score, 7);
-    awareness_apply(&awareness, -2);
+    gossip_awareness_apply(&awareness, -2);
     assert_int_equal(awareness.score, 5);
 }
 
 static void missing_nacks_count_against_the_prober(void **state)
 {
     (void)state;
-    assert_int_equal(awareness_failed_probe_delta(0, 0), 1);
-    assert_int_equal(awareness_failed_probe_delta(3, 3), 0);
-    assert_int_equal(awareness_failed_probe_delta(3, 1), 2);
-    assert_int_equal(awareness_failed_probe_delta(3, 0), 3);
+    assert_int_equal(gossip_awareness_failed_probe_delta(0, 0), 1);
+    assert_int_equal(gossip_awareness_failed_probe_delta(3, 3), 0);
+    assert_int_equal(gossip_awareness_failed_probe_delta(3, 1), 2);
+    assert_int_equal(gossip_awareness_failed_probe_delta(3, 0), 3);
 }
 
 /* ---- how often news is sent ---- */
@@ -170,12 +170,12 @@ static void missing_nacks_count_against_the_prober(void **state)
 static void news_is_sent_as_often_as_the_logarithm_asks(void **state)
 {
     (void)state;
-    assert_int_equal(news_sends_limit(4, 1), 2);
-    assert_int_equal(news_sends_limit(4, 3), 3);
-    assert_int_equal(news_sends_limit(4, 20), 6);
-    assert_int_equal(news_sends_limit(4, 9999), 16);
-    assert_int_equal(news_sends_limit(1, 1), 1);
-    assert_int_equal(news_sends_limit(10, 10000000), NEWS_SENDS_MAX);
+    assert_int_equal(gossip_news_sends_limit(4, 1), 2);
+    assert_int_equal(gossip_news_sends_limit(4, 3), 3);
+    assert_int_equal(gossip_news_sends_limit(4, 20), 6);
+    assert_int_equal(gossip_news_sends_limit(4, 9999), 16);
+    assert_int_equal(gossip_news_sends_limit(1, 1), 1);
+    assert_int_equal(gossip_news_sends_limit(10, 10000000), NEWS_SENDS_MAX);
 }
 
 /* ---- health ---- */
@@ -226,17 +226,17 @@ static void a_score_is_told_when_it_matters(void **state)
         struct gossip_health to = some_health();
         from.score_tenths = rows[i].from;
         to.score_tenths = rows[i].to;
-        assert_int_equal(health_compare_short(&from, &to), rows[i].change);
+        assert_int_equal(gossip_health_compare_short(&from, &to), rows[i].change);
     }
     struct gossip_health from = some_health();
     struct gossip_health to = some_health();
     to.flags = GOSSIP_FLAG_DRAINING;
-    assert_int_equal(health_compare_short(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_short(&from, &to), HEALTH_SIGNIFICANT);
     to = some_health();
     to.load_hundredths = 150;
-    assert_int_equal(health_compare_short(&from, &to), HEALTH_SMALL);
+    assert_int_equal(gossip_health_compare_short(&from, &to), HEALTH_SMALL);
     to.load_hundredths = 301;
-    assert_int_equal(health_compare_short(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_short(&from, &to), HEALTH_SIGNIFICANT);
 }
 
 static void details_are_told_when_they_matter(void **state)
@@ -244,26 +244,26 @@ static void details_are_told_when_they_matter(void **state)
     (void)state;
     struct gossip_health from = some_health();
     struct gossip_health to = some_health();
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SAME);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SAME);
     to.components[0].score_tenths = 850;
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SMALL);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SMALL);
     to.components[0].score_tenths = 800;
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
     to = some_health();
     to.components[1].score_tenths = 1000;
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
     to = some_health();
     to.capabilities[0].percent = 0;
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
     to = some_health();
     (void)snprintf(to.labels[0].value, GOSSIP_LABEL_VALUE_SIZE, "c");
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
     to = some_health();
     (void)snprintf(to.version, sizeof to.version, "1.2.4");
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
     to = some_health();
     to.component_count = 1;
-    assert_int_equal(health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
+    assert_int_equal(gossip_health_compare_details(&from, &to), HEALTH_SIGNIFICANT);
 }
 
 static void details_come_back_as_they_were(void **state)
@@ -272,15 +272,15 @@ static void details_come_back_as_they_were(void **state)
     struct gossip_health health = some_health();
     uint8_t bytes[GOSSIP_DETAILS_BYTES_MAX];
     size_t length;
-    assert_int_equal(health_details_encode(&health, bytes, &length, NULL), 0);
+    assert_int_equal(gossip_health_details_encode(&health, bytes, &length, NULL), 0);
     struct gossip_health back;
     gossip_health_init(&back);
-    assert_int_equal(health_details_decode(bytes, length, &back, NULL), 0);
-    assert_int_equal(health_compare_details(&health, &back), HEALTH_SAME);
+    assert_int_equal(gossip_health_details_decode(bytes, length, &back, NULL), 0);
+    assert_int_equal(gossip_health_compare_details(&health, &back), HEALTH_SAME);
     assert_int_equal(back.components[1].score_tenths, GOSSIP_UNKNOWN);
     assert_string_equal(back.labels[0].name, "zone");
     for (size_t cut = 0; cut < length; cut++) {
-        assert_int_not_equal(health_details_decode(bytes, cut, &back, NULL), 0);
+        assert_int_not_equal(gossip_health_details_decode(bytes, cut, &back, NULL), 0);
     }
 }
 
@@ -289,30 +289,30 @@ static void health_out_of_bounds_is_refused(void **state)
     (void)state;
     struct err err;
     struct gossip_health health = some_health();
-    assert_int_equal(health_check(&health, &err), 0);
+    assert_int_equal(gossip_health_check(&health, &err), 0);
     health.score_tenths = 1001;
-    assert_int_equal(health_check(&health, &err), ERR_INVALID);
+    assert_int_equal(gossip_health_check(&health, &err), ERR_INVALID);
     health = some_health();
     health.components[0].score_tenths = -2;
-    assert_int_equal(health_check(&health, &err), ERR_INVALID);
+    assert_int_equal(gossip_health_check(&health, &err), ERR_INVALID);
     health = some_health();
     health.component_count = GOSSIP_COMPONENTS_MAX + 1;
-    assert_int_equal(health_check(&health, &err), ERR_INVALID);
+    assert_int_equal(gossip_health_check(&health, &err), ERR_INVALID);
     health = some_health();
     memset(health.labels[0].value, 'x', sizeof health.labels[0].value);
-    assert_int_equal(health_check(&health, &err), ERR_INVALID);
+    assert_int_equal(gossip_health_check(&health, &err), ERR_INVALID);
 }
 
 static void a_record_is_newer_by_incarnation_then_sequence(void **state)
 {
     (void)state;
     struct health_record record = {.incarnation = 5, .sequence = 9};
-    assert_int_equal(health_record_compare(NULL, 1, 1), 1);
-    assert_int_equal(health_record_compare(&record, 5, 9), 0);
-    assert_int_equal(health_record_compare(&record, 5, 10), 1);
-    assert_int_equal(health_record_compare(&record, 5, 8), -1);
-    assert_int_equal(health_record_compare(&record, 6, 1), 1);
-    assert_int_equal(health_record_compare(&record, 4, 99), -1);
+    assert_int_equal(gossip_health_record_compare(NULL, 1, 1), 1);
+    assert_int_equal(gossip_health_record_compare(&record, 5, 9), 0);
+    assert_int_equal(gossip_health_record_compare(&record, 5, 10), 1);
+    assert_int_equal(gossip_health_record_compare(&record, 5, 8), -1);
+    assert_int_equal(gossip_health_record_compare(&record, 6, 1), 1);
+    assert_int_equal(gossip_health_record_compare(&record, 4, 99), -1);
 }
 
 int main(void)

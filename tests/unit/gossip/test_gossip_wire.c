@@ -231,7 +231,7 @@ static void items_out_of_bounds_are_refused(void **state)
     assert_int_equal(decode_with(NULL, &health), ERR_PROTO);
     health = sample_health();
     health.details_length--;
-    health.details_hash = health_details_hash(health.details, health.details_length);
+    health.details_hash = gossip_health_details_hash(health.details, health.details_length);
     assert_int_equal(decode_with(NULL, &health), ERR_PROTO);
 }
 
