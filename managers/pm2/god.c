@@ -301,7 +301,16 @@ static void ping(struct god *self, int64_t now_ms)
 
 static enum god_state state_of_refusal(int rc)
 {
-    return rc == ERR_CLOSED ? GOD_DEAD : rc == ERR_BUSY ? GOD_HUNG : GOD_ABSENT;
+    switch (rc) {
+    case ERR_NOTFOUND:
+        return GOD_ABSENT;
+    case ERR_CLOSED:
+        return GOD_DEAD;
+    case ERR_BUSY:
+        return GOD_HUNG;
+    default:
+        return GOD_UNKNOWN; /* no right to connect: what runs there is not for us to say */
+    }
 }
 
 static void try_connect(struct god *self, int64_t now_ms)

@@ -19,8 +19,8 @@
 struct god;
 
 enum god_state {
-    GOD_UNKNOWN, /* not asked yet */
-    GOD_ABSENT,  /* no daemon has been in this home, or we may not connect */
+    GOD_UNKNOWN, /* not asked yet, or no right to ask */
+    GOD_ABSENT,  /* no daemon has been in this home */
     GOD_DEAD,    /* the socket is there, nobody listens */
     GOD_HUNG,    /* listens and does not answer */
     GOD_UP,

@@ -1,0 +1,155 @@
+/* `primary list` and `backup list`, from our own eyes and the others' observations. */
+#include "managers/pm2/pm2.h"
+
+#include "node/base/clock.h"
+#include "node/base/doc.h"
+
+#include <string.h>
+
+static void fill_age(json_t *row, const char *node, int64_t age_ms)
+{
+    (void)json_object_set_new(row, "node", doc_text(node));
+    (void)json_object_set_new(row, "age_ms", json_integer(age_ms));
+}
+
+/* The rows of one list of every node that told something, with node and age added. */
+static json_t *collect(const struct pm2 *self, const char *list, int64_t now_ms)
+{
+    json_t *ret = json_array();
+    json_t *own = observe_document(self, now_ms);
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(own, list), index, row)
+    {
+        fill_age(row, self->configure.node, 0);
+        (void)json_array_append(ret, row);
+    }
+    json_decref(own);
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct peer *peer = &self->peers[i];
+        json_array_foreach(json_object_get(peer->document, list), index, row)
+        {
+            json_t *copy = json_deep_copy(row);
+            fill_age(copy, peer->node, now_ms - peer->made_ms);
+            if (peer->state == MANAGER_DEAD) {
+                (void)json_object_set_new(copy, "state", json_string("unreachable"));
+            }
+            (void)json_array_append_new(ret, copy);
+        }
+    }
+    return ret;
+}
+
+static json_t *backups_of(const struct settings *settings, const char *primary)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; i < settings->backup_count; i++) {
+        if (strcmp(settings->backups[i].stands_in_for, primary) == 0) {
+            (void)json_array_append_new(ret, doc_text(settings->backups[i].name));
+        }
+    }
+    return ret;
+}
+
+/* One row per primary and node that has it; one row with node null when none is known to. */
+static json_t *list_primaries(const struct pm2 *self, int64_t now_ms)
+{
+    json_t *ret = json_array();
+    json_t *rows = collect(self, "primaries", now_ms);
+    for (size_t i = 0; i < self->settings->primary_count; i++) {
+        const char *name = self->settings->primaries[i].name;
+        bool any = false;
+        size_t index;
+        json_t *row;
+        json_array_foreach(rows, index, row)
+        {
+            if (strcmp(doc_get_text(row, "name", ""), name) == 0 &&
+                strcmp(doc_get_text(row, "state", ""), "elsewhere") != 0) {
+                (void)json_object_set_new(row, "backups", backups_of(self->settings, name));
+                (void)json_array_append(ret, row);
+                any = true;
+            }
+        }
+        if (!any) {
+            (void)json_array_append_new(ret, json_pack("{so sn ss so}", "name", doc_text(name),
+                                                       "node", "state", "unknown", "backups",
+                                                       backups_of(self->settings, name)));
+        }
+    }
+    json_decref(rows);
+    return ret;
+}
+
+static const char *mode_name(enum settings_mode mode)
+{
+    return mode == SETTINGS_STANDBY ? "standby" : mode == SETTINGS_ALWAYS ? "always" : "cron";
+}
+
+static json_t *describe_backup(const struct pm2 *self, size_t index, json_t *rows)
+{
+    const struct settings_backup *backup = &self->settings->backups[index];
+    const struct choice *choice = &self->choices[index];
+    bool decides = runtime_active(self->runtime) && choice->known;
+    json_t *ret = json_pack(
+        "{so so so ss ss sn ss so so}", "name", doc_text(backup->name), "duty",
+        doc_text(backup->duty), "stands_in_for", doc_text(backup->stands_in_for), "mode",
+        mode_name(backup->mode), "tier", backup->enhanced ? "enhanced" : "standard", "node",
+        "state", "waiting", "wanted", decides ? json_boolean(choice->wanted) : json_null(), "why",
+        doc_text(choice->reason));
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        if (strcmp(doc_get_text(row, "name", ""), backup->name) == 0) {
+            (void)json_object_update(ret, row);
+            break;
+        }
+    }
+    return ret;
+}
+
+static json_t *list_backups(const struct pm2 *self, int64_t now_ms)
+{
+    json_t *ret = json_array();
+    json_t *rows = collect(self, "backups", now_ms);
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        (void)json_array_append_new(ret, describe_backup(self, i, rows));
+    }
+    json_decref(rows);
+    return ret;
+}
+
+static void send_result(struct pm2 *self, uint64_t id, json_t *document)
+{
+    struct mp_writer writer;
+    struct err err = {0};
+    struct manager_reply reply = {.id = id, .ok = true};
+    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
+    if (document == NULL || doc_to_msgpack(document, &writer, &err) != 0) {
+        reply.ok = false;
+        (void)snprintf(reply.code, sizeof reply.code, "failed");
+        (void)snprintf(reply.message, sizeof reply.message, "%s", err.msg);
+    } else {
+        reply.result =
+            (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
+    }
+    runtime_reply(self->runtime, &reply);
+    mp_writer_deinit(&writer);
+    json_decref(document);
+}
+
+void answer_command(struct pm2 *self, const struct manager_command *command)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (strcmp(command->verb, "primary list") == 0) {
+        send_result(self, command->id, list_primaries(self, now_ms));
+    } else if (strcmp(command->verb, "backup list") == 0) {
+        send_result(self, command->id, list_backups(self, now_ms));
+    } else {
+        struct manager_reply reply = {.id = command->id};
+        (void)snprintf(reply.code, sizeof reply.code, "unknown_verb");
+        (void)snprintf(reply.message, sizeof reply.message, "the pm2 manager has no \"%s\"",
+                       command->verb);
+        runtime_reply(self->runtime, &reply);
+    }
+}

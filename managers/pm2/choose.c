@@ -1,0 +1,225 @@
+/* Deciding, as the active manager of the acting leader: gathers what every node says of a primary,
+ * asks the pure rule, and tells the node what is wanted. Forgets all of it with the role. */
+#include "managers/pm2/decide.h"
+#include "managers/pm2/pm2.h"
+
+#include "node/base/clock.h"
+#include "node/base/doc.h"
+
+#include <string.h>
+
+#define AVOID_FAILED_MS 300000 /* a node where it failed is not asked again for so long */
+
+void choose_begin(struct pm2 *self, int64_t now_ms)
+{
+    memset(self->choices, 0, sizeof self->choices);
+    self->role_since_ms = now_ms;
+}
+
+static bool is_own(const struct pm2 *self, const struct peer *peer)
+{
+    return strcmp(peer->node, self->configure.node) == 0;
+}
+
+/* ---- what is known of a primary ---- */
+
+static void view_own(const struct pm2 *self, const char *primary, int64_t now_ms,
+                     struct decide_view *ret)
+{
+    ret->reachable = true;
+    ret->state = DECIDE_ELSEWHERE;
+    for (size_t i = 0; i < self->watch_count; i++) {
+        const struct watch *watch = &self->watches[i];
+        if (strcmp(watch->name, primary) == 0) {
+            ret->state = watch->state;
+            ret->for_ms = now_ms - watch->since_ms;
+            memcpy(ret->reason, watch->reason, sizeof ret->reason);
+        }
+    }
+}
+
+static void view_unknown(const struct pm2 *self, const struct peer *peer, int64_t now_ms,
+                         struct decide_view *ret)
+{
+    ret->state = DECIDE_UNKNOWN;
+    if (peer->document != NULL) {
+        ret->for_ms = now_ms - peer->made_ms;
+    } else if (peer->state == MANAGER_DEAD) {
+        ret->for_ms = now_ms - peer->state_since_ms;
+    } else {
+        ret->for_ms = now_ms - self->role_since_ms; /* we have not had time to hear of it */
+    }
+}
+
+/* False when this node cannot have the primary and need not be asked. */
+static bool view_peer(const struct pm2 *self, const struct peer *peer, const char *primary,
+                      bool named, int64_t now_ms, struct decide_view *ret)
+{
+    const json_t *row = observe_row(peer->document, "primaries", primary);
+    ret->left = peer->state == MANAGER_LEFT;
+    ret->reachable = peer->state == MANAGER_ALIVE || peer->state == MANAGER_SUSPECT;
+    enum decide_primary_state told = DECIDE_UNKNOWN;
+    if (row != NULL) {
+        (void)watch_state_read(doc_get_text(row, "state", "unknown"), &told);
+    }
+    bool fresh = ret->reachable && peer->document != NULL && now_ms - peer->made_ms < PM2_STALE_MS;
+    if (fresh && row != NULL && told != DECIDE_UNKNOWN) {
+        ret->state = told;
+        ret->for_ms = doc_get_integer(row, "for_ms", 0) + now_ms - peer->made_ms;
+        (void)snprintf(ret->reason, sizeof ret->reason, "%.*s", NAME_SIZE - 1,
+                       doc_get_text(row, "reason", "?"));
+        return true;
+    }
+    /* A node that is gone counts only if it may have had the primary. */
+    bool may_have_it = named || (row != NULL && told != DECIDE_ELSEWHERE) ||
+                       (row == NULL && peer->document == NULL && ret->reachable);
+    view_unknown(self, peer, now_ms, ret);
+    return may_have_it;
+}
+
+size_t choose_views(const struct pm2 *self, const char *name, int64_t now_ms,
+                    struct decide_view *ret)
+{
+    const struct settings_primary *primary = settings_primary(self->settings, name);
+    size_t count = 0;
+    bool own_seen = false;
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct peer *peer = &self->peers[i];
+        if (!peer->used || (primary != NULL && !settings_on(&primary->on, peer->node))) {
+            continue;
+        }
+        struct decide_view *view = &ret[count];
+        *view = (struct decide_view){0};
+        memcpy(view->node, peer->node, sizeof view->node);
+        if (is_own(self, peer)) {
+            own_seen = true;
+            view_own(self, name, now_ms, view);
+            count++;
+        } else if (view_peer(self, peer, name, primary != NULL && primary->on.count > 0, now_ms,
+                             view)) {
+            count++;
+        }
+    }
+    /* Before the first list of members. */
+    if (!own_seen && count < NODES_MAX &&
+        (primary == NULL || settings_on(&primary->on, self->configure.node))) {
+        ret[count] = (struct decide_view){0};
+        memcpy(ret[count].node, self->configure.node, sizeof ret[count].node);
+        view_own(self, name, now_ms, &ret[count]);
+        count++;
+    }
+    return count;
+}
+
+/* ---- where it must not run ---- */
+
+static bool must_avoid(const json_t *document, const char *backup, int64_t age_ms)
+{
+    if (!doc_get_bool(document, "can_run", true)) {
+        return true;
+    }
+    const json_t *row = observe_row(document, "backups", backup);
+    return row != NULL && strcmp(doc_get_text(row, "state", ""), "failed") == 0 &&
+           doc_get_integer(row, "for_ms", 0) + age_ms < AVOID_FAILED_MS;
+}
+
+static void add_avoid(struct manager_duty_wanted *wanted, const char *node)
+{
+    if (wanted->avoid_count < MANAGER_PLACES_MAX) {
+        memcpy(wanted->avoid[wanted->avoid_count++], node, NAME_SIZE);
+    }
+}
+
+static void find_avoided(const struct pm2 *self, const struct settings_backup *backup,
+                         int64_t now_ms, struct manager_duty_wanted *wanted)
+{
+    json_t *own = observe_document(self, now_ms);
+    if (own != NULL && must_avoid(own, backup->name, 0)) {
+        add_avoid(wanted, self->configure.node);
+    }
+    json_decref(own);
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct peer *peer = &self->peers[i];
+        if (peer->used && !is_own(self, peer) && peer->document != NULL &&
+            must_avoid(peer->document, backup->name, now_ms - peer->made_ms)) {
+            add_avoid(wanted, peer->node);
+        }
+    }
+}
+
+/* ---- the decision ---- */
+
+/* A new leader's manager learns from what runs. */
+static bool runs_somewhere(const struct pm2 *self, const struct settings_backup *backup)
+{
+    for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
+        if (self->slots[i].used && strcmp(self->slots[i].duty, backup->duty) == 0 &&
+            !self->slots[i].revoking) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const json_t *row = observe_row(self->peers[i].document, "backups", backup->name);
+        if (row != NULL && !doc_get_bool(row, "leaving", false)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void send_wish(struct pm2 *self, const struct settings_backup *backup, struct choice *choice,
+                      int64_t now_ms)
+{
+    struct manager_duty_wanted wanted = {.exclusive = true, .wanted = choice->wanted};
+    memcpy(wanted.duty, backup->duty, sizeof wanted.duty);
+    memcpy(wanted.reason, choice->reason, sizeof wanted.reason);
+    wanted.on_count = backup->on.count;
+    memcpy(wanted.on, backup->on.nodes, sizeof wanted.on);
+    find_avoided(self, backup, now_ms, &wanted);
+    if (runtime_duty_wanted(self->runtime, &wanted)) {
+        choice->sent_ms = now_ms;
+    }
+}
+
+static void choose_one(struct pm2 *self, const struct settings_backup *backup,
+                       struct choice *choice, int64_t now_ms)
+{
+    struct decide_view views[NODES_MAX + 1];
+    struct decide_rules rules = {.mode = backup->mode,
+                                 .settle_ms = backup->settle_ms,
+                                 .start_after_ms = backup->start_after_ms};
+    size_t count = backup->mode == SETTINGS_STANDBY
+                       ? choose_views(self, backup->stands_in_for, now_ms, views)
+                       : 0;
+    bool wanted_now = choice->known ? choice->wanted : runs_somewhere(self, backup);
+    enum decide_wish wish = decide_backup(&rules, views, count, wanted_now, choice->reason);
+    bool changed = false;
+    if (wish != DECIDE_KEEP) {
+        bool wanted = wish == DECIDE_WANT;
+        changed = !choice->known || choice->wanted != wanted;
+        choice->known = true;
+        choice->wanted = wanted;
+        if (changed) {
+            choice->since_ms = now_ms;
+            runtime_log(MANAGER_INFO, "%s %s: %s", backup->duty, wanted ? "wanted" : "not wanted",
+                        choice->reason);
+        }
+    }
+    if (choice->known && (changed || now_ms - choice->sent_ms >= PM2_WISH_MS)) {
+        send_wish(self, backup, choice, now_ms);
+    }
+}
+
+void choose_step(struct pm2 *self, int64_t now_ms)
+{
+    if (!runtime_may_act(self->runtime)) {
+        return;
+    }
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        const struct settings_backup *backup = &self->settings->backups[i];
+        /* The enhanced tier is not in this version: beside the standard one it would run twice. */
+        if (!backup->enhanced) {
+            choose_one(self, backup, &self->choices[i], now_ms);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+/* What this node's manager sees, for the leader's: and what the others have told. Durations only,
+ * no times: the clocks of two nodes do not agree. */
+#include "managers/pm2/pm2.h"
+
+#include "node/base/clock.h"
+#include "node/base/doc.h"
+
+#include <string.h>
+
+#define OBSERVATION_VERSION 1
+
+static json_t *describe_home(const struct home *home)
+{
+    return json_pack("{so ss so sI so}", "home", doc_text(god_home(home->god)), "state",
+                     god_state_name(god_state(home->god)), "version",
+                     doc_text(god_version(home->god)), "pid", (json_int_t)god_pid(home->god), "why",
+                     doc_text(god_why(home->god)));
+}
+
+static json_t *describe_watch(const struct pm2 *self, const struct watch *watch, int64_t now_ms)
+{
+    const struct settings_primary *primary = settings_primary(self->settings, watch->name);
+    bool over = primary != NULL && primary->memory_bytes > 0 &&
+                watch->usage.memory_bytes > primary->memory_bytes;
+    int64_t uptime_ms = watch->started_wall_ms > 0 && process_lives(&watch->process)
+                            ? clock_wall_ms() - watch->started_wall_ms
+                            : -1;
+    return json_pack("{so ss sI so ss sI so so so sb sb so}", "name", doc_text(watch->name),
+                     "state", watch_state_name(watch->state), "for_ms",
+                     (json_int_t)(now_ms - watch->since_ms), "reason", doc_text(watch->reason),
+                     "status", watch->listed ? entry_status_name(watch->status) : "not listed",
+                     "restarts", (json_int_t)watch->restarts, "pid",
+                     doc_count_or_null(watch->process.pidfd >= 0 ? watch->process.pid : -1),
+                     "memory_bytes", doc_count_or_null(watch->usage.memory_bytes), "cpu_percent",
+                     watch->usage.cpu_percent < 0 ? json_null()
+                                                  : doc_rounded(watch->usage.cpu_percent, 1),
+                     "over_memory", over, "critical", primary != NULL && primary->critical,
+                     "uptime_ms", doc_count_or_null(uptime_ms));
+}
+
+static json_t *describe_slot(const struct slot *slot, int64_t now_ms)
+{
+    bool lives = process_lives(&slot->guard);
+    return json_pack("{so so sI ss sI so sI so so sb}", "name", doc_text(slot->duty + 4), "duty",
+                     doc_text(slot->duty), "assignment", (json_int_t)slot->assignment, "state",
+                     slot->told ? manager_duty_phase_name(slot->phase) : "starting", "for_ms",
+                     (json_int_t)(now_ms - slot->phase_since_ms), "reason", doc_text(slot->detail),
+                     "restarts", (json_int_t)slot->restarts, "pid",
+                     doc_count_or_null(lives ? slot->guard.pid : -1), "memory_bytes",
+                     doc_count_or_null(slot->memory_bytes), "leaving", slot->revoking);
+}
+
+json_t *observe_document(const struct pm2 *self, int64_t now_ms)
+{
+    json_t *homes = json_array();
+    json_t *primaries = json_array();
+    json_t *backups = json_array();
+    for (size_t i = 0; i < self->home_count; i++) {
+        (void)json_array_append_new(homes, describe_home(&self->homes[i]));
+    }
+    for (size_t i = 0; i < self->watch_count; i++) {
+        (void)json_array_append_new(primaries, describe_watch(self, &self->watches[i], now_ms));
+    }
+    for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
+        if (self->slots[i].used && strncmp(self->slots[i].duty, "pm2/", 4) == 0) {
+            (void)json_array_append_new(backups, describe_slot(&self->slots[i], now_ms));
+        }
+    }
+    return json_pack("{si so sb so so so}", "v", OBSERVATION_VERSION, "node",
+                     doc_text(self->configure.node), "can_run", pm2_can_run(self), "homes", homes,
+                     "primaries", primaries, "backups", backups);
+}
+
+void observe_send(struct pm2 *self, int64_t now_ms)
+{
+    self->observe_now = false;
+    self->observed_ms = now_ms;
+    json_t *document = observe_document(self, now_ms);
+    struct mp_writer writer;
+    struct err err = {0};
+    mp_writer_init(&writer, MANAGER_OBSERVATION_BYTES_MAX);
+    if (document != NULL && doc_to_msgpack(document, &writer, &err) == 0) {
+        runtime_observe(self->runtime, writer.buffer.data, writer.buffer.length);
+    } else {
+        runtime_log(MANAGER_WARN, "observation not sent: %s", err.msg);
+    }
+    mp_writer_deinit(&writer);
+    json_decref(document);
+}
+
+/* ---- the others ---- */
+
+static struct peer *peer_of(struct pm2 *self, const char *node)
+{
+    struct peer *empty = NULL;
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        struct peer *peer = &self->peers[i];
+        if (peer->used && strcmp(peer->node, node) == 0) {
+            return peer;
+        }
+        if (!peer->used && empty == NULL) {
+            empty = peer;
+        }
+    }
+    if (empty != NULL) {
+        *empty = (struct peer){.used = true, .state_since_ms = clock_boot_ms()};
+        (void)snprintf(empty->node, sizeof empty->node, "%s", node);
+    }
+    return empty;
+}
+
+static void set_member_state(struct peer *peer, enum manager_member_state state, int64_t since_ms)
+{
+    peer->state = state;
+    peer->state_since_ms = since_ms;
+}
+
+void observe_peer(struct pm2 *self, const struct manager_peer_observation *observation)
+{
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_OBSERVATION_BYTES_MAX, .elements = 8192, .depth = 6};
+    if (strcmp(observation->node, self->configure.node) == 0) {
+        return; /* our own eyes are better */
+    }
+    struct peer *peer = peer_of(self, observation->node);
+    json_t *document = NULL;
+    struct err err = {0};
+    if (peer == NULL || observation->document.data == NULL) {
+        return;
+    }
+    if (doc_from_msgpack(observation->document.data, observation->document.length, &limits,
+                         &document, &err) != 0 ||
+        doc_get_integer(document, "v", 0) != OBSERVATION_VERSION) {
+        runtime_log(MANAGER_WARN, "observation of %s skipped: %s", observation->node,
+                    err.code != 0 ? err.msg : "another version");
+        json_decref(document);
+        return;
+    }
+    int64_t now_ms = clock_boot_ms();
+    json_decref(peer->document);
+    peer->document = document;
+    peer->made_ms = now_ms - observation->age_ms;
+    if (peer->state != observation->state) {
+        set_member_state(peer, observation->state, now_ms);
+    }
+}
+
+void observe_members(struct pm2 *self, const struct manager_members *members)
+{
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        self->peers[i].member = false;
+    }
+    for (size_t i = 0; i < members->count; i++) {
+        const struct manager_member *member = &members->members[i];
+        struct peer *peer = peer_of(self, member->name);
+        if (peer != NULL) {
+            peer->member = true;
+            set_member_state(peer, member->state, now_ms - member->since_ms);
+        }
+    }
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        if (self->peers[i].used && !self->peers[i].member) {
+            json_decref(self->peers[i].document);
+            self->peers[i] = (struct peer){0};
+        }
+    }
+}
+
+const json_t *observe_row(const json_t *document, const char *list, const char *name)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(document, list), index, row)
+    {
+        if (strcmp(doc_get_text(row, "name", ""), name) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}

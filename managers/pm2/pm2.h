@@ -1,0 +1,136 @@
+/* The PM2 manager's parts and what they share. One thread, one loop (managers/common/runtime.h).
+ *
+ * watch.c judges primaries, carry.c runs granted backups, choose.c decides as the leader's
+ * manager, observe.c and answer.c tell; pm2.c holds them together. */
+#ifndef UNDERSTUDY_MANAGERS_PM2_PM2_H
+#define UNDERSTUDY_MANAGERS_PM2_PM2_H
+
+#include "managers/common/runtime.h"
+#include "managers/pm2/entry.h"
+#include "managers/pm2/god.h"
+#include "managers/pm2/settings.h"
+#include "managers/pm2/watch.h"
+
+#define PM2_TICK_MS 100
+#define PM2_SETTLING_LIST_MS 200 /* between lists while a state is held back or work is under way */
+#define PM2_OBSERVE_MS 1000      /* at the latest */
+#define PM2_SAMPLE_MS 5000       /* memory and processor time */
+#define PM2_STALE_MS 10000       /* an older observation says nothing any more */
+#define PM2_WISH_MS 2000         /* a wish is said again */
+#define PM2_SLOTS_MAX SETTINGS_BACKUPS_MAX
+
+struct pm2;
+
+struct home {
+    struct pm2 *pm2;
+    struct god *god;
+    bool pending;      /* a list was asked for */
+    bool fresh;        /* `entries` is of this life of the daemon */
+    uint64_t asked;    /* lists asked for so far */
+    uint64_t answered; /* number of the list in `entries` */
+    int64_t next_list_ms;
+    struct entries entries;
+};
+
+/* A duty of ours on this node: granted, or on its way out. */
+struct slot {
+    struct pm2 *pm2;
+    bool used;
+    char duty[DUTY_ID_SIZE];
+    uint64_t assignment;
+    bool revoking;
+    bool busy;                  /* a request that writes is under way */
+    enum request_method method; /* of it */
+    uint64_t list_needed;       /* only a list asked for after the last write counts */
+    int64_t retry_ms;           /* nothing is started before */
+    unsigned failures;          /* in a row */
+    bool told;                  /* phase and detail were reported */
+    enum manager_duty_phase phase;
+    int64_t phase_since_ms;
+    char detail[REASON_SIZE];
+    bool restart_due; /* over its memory limit */
+    int64_t restarts;
+    struct process guard;
+    int64_t memory_bytes; /* of the whole tree; -1 unknown */
+    unsigned over_limit;  /* samples in a row */
+};
+
+struct peer {
+    bool used;
+    char node[NAME_SIZE];
+    bool member; /* named by the latest list of members */
+    enum manager_member_state state;
+    int64_t state_since_ms; /* of our clock */
+    json_t *document;       /* NULL: none came */
+    int64_t made_ms;        /* when its manager made it, by our clock */
+};
+
+/* What the leader's manager wants of one backup. */
+struct choice {
+    bool known;
+    bool wanted;
+    int64_t since_ms;
+    int64_t sent_ms;
+    char reason[REASON_SIZE];
+};
+
+struct pm2 {
+    struct runtime *runtime;
+    struct manager_configure configure; /* its section is not kept */
+    struct settings *settings;
+    int64_t started_ms;
+    struct home *homes;
+    size_t home_count;
+    struct watch watches[SETTINGS_PRIMARIES_MAX];
+    size_t watch_count;
+    struct slot slots[PM2_SLOTS_MAX];
+    bool sweeping; /* a leftover is being deleted */
+    struct peer peers[NODES_MAX];
+    struct choice choices[SETTINGS_BACKUPS_MAX];
+    int64_t role_since_ms;
+    bool observe_now;
+    int64_t observed_ms;
+    int64_t sampled_ms;
+};
+
+/* ---- pm2.c ---- */
+void pm2_list_soon(struct home *home, int64_t delay_ms);
+/* True when backups can be started on this node. */
+bool pm2_can_run(const struct pm2 *self);
+
+/* ---- carry.c ---- */
+void carry_grant(struct pm2 *self, const struct manager_grant *grant);
+void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke);
+/* A new list of the first home came, or its daemon was lost. */
+void carry_reconcile(struct pm2 *self, int64_t now_ms);
+void carry_sample(struct pm2 *self, int64_t now_ms);
+bool carry_is_settling(const struct pm2 *self);
+
+/* ---- observe.c ---- */
+/* A new object, NULL when out of memory. */
+json_t *observe_document(const struct pm2 *self, int64_t now_ms);
+void observe_send(struct pm2 *self, int64_t now_ms);
+void observe_peer(struct pm2 *self, const struct manager_peer_observation *observation);
+void observe_members(struct pm2 *self, const struct manager_members *members);
+/* A row of "primaries" or "backups" by its name, NULL when absent. Borrowed. */
+const json_t *observe_row(const json_t *document, const char *list, const char *name);
+
+/* ---- choose.c ---- */
+void choose_begin(struct pm2 *self, int64_t now_ms);
+void choose_step(struct pm2 *self, int64_t now_ms);
+/* Fills in what is known of the primary on every node that may have it; at most NODES_MAX. */
+size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
+                    struct decide_view *ret);
+
+/* ---- answer.c ---- */
+void answer_command(struct pm2 *self, const struct manager_command *command);
+
+/* ---- lock.c ---- */
+/* True when no guard holds the duty's lock on this host: nothing of the duty runs here. */
+bool lock_is_free(const char *lock_dir, const char *duty);
+
+/* ---- journal.c ---- */
+/* One line about what we did to PM2 in this manager's own folder, bounded. */
+void journal_write(const struct pm2 *self, const char *did, const char *duty, const char *why);
+
+#endif
