@@ -10,9 +10,9 @@
  * - `released` says that nothing of the duty's process tree runs any more. It is sent after a
  *   revocation, a lapse, a disconnect (when so configured), a signal, or when the process ended by
  *   itself; the reason tells which. Only then the node may release the assignment.
- * - `gone` without `released` before it says only that both processes of the guard ended or closed
- *   the connection. The tree may live until the last deadline that was given: wait for it, or for
- *   post_lock_free().
+ * - `gone` without `released` before it says only that the guard's front process ended, or that the
+ *   connection broke. Its keeper kills the tree within milliseconds then; the tree may at worst live
+ *   until the last deadline that was given: wait for that, or for post_lock_free().
  *
  * Taking over after the node's death: the parent makes the listening socket (post_listen) and keeps
  * it open; the node inherits it and makes its post from it. When the node dies, its connections
