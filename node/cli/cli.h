@@ -1,0 +1,81 @@
+/* What the files of the command line share. */
+#ifndef UNDERSTUDY_NODE_CLI_CLI_H
+#define UNDERSTUDY_NODE_CLI_CLI_H
+
+#include "node/client/understudy.h"
+#include "node/control/verbs.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CLI_PATH_SIZE 512
+#define CLI_WORDS_MAX 256
+
+struct cli_options {
+    const char *endpoint; /* as given; NULL: default */
+    const char *dir;      /* NODEDIR, or NULL */
+    const char *keys;     /* folder, or NULL */
+    bool json;
+    bool quiet;
+    bool colour;
+    bool help;
+    bool version;
+    int64_t timeout_ms;
+    char *words[CLI_WORDS_MAX]; /* what is left: verb and arguments, borrowed from argv */
+    int word_count;
+};
+
+/* Take the options for every verb out of the command line, wherever they stand before a "--".
+ * Reads the environment too. 0 or ERR_INVALID. */
+int options_parse(int argc, char *argv[], struct cli_options *ret, struct err *err);
+
+/* "DIR/FILE" of the node that is meant: its folder, or the system's. */
+void options_node_file(const struct cli_options *options, const char *file, const char *system,
+                       char ret[CLI_PATH_SIZE]);
+/* The folder of keys that is meant. */
+void options_keys_folder(const struct cli_options *options, char ret[CLI_PATH_SIZE]);
+
+/* ---- connect.c ---- */
+
+/* Connect to the node that is meant. An exit code. */
+int cli_connect(const struct cli_options *options, struct understudy **ret,
+                struct understudy_error *error);
+
+/* ---- local.c ---- */
+
+/* A verb that needs no node: prints and returns an exit code. */
+int local_run(const struct cli_options *options, const struct verb *verb, const json_t *args,
+              struct understudy_error *error);
+
+/* ---- main.c ---- */
+
+/* Print on standard error, as text or as one JSON line. Returns error->exit. */
+int cli_fail(const struct cli_options *options, const struct understudy_error *error);
+
+/* ---- pages.c ---- */
+
+/* One document for people. */
+void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour);
+/* One line of a stream for people. */
+void page_print_line(FILE *out, const char *verb, const json_t *envelope, bool colour);
+
+/* ---- table.c ---- */
+
+struct table_column {
+    const char *key;
+    const char *title;
+};
+
+/* Aligned columns; what foreign text holds cannot steer the terminal. */
+void table_print(FILE *out, const json_t *rows, const struct table_column *columns, size_t count,
+                 bool colour);
+/* "key  value" lines; nested objects are indented, nested lists become tables. */
+void table_print_object(FILE *out, const json_t *object, int indent, bool colour);
+/* Columns from the first row's own scalar members. */
+void table_print_any(FILE *out, const json_t *rows, int indent, bool colour);
+/* One value; null is "-". Returns the columns that it takes. */
+size_t table_print_value(FILE *out, const json_t *value, bool colour);
+
+#endif

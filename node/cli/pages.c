@@ -1,0 +1,136 @@
+/* Documents for people: what is read most has a page of its own, the rest follows its shape. */
+#include "node/cli/cli.h"
+
+#include "node/base/doc.h"
+
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static const struct table_column member_columns[] = {
+    {"name", "NODE"},     {"state", "STATE"},     {"role", "ROLE"},
+    {"health", "HEALTH"}, {"address", "ADDRESS"}, {"version", "VERSION"}};
+static const struct table_column manager_columns[] = {
+    {"name", "MANAGER"}, {"node", "NODE"},     {"role", "ROLE"},        {"mode", "MODE"},
+    {"state", "STATE"},  {"health", "HEALTH"}, {"restarts", "RESTARTS"}};
+static const struct table_column duty_columns[] = {{"id", "DUTY"},     {"node", "NODE"},
+                                                   {"state", "STATE"}, {"exclusive", "EXCLUSIVE"},
+                                                   {"term", "TERM"},   {"grant_ms", "GRANT MS"}};
+static const struct table_column history_columns[] = {{"term", "TERM"},
+                                                      {"node", "NODE"},
+                                                      {"cause", "CAUSE"},
+                                                      {"proof", "PROOF"},
+                                                      {"detected_ms", "DETECTED MS"},
+                                                      {"elected_ms", "ELECTED MS"},
+                                                      {"acting_ms", "ACTING MS"}};
+static const struct table_column key_columns[] = {
+    {"name", "NAME"}, {"role", "ROLE"}, {"public_key", "PUBLIC KEY"}, {"has_secret", "SECRET"}};
+
+static const struct {
+    const char *verb;
+    const struct table_column *columns;
+    size_t count;
+} tables[] = {
+    {"members", member_columns, COUNT_OF(member_columns)},
+    {"manager list", manager_columns, COUNT_OF(manager_columns)},
+    {"manager show", manager_columns, COUNT_OF(manager_columns)},
+    {"duty list", duty_columns, COUNT_OF(duty_columns)},
+    {"leader history", history_columns, COUNT_OF(history_columns)},
+    {"keys list", key_columns, COUNT_OF(key_columns)},
+    {"keys init", key_columns, COUNT_OF(key_columns)},
+};
+
+static void put_value(FILE *out, const char *before, const json_t *object, const char *key,
+                      bool colour)
+{
+    (void)fputs(before, out);
+    (void)table_print_value(out, json_object_get(object, key), colour);
+}
+
+static void print_status(FILE *out, const json_t *envelope, bool colour)
+{
+    const json_t *data = json_object_get(envelope, "data");
+    const json_t *health = json_object_get(data, "health");
+    put_value(out, "Cluster  ", envelope, "cluster", colour);
+    put_value(out, ", seen by ", envelope, "node", colour);
+    put_value(out, ", up ", data, "uptime_s", colour);
+    put_value(out, " s\nLeader   ", data, "leader", colour);
+    put_value(out, ", term ", data, "term", colour);
+    put_value(out, ", acts: ", data, "leader_acting", colour);
+    put_value(out, ", quorum: ", data, "quorum", colour);
+    if (doc_get_bool(data, "acting", false)) {
+        put_value(out, "; this node acts, lease ", data, "lease_ms", colour);
+        (void)fputs(" ms", out);
+    }
+    put_value(out, "\nHealth   ", health, "state", colour);
+    put_value(out, ", node ", health, "node", colour);
+    put_value(out, ", system ", health, "system", colour);
+    if (doc_get_bool(health, "emergency", false)) {
+        (void)fputs(", EMERGENCY", out);
+    }
+    put_value(out, "\nAlerts   ", json_object_get(data, "alerts"), "firing", colour);
+    (void)fputs(" firing\n\n", out);
+    table_print(out, json_object_get(data, "members"), member_columns, COUNT_OF(member_columns),
+                colour);
+    (void)fputs("\nManagers: ", out);
+    (void)fputs(json_array_size(json_object_get(data, "managers")) == 0 ? "" : "\n", out);
+    table_print(out, json_object_get(data, "managers"), manager_columns, COUNT_OF(manager_columns),
+                colour);
+    (void)fputs("\nDuties: ", out);
+    (void)fputs(json_array_size(json_object_get(data, "duties")) == 0 ? "" : "\n", out);
+    table_print(out, json_object_get(data, "duties"), duty_columns, COUNT_OF(duty_columns), colour);
+}
+
+void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour)
+{
+    const json_t *data = json_object_get(envelope, "data");
+    if (doc_get_bool(envelope, "stale", false)) {
+        (void)fprintf(out, "%sNo quorum: what follows may be out of date.%s\n",
+                      colour ? "\033[31m" : "", colour ? "\033[0m" : "");
+    }
+    if (strcmp(verb, "status") == 0 && json_is_object(data)) {
+        print_status(out, envelope, colour);
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        if (strcmp(tables[i].verb, verb) == 0 && json_is_array(data)) {
+            table_print(out, data, tables[i].columns, tables[i].count, colour);
+            return;
+        }
+    }
+    if (json_is_object(data)) {
+        table_print_object(out, data, 0, colour);
+    } else if (json_is_array(data)) {
+        table_print_any(out, data, 0, colour);
+    } else if (!json_is_null(data)) {
+        (void)table_print_value(out, data, colour);
+        (void)fputc('\n', out);
+    }
+}
+
+void page_print_line(FILE *out, const char *verb, const json_t *envelope, bool colour)
+{
+    static const char *const order[] = {"time", "level", "node", "kind", "message"};
+    const json_t *data = json_object_get(envelope, "data");
+    if (!json_is_object(data)) {
+        (void)table_print_value(out, data, colour);
+        (void)fputc('\n', out);
+        return;
+    }
+    const char *whole = doc_get_text(data, "line", doc_get_text(data, "text", NULL));
+    if (strcmp(verb, "logs") == 0 && whole != NULL) {
+        (void)table_print_value(
+            out, json_object_get(data, json_object_get(data, "line") != NULL ? "line" : "text"),
+            false);
+        (void)fputc('\n', out);
+        return;
+    }
+    const char *blank = "";
+    for (size_t i = 0; i < COUNT_OF(order); i++) {
+        if (json_object_get(data, order[i]) != NULL) {
+            put_value(out, blank, data, order[i], colour);
+            blank = "  ";
+        }
+    }
+    (void)fputc('\n', out);
+}
