@@ -20,12 +20,11 @@ static int open_message(const uint8_t *bytes, size_t length, size_t count_min, c
         return rc;
     }
     uint64_t version;
-    if (!mp_u64(mp_at(&ret->root, 0), &version) || version == 0) {
+    if (!mp_u64(mp_at(&ret->root, 0), &version) || version == 0 ||
+        (version <= GRANTS_VERSION && mp_array(&ret->root, count_min) == NULL)) {
         rc = malformed(err, what);
     } else if (version > GRANTS_VERSION) {
         rc = err_set(err, ERR_UNSUPPORTED, "%s of version %llu", what, (unsigned long long)version);
-    } else if (mp_array(&ret->root, count_min) == NULL) {
-        rc = malformed(err, what);
     }
     if (rc != 0) {
         mp_doc_deinit(ret);

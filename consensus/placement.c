@@ -162,6 +162,7 @@ size_t placement_decide(const struct placement_node *nodes, size_t node_count,
             loads[home]++;
         }
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers, the size of one is meant */
     qsort(order, duty_count, sizeof(order[0]), compare_duties);
     size_t count = 0;
     for (size_t i = 0; i < duty_count; i++) {

@@ -16,6 +16,26 @@ static const struct state_node *key_owner(const struct state *self, const struct
     return NULL;
 }
 
+static bool same_texts(const char *a, const char *b, size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(a + i * size, b + i * size) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_same(const struct command_node *a, const struct command_node *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->raft_id == b->raft_id &&
+           strcmp(a->public_key, b->public_key) == 0 && strcmp(a->address, b->address) == 0 &&
+           a->wanted == b->wanted && a->extra_key_count == b->extra_key_count &&
+           a->label_count == b->label_count &&
+           same_texts(a->extra_keys[0], b->extra_keys[0], a->extra_key_count, PUBLIC_KEY_SIZE) &&
+           same_texts(a->labels[0], b->labels[0], a->label_count, LABEL_SIZE);
+}
+
 static struct state_node *longest_removed(struct state *self)
 {
     struct state_node *oldest = NULL;
@@ -90,7 +110,7 @@ static void put(struct state *self, struct state_change *change)
                      node->name);
         return;
     }
-    if (memcmp(&row->is, node, sizeof(row->is)) == 0) {
+    if (is_same(&row->is, node)) {
         state_unchanged(change);
         return;
     }

@@ -260,8 +260,8 @@ static int decode(const uint8_t *bytes, size_t length, struct state *ret, struct
     if (rc != 0) {
         return rc == ERR_NOMEM ? rc : ERR_CORRUPT;
     }
-    const uint8_t *body;
-    size_t body_length;
+    const uint8_t *body = NULL;
+    size_t body_length = 0;
     rc = open_envelope(&doc, &body, &body_length, err);
     if (rc == 0) {
         rc = state_decode_body(body, body_length, ret, err);

@@ -4,7 +4,7 @@
 
 #define DUTY "pm2/worker"
 #define TTL 5000
-#define QUIET 5250 /* 1.05 * TTL */
+#define QUIET INT64_C(5250) /* 1.05 * TTL */
 
 /* Two nodes with raft ids 1 and 2, incarnation 5 each, and one exclusive duty assigned to n1. */
 struct stage {
@@ -91,7 +91,7 @@ static void a_grant_counts_from_the_time_of_asking(void **unused)
     open_stage(&stage, (struct grants_switches){0});
     grants_leader_begin(stage.leader, 900000, 3, TTL);
     assert_false(grants_holder_may_run(stage.holder, 0, DUTY));
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     assert_true(renew(&stage, 1000, 900100, &grant));
     assert_int_equal(grant.term, 3);
     assert_int_equal(grants_holder_take(stage.holder, 1400, &grant), 1);
@@ -126,7 +126,7 @@ static void what_does_not_stand_is_not_granted(void **unused)
         {2, request_for(1, 5, stage.number), false}, /* claims to be another */
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         bool granted = grants_leader_renew(stage.leader, 1, true, stage.state, table[i].from,
                                            &table[i].request, &grant);
         if (granted != table[i].expected) {
@@ -134,7 +134,7 @@ static void what_does_not_stand_is_not_granted(void **unused)
         }
     }
     apply_ok(stage.state, duty_release(DUTY, stage.number, RELEASE_BY_HOLDER));
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     struct grants_renew request = request_for(1, 5, stage.number);
     assert_false(grants_leader_renew(stage.leader, 2, true, stage.state, 1, &request, &grant));
     close_stage(&stage);
@@ -146,7 +146,7 @@ static void only_an_acting_leader_grants_and_moves(void **unused)
     for (int off = 0; off < 2; off++) {
         struct stage stage;
         open_stage(&stage, (struct grants_switches){.grants_only_while_acting = off == 1});
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         struct grants_renew request = request_for(1, 5, stage.number);
         struct grants_leader *leader = stage.leader;
         assert_false(grants_leader_renew(leader, 0, true, stage.state, 1, &request, &grant));
@@ -168,7 +168,7 @@ static void the_shorter_limit_wins_and_the_assignments_own_one_bounds_the_wait(v
     (void)unused;
     struct stage stage;
     open_stage(&stage, (struct grants_switches){0});
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     grants_leader_begin(stage.leader, 0, 3, 2000); /* configured shorter than its predecessor */
     assert_true(renew(&stage, 1, 1, &grant));
     assert_int_equal(grant.grant_ttl_ms, 2000);
@@ -191,9 +191,9 @@ static void a_move_waits_until_nothing_was_granted_for_long_enough(void **unused
         open_stage(&stage, (struct grants_switches){.stretch = off == 1});
         int64_t quiet_ms = off == 1 ? TTL : QUIET;
         grants_leader_begin(stage.leader, 0, 3, TTL);
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         assert_true(renew(&stage, 90000, 90000, &grant));
-        int64_t at_ms;
+        int64_t at_ms = 0;
         assert_false(
             grants_leader_may_assign(stage.leader, 90001, true, duty_of(&stage), 2, 5, &at_ms));
         assert_int_equal(at_ms, 90000 + quiet_ms);
@@ -230,7 +230,7 @@ static void the_assigned_node_is_granted_at_once_by_a_new_leader(void **unused)
     struct stage stage;
     open_stage(&stage, (struct grants_switches){0});
     grants_leader_begin(stage.leader, 1000, 3, TTL);
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     assert_true(renew(&stage, 0, 1000, &grant));
     close_stage(&stage);
 }
@@ -263,7 +263,7 @@ static void h6_nothing_is_granted_while_a_move_is_proposed(void **unused)
         struct stage stage;
         open_stage(&stage, (struct grants_switches){.no_grant_while_moving = off == 1});
         grants_leader_begin(stage.leader, 0, 3, TTL);
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         assert_true(may_move(&stage, QUIET));
         assert_int_equal(grants_leader_note_proposed(stage.leader, DUTY, 77), 0);
         assert_true(grants_leader_moving(stage.leader, DUTY));
@@ -289,7 +289,7 @@ static void h6_a_grant_that_was_sent_before_the_proposal_forbids_it(void **unuse
     struct stage stage;
     open_stage(&stage, (struct grants_switches){0});
     grants_leader_begin(stage.leader, 0, 3, TTL);
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     assert_true(renew(&stage, 0, QUIET, &grant));
     assert_false(may_move(&stage, QUIET));
     close_stage(&stage);
@@ -350,7 +350,7 @@ static void h7b_a_grant_for_another_incarnation_is_not_taken(void **unused)
         struct stage stage;
         open_stage(&stage, (struct grants_switches){.incarnation = off == 1});
         grants_leader_begin(stage.leader, 0, 3, TTL);
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         assert_true(renew(&stage, 864000, 10, &grant));
         struct grants_holder *reborn =
             holder_of(1, 6, (struct grants_switches){.incarnation = off == 1});
@@ -375,7 +375,7 @@ static void h7c_a_new_incarnation_does_not_clear_the_last_grant(void **unused)
         struct stage stage;
         open_stage(&stage, (struct grants_switches){.last_grant_survives = off == 1});
         grants_leader_begin(stage.leader, 0, 3, TTL);
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         assert_true(renew(&stage, 0, 50000, &grant));
         assert_true(
             grants_leader_may_assign(stage.leader, 50001, true, duty_of(&stage), 1, 6, NULL));
@@ -439,7 +439,7 @@ static void a_release_counts_from_its_holder_only(void **unused)
     assert_int_equal(grants_leader_take_release(stage.leader, stage.state, 1, &release), 1);
     assert_int_equal(grants_leader_take_release(stage.leader, stage.state, 1, &release), 0);
     assert_true(may_move(&stage, 1));
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     assert_false(renew(&stage, 1, 1, &grant)); /* and it is not granted any more */
     enum release_proof proof;
     assert_true(grants_leader_released(stage.leader, duty_of(&stage), &proof));
@@ -455,7 +455,7 @@ static void h8b_a_holder_takes_no_grant_after_its_release(void **unused)
         struct stage stage;
         open_stage(&stage, (struct grants_switches){.released_takes_no_grant = off == 1});
         grants_leader_begin(stage.leader, 0, 3, TTL);
-        struct grants_grant grant;
+        struct grants_grant grant = {0};
         assert_true(renew(&stage, 100, 100, &grant));
         assert_int_equal(grants_holder_release(stage.holder, DUTY), 0);
         assert_int_equal(grants_holder_take(stage.holder, 150, &grant), off);
@@ -500,7 +500,7 @@ static void the_holder_follows_the_state(void **unused)
     open_stage(&stage, (struct grants_switches){0});
     assert_int_equal(grants_holder_next_ms(stage.holder), 0); /* asks at once */
     grants_leader_begin(stage.leader, 0, 3, TTL);
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     assert_true(renew(&stage, 100, 100, &grant));
     assert_int_equal(grants_holder_next_ms(stage.holder), 100 + GRANTS_RENEW_EVERY_MS);
     assert_int_equal(grants_holder_take(stage.holder, 110, &grant), 1);
@@ -532,7 +532,7 @@ static void a_thousand_duties_are_renewed_in_one_message(void **unused)
     }
     grants_holder_sync(stage.holder, 0, stage.state);
     grants_leader_begin(stage.leader, 0, 3, TTL);
-    struct grants_grant grant;
+    struct grants_grant grant = {0};
     assert_true(renew(&stage, 10, 10, &grant));
     assert_int_equal(grant.count, DUTIES_MAX);
     struct mp_writer writer;

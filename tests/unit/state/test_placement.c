@@ -106,19 +106,19 @@ static void the_choice_goes_by_avoidance_health_load_and_name(void **unused)
 {
     (void)unused;
     const struct {
-        bool avoid_first;
         double scores[3];
-        bool known[3];
         size_t loads[3];
         size_t expected;
+        bool known[3];
+        bool avoid_first;
     } table[] = {
-        {false, {90, 90, 90}, {1, 1, 1}, {0, 0, 0}, 0},
-        {false, {85, 99, 90}, {1, 1, 1}, {0, 0, 0}, 0}, /* one state of health: by name */
-        {false, {85, 99, 90}, {1, 1, 1}, {1, 1, 0}, 2},
-        {false, {79, 80, 10}, {1, 1, 1}, {0, 3, 0}, 1}, /* health before load */
-        {false, {49, 0, 20}, {1, 0, 1}, {0, 0, 0}, 1},  /* unknown before critical */
-        {false, {50, 0, 20}, {1, 0, 1}, {0, 0, 0}, 0},  /* but after warning */
-        {true, {90, 60, 10}, {1, 1, 1}, {0, 0, 0}, 1},  /* away from the primary's host */
+        {{90, 90, 90}, {0, 0, 0}, 0, {1, 1, 1}, false},
+        {{85, 99, 90}, {0, 0, 0}, 0, {1, 1, 1}, false}, /* one state of health: by name */
+        {{85, 99, 90}, {1, 1, 0}, 2, {1, 1, 1}, false},
+        {{79, 80, 10}, {0, 3, 0}, 1, {1, 1, 1}, false}, /* health before load */
+        {{49, 0, 20}, {0, 0, 0}, 1, {1, 0, 1}, false},  /* unknown before critical */
+        {{50, 0, 20}, {0, 0, 0}, 0, {1, 0, 1}, false},  /* but after warning */
+        {{90, 60, 10}, {0, 0, 0}, 1, {1, 1, 1}, true},  /* away from the primary's host */
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct placement_node nodes[3];

@@ -146,10 +146,10 @@ static void the_pause_grows_and_shrinks_again(void **unused)
     input.now_ms = 1000 + 899999;
     policy_decide(&policy, &input, &decision);
     assert_false(decision.hand_over);
-    input.now_ms = 1000 + 3 * 600000 - 1;
+    input.now_ms = 1000 + INT64_C(3) * 600000 - 1;
     policy_decide(&policy, &input, &decision);
     assert_int_equal(policy.moves, 5);
-    input.now_ms = 1000 + 30 * 600000;
+    input.now_ms = 1000 + INT64_C(30) * 600000;
     policy_decide(&policy, &input, &decision);
     assert_int_equal(policy_pause_ms(&policy), 0);
 }
@@ -217,7 +217,7 @@ static int moves_under_noise(uint64_t seed, double mean, double spread)
     size_t leader = 0;
     int moves = 0;
     int64_t since_ms = 0;
-    for (int64_t now_ms = 0; now_ms < 4 * 3600000; now_ms += 500) {
+    for (int64_t now_ms = 0; now_ms < INT64_C(4) * 3600000; now_ms += 500) {
         double scores[3];
         for (int i = 0; i < 3; i++) {
             scores[i] = mean + spread * ((double)rng_below(&rng, 2001) - 1000.0) / 1000.0;

@@ -32,6 +32,16 @@ static void a_node_is_its_key(void **context)
     apply_ok(state, moved);
     assert_string_equal(state_node_by_id(state, 11)->is.address, "tcp://10.0.0.9:7400");
     assert_int_equal(apply(state, moved).outcome, STATE_UNCHANGED);
+    moved.node.label_count = 1;
+    copy_text(moved.node.labels[0], LABEL_SIZE, "zone=a");
+    apply_ok(state, moved);
+    copy_text(moved.node.labels[0], LABEL_SIZE, "zone=b");
+    apply_ok(state, moved);
+    moved.node.extra_key_count = 1;
+    copy_text(moved.node.extra_keys[0], PUBLIC_KEY_SIZE, "second-key");
+    apply_ok(state, moved);
+    assert_string_equal(state_node_by_key(state, "second-key")->is.name, "n1");
+    assert_int_equal(apply(state, moved).outcome, STATE_UNCHANGED);
 }
 
 static void a_removed_node_is_remembered_until_its_row_is_needed(void **context)
@@ -250,7 +260,7 @@ static void history_has_each_term_once_and_the_newest_first(void **context)
     for (uint64_t term = 1; term <= STATE_HISTORY_MAX + 10; term++) {
         apply_ok(state, leader_record(term * 2, "n1"));
     }
-    apply_refused(state, leader_record(2 * (STATE_HISTORY_MAX + 10), "n2"), ERR_EXISTS);
+    apply_refused(state, leader_record(UINT64_C(2) * (STATE_HISTORY_MAX + 10), "n2"), ERR_EXISTS);
     apply_refused(state, leader_record(3, "n2"), ERR_STALE);
     assert_int_equal(state_history_count(state), STATE_HISTORY_MAX);
     assert_int_equal(state_history_at(state, 0)->is.term, 2 * (STATE_HISTORY_MAX + 10));
