@@ -109,7 +109,9 @@ void gossip_members_live_remove(struct members *self, struct member *member)
         hole = self->cursor;
     }
     self->live.count--;
-    live_put(self, hole, self->live.items[self->live.count]);
+    if (hole < self->live.count) { /* else nothing is behind it, and its row has moved already */
+        live_put(self, hole, self->live.items[self->live.count]);
+    }
     member->live = NOT_IN_LIST;
 }
 
