@@ -138,6 +138,17 @@ static void look_at_roster(struct node *node)
     }
 }
 
+/* The leader sends its log to the node: a spare would not learn what it is assigned. */
+static bool is_served(const struct node *leader, uint64_t id)
+{
+    for (size_t i = 0; i < leader->view.server_count; i++) {
+        if (leader->view.servers[i].id == id) {
+            return leader->view.servers[i].role != CONSENSUS_SPARE;
+        }
+    }
+    return false;
+}
+
 /* A live node other than `not_here`, or NULL. */
 static struct node *choose_holder(struct node *node, const struct node *not_here)
 {
@@ -145,7 +156,8 @@ static struct node *choose_holder(struct node *node, const struct node *not_here
     int first = (int)world_between(world, 0, world->node_count - 1);
     for (int i = 0; i < world->node_count; i++) {
         struct node *other = &world->nodes[(first + i) % world->node_count];
-        bool known = state_node_by_id(machine_state(node->machine), other->id) != NULL;
+        bool known = is_served(node, other->id) &&
+                     state_node_by_id(machine_state(node->machine), other->id) != NULL;
         if (other != not_here && known && rumour_alive(node, other->index)) {
             return other;
         }
@@ -203,7 +215,8 @@ static void place(struct node *node, int duty, const struct state_duty *row)
     bool acting = consensus_may_act_until_ms(node->engine, now) > now;
     struct node *holder = world_node_of_id(node->world, row->assignment.raft_id);
     bool assigned = state_duty_held(row);
-    bool gone = holder == NULL || !rumour_alive(node, holder->index);
+    bool gone =
+        holder == NULL || !rumour_alive(node, holder->index) || !is_served(node, holder->id);
     bool restarted = !gone && holder->incarnation > row->assignment.incarnation;
     if (assigned && restarted && !self->move_wanted[duty]) {
         if (grants_leader_may_assign(self->leader, now, acting, row, holder->id,
@@ -219,6 +232,8 @@ static void place(struct node *node, int duty, const struct state_duty *row)
         struct node *target = choose_holder(node, assigned ? holder : NULL);
         if (target != NULL) {
             assign(node, duty, row, target, REASON_DUTY_UNASSIGNED);
+        } else {
+            self->move_wanted[duty] = false;
         }
     }
 }

@@ -225,6 +225,10 @@ void node_crash(struct node *node, bool host)
     TRACE(node->world, "n%d %s crashes in term %" PRIu64, node->index, host ? "host" : "process",
           storage_term(node->storage));
     storage_arm(node->storage, STORAGE_NO_FAULT, 0);
+    if (!host) {
+        shell_host_wakes(node); /* nobody can be killed on a frozen host */
+    }
+    node->host_frozen = false;
     drop_process(node);
     links_process_ended(node, host);
     if (host) {
@@ -291,10 +295,10 @@ static bool tick(struct node *node)
 
 void node_timer(struct node *node)
 {
-    if (!node_runs(node)) {
-        return;
-    }
     node->timer_at_us = 0;
+    if (!node_runs(node)) {
+        return; /* the thaw lets it tick */
+    }
     if (!node->world->options.off.completions_at_once) {
         (void)tick(node);
         return;

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CPU_SECONDS_MAX 60
+#define CPU_SECONDS_MAX 20
 
 void runner_random(const struct options *options, uint64_t seed, struct verdict *verdict,
                    bool tracing)
@@ -33,6 +33,7 @@ static void redirect(const char *trace)
         open(trace == NULL ? "/dev/null" : trace, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file >= 0) {
         (void)dup2(file, STDOUT_FILENO);
+        (void)dup2(file, STDERR_FILENO);
         (void)close(file);
     }
 }
