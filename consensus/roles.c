@@ -167,8 +167,8 @@ static bool may_demote(const struct table *table, const struct seat *seat)
 
 static bool may_promote(const struct table *table)
 {
-    return is_majority(table->online_voters + 1, table->voters + 1) &&
-           table->voters <= table->config->voters;
+    /* With a quorum online, one more voter online is a quorum of the larger configuration too. */
+    return table->voters <= table->config->voters;
 }
 
 /* ---- choices ---- */

@@ -80,6 +80,10 @@ static void only_a_fit_voter_is_a_target(void **unused)
         best->capabilities = fault == 5 ? 2 : 3;
         assert_int_equal(held(input).target, fault == 6 ? 2 : 3);
     }
+    struct policy_input nobody = input_of(20, 99, 99);
+    nobody.voters[0].score_known = false;
+    nobody.voters[1].score_known = false;
+    assert_false(held(nobody).hand_over);
     struct policy_input unknown = input_of(20, 99, 60);
     unknown.self.score_known = false; /* unknown is not ill */
     assert_false(held(unknown).hand_over);

@@ -49,7 +49,7 @@ static void run(struct state *state, struct rng *rng, int count)
         struct command command = random_command(rng, state);
         command.origin = 1 + rng_below(rng, 4);
         command.incarnation = 1;
-        command.sequence = 1 + state_index(state) / 2;
+        command.sequence = 1 + state_index(state) / 2 + rng_below(rng, 12); /* out of order */
         (void)apply(state, command);
     }
 }
@@ -108,6 +108,36 @@ static void a_restored_state_goes_on_alike(void **unused)
         state_destroy(&whole);
         state_destroy(&restored);
     }
+}
+
+static enum state_outcome numbered(struct state *state, uint64_t sequence)
+{
+    struct command command = command_of(COMMAND_AUDIT_NOTE);
+    command.origin = 1;
+    command.incarnation = 2;
+    command.sequence = sequence;
+    return apply(state, command).outcome;
+}
+
+static void repeats_are_known_after_a_restore(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    for (uint64_t sequence = 3; sequence <= 15; sequence += 3) {
+        assert_int_equal(numbered(state, sequence), STATE_APPLIED);
+    }
+    uint8_t *bytes;
+    size_t length;
+    assert_int_equal(state_snapshot(state, &bytes, &length), 0);
+    struct state *restored = state_create();
+    assert_int_equal(state_restore(restored, state_index(state), bytes, length, NULL), 0);
+    free(bytes);
+    for (uint64_t sequence = 1; sequence <= 15; sequence++) {
+        assert_int_equal(numbered(restored, sequence),
+                         sequence % 3 == 0 ? STATE_REPEATED : STATE_APPLIED);
+    }
+    state_destroy(&state);
+    state_destroy(&restored);
 }
 
 static void a_full_state_fits(void **unused)
@@ -202,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_commands_give_the_same_digest),
         cmocka_unit_test(a_restored_state_goes_on_alike),
+        cmocka_unit_test(repeats_are_known_after_a_restore),
         cmocka_unit_test(a_full_state_fits),
         cmocka_unit_test(a_damaged_snapshot_is_refused_and_changes_nothing),
         cmocka_unit_test(a_newer_snapshot_is_named_unsupported),

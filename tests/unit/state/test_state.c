@@ -22,6 +22,9 @@ static void a_node_is_its_key(void **context)
     apply_ok(state, node_put("n1", 11));
     apply_refused(state, node_put("n1", 12), ERR_EXISTS); /* same name, another key */
     apply_refused(state, node_put("n2", 11), ERR_EXISTS); /* same key, another name */
+    struct command rekeyed = node_put("n2", 11);
+    copy_text(rekeyed.node.public_key, PUBLIC_KEY_SIZE, "a key of its own");
+    apply_refused(state, rekeyed, ERR_EXISTS);
     struct command stolen = node_put("n2", 12);
     stolen.node.extra_key_count = 1;
     copy_text(stolen.node.extra_keys[0], PUBLIC_KEY_SIZE,
