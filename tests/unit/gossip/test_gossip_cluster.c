@@ -103,6 +103,27 @@ static void a_cut_makes_two_sides_that_heal_without_a_false_death(void **state)
     with_sizes_and_seeds("lan", 5, check_cut_and_heal);
 }
 
+static void a_cut_heals_without_any_seed(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct net net;
+        net_init(&net, 5, "lan", seed);
+        net.seed_count = 1;
+        net_start_all(&net);
+        assert_true(net_run_until(&net, net_all_alive, 30000));
+        net_crash(&net, 0); /* the only seed, and for good */
+        net.nodes[1].side = 1;
+        net.nodes[2].side = 1;
+        net_run(&net, 60000);
+        assert_int_equal(net_state(&net, 1, 4), GOSSIP_DEAD);
+        net.nodes[1].side = 0;
+        net.nodes[2].side = 0;
+        assert_true(net_run_until(&net, net_agrees, 60000));
+        net_deinit(&net);
+    }
+}
+
 static void check_short_isolation(struct net *net)
 {
     assert_true(net_run_until(net, net_agrees, 60000));
@@ -309,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_crash_is_known_by_all_in_spite_of_loss),
         cmocka_unit_test(loss_of_five_percent_kills_nobody),
         cmocka_unit_test(a_cut_makes_two_sides_that_heal_without_a_false_death),
+        cmocka_unit_test(a_cut_heals_without_any_seed),
         cmocka_unit_test(an_isolated_node_buries_nobody_when_it_is_back),
         cmocka_unit_test(a_frozen_node_returns_and_accuses_nobody),
         cmocka_unit_test(a_node_that_restarts_at_another_address_is_found),

@@ -361,6 +361,36 @@ static void a_suspect_is_told_first_of_all(void **state)
     end(&world);
 }
 
+static void hear_ended(struct world *world, const char *name, uint32_t age_s)
+{
+    struct gossip_wire_message message = {.type = WIRE_NEWS};
+    struct gossip_wire_item item = {
+        .kind = WIRE_ITEM_MEMBER,
+        .member = {.incarnation = 5, .state = GOSSIP_DEAD, .age_s = age_s}};
+    (void)snprintf(item.member.name, NAME_SIZE, "%s", name);
+    (void)snprintf(item.member.address, ADDRESS_SIZE, "tcp://%s:7400", name);
+    receive(world, "n2", &message, &item);
+}
+
+static void a_death_keeps_its_age_as_it_travels(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world);
+    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    hear_ended(&world, "n3", 90);
+    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
+    assert_int_equal(member_of(&world, "n3").state_since_ms, world.now_ms - 90000);
+    hear_ended(&world, "n4", (uint32_t)(world.config.dead_keep_ms / 1000)); /* too old to matter */
+    struct gossip_member member;
+    assert_false(gossip_member_find(world.gossip, "n4", &member));
+    world.watch = "n3";
+    run(&world, 900);
+    assert_true(world.told_count > 0);
+    assert_in_range(world.told.age_s, 90, 91);
+    end(&world);
+}
+
 /* ---- indirect probes ---- */
 
 static void others_are_asked_and_their_nacks_keep_us_well(void **state)
@@ -528,6 +558,10 @@ static void a_removed_node_stays_away_until_it_is_admitted(void **state)
     hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
     assert_int_equal(gossip_member_count(world.gossip), 2);
     assert_int_equal(counters_of(&world).dropped_forgotten, 2);
+    unsigned sends = world.send_count;
+    struct gossip_wire_message ping = {.type = WIRE_PING, .sequence = 4};
+    receive(&world, "n3", &ping, NULL);
+    assert_int_equal(world.send_count, sends);
     gossip_admit(world.gossip, world.now_ms, "n3");
     hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
     assert_int_equal(gossip_member_count(world.gossip), 3);
@@ -581,7 +615,7 @@ static void suspicions_stand_still_while_frozen(void **state)
     gossip_tick(world.gossip, world.now_ms);
     drain(&world);
     assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
-    run(&world, 1500);
+    run(&world, 3500); /* more than the quiet round, less than what the suspicion had left */
     assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
     end(&world);
 }
@@ -766,6 +800,7 @@ int main(void)
         cmocka_unit_test(a_parents_word_is_proof),
         cmocka_unit_test(a_refused_connection_accuses_at_once),
         cmocka_unit_test(a_suspect_is_told_first_of_all),
+        cmocka_unit_test(a_death_keeps_its_age_as_it_travels),
         cmocka_unit_test(others_are_asked_and_their_nacks_keep_us_well),
         cmocka_unit_test(silence_of_all_makes_us_doubt_ourselves),
         cmocka_unit_test(asked_to_probe_it_passes_on_the_ack_or_says_nack),
