@@ -2,6 +2,7 @@
 
 #include "node/base/doc.h"
 #include "node/base/queue.h"
+#include "node/transport/zap.h"
 
 #include <czmq.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@ struct internal {
     struct control_request *held[64];
     size_t held_count;
     struct fixture *origin; /* who passes requests on to us */
+    struct zap *zap;
     bool stop;
 };
 
@@ -54,11 +56,29 @@ static void facts(void *context, struct control_facts *ret)
 static bool role_of(void *context, const char *user_id, const char *key, struct control_who *ret)
 {
     struct fixture *self = context;
-    (void)user_id;
-    (void)key;
-    (void)snprintf(ret->name, sizeof ret->name, "tester");
-    ret->role = (enum verb_access)self->role;
-    return self->role >= 0;
+    struct internal *internal = self->internal;
+    const struct zap_key *row = zap_identify(internal->zap, user_id, key);
+    if (row == NULL) {
+        return false;
+    }
+    (void)snprintf(ret->name, sizeof ret->name, "%s", row->name);
+    ret->role = row->role == ZAP_OPERATOR ? VERB_OPERATOR : VERB_VIEWER;
+    return true;
+}
+
+static void admit(struct internal *internal, const struct fixture *self)
+{
+    struct zap_config config = {.zmq_context = zsys_init(), .loop = internal->loop};
+    struct zap_key keys[2] = {{.name = "operator", .role = ZAP_OPERATOR},
+                              {.name = "viewer", .role = ZAP_VIEWER}};
+    struct err err = {0};
+    memcpy(keys[0].public_key, self->operator_public, sizeof self->operator_public);
+    memcpy(keys[1].public_key, self->viewer_public, sizeof self->viewer_public);
+    if (zap_create(&config, &internal->zap, &err) != 0 ||
+        zap_keys_set(internal->zap, keys, 2, &err) != 0) {
+        (void)fprintf(stderr, "admission table: %s\n", err.msg);
+        abort();
+    }
 }
 
 static void push_bytes(struct fixture *to, const uint8_t *bytes, size_t length, bool is_answer)
@@ -223,8 +243,10 @@ void fixture_init(struct fixture *self)
     self->quorum = true;
     self->leads = true;
     self->leader_known = true;
-    self->role = VERB_OPERATOR;
-    if (mkdtemp(self->folder) == NULL) {
+    if (mkdtemp(self->folder) == NULL ||
+        zmq_curve_keypair(self->node_public, self->node_secret) != 0 ||
+        zmq_curve_keypair(self->operator_public, self->operator_secret) != 0 ||
+        zmq_curve_keypair(self->viewer_public, self->viewer_secret) != 0) {
         abort();
     }
     (void)snprintf(self->path, sizeof self->path, "%s/control.sock", self->folder);
@@ -245,9 +267,9 @@ int fixture_start(struct fixture *self)
     struct control_config config = {
         .loop = internal->loop,
         .ipc_path = self->path,
-        .tcp_endpoint = self->curve_public == NULL ? NULL : "tcp://127.0.0.1:*",
-        .curve_public = self->curve_public,
-        .curve_secret = self->curve_secret,
+        .tcp_endpoint = self->with_tcp ? "tcp://127.0.0.1:*" : NULL,
+        .curve_public = self->node_public,
+        .curve_secret = self->node_secret,
         .deadline_ms = self->deadline_ms,
         .requests_max = self->requests_max,
         .requests_per_client_max = self->requests_per_client_max,
@@ -258,8 +280,12 @@ int fixture_start(struct fixture *self)
         .callbacks = {self, facts, role_of, forward, forward_reply, finished},
     };
     struct err err = {0};
+    if (self->with_tcp) {
+        admit(internal, self);
+    }
     int rc = control_create(&config, &internal->control, &err);
     if (rc != 0) {
+        zap_destroy(&internal->zap);
         queue_destroy(&internal->jobs);
         zloop_destroy(&internal->loop);
         free(internal);
@@ -307,6 +333,7 @@ static void stop_loop(struct fixture *self, struct control *control)
     (void)control;
     struct internal *internal = self->internal;
     control_destroy(&internal->control);
+    zap_destroy(&internal->zap);
     internal->stop = true;
 }
 

@@ -15,7 +15,6 @@ struct fixture {
     atomic_bool quorum;
     atomic_bool leads;
     atomic_bool leader_known;
-    atomic_int role;          /* of clients; used when `check_role` */
     atomic_int flood;         /* items that an `events` handler sends at once */
     atomic_int held;          /* `drain` requests that are held */
     atomic_int closed;        /* on_close calls */
@@ -24,9 +23,15 @@ struct fixture {
     size_t requests_max;
     size_t requests_per_client_max;
     size_t stream_queue_max;
-    const char *curve_public; /* with tcp; NULL: none */
-    const char *curve_secret;
-    char tcp[128];
+    /* With tcp (with_tcp): an admission table with these keys, and roles by it. */
+    bool with_tcp;
+    char node_public[41];
+    char node_secret[41];
+    char operator_public[41];
+    char operator_secret[41];
+    char viewer_public[41];
+    char viewer_secret[41];
+    char tcp[128];                    /* where it is bound */
     struct control_counters counters; /* fixture_counters */
     struct fixture *leader;           /* where leader's verbs are passed on to */
     void *internal;

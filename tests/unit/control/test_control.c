@@ -40,6 +40,14 @@ static int set_up_bounded(void **state)
     return fixture_start(&node);
 }
 
+static int set_up_tcp(void **state)
+{
+    (void)state;
+    fixture_init(&node);
+    node.with_tcp = true;
+    return fixture_start(&node);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -570,6 +578,57 @@ static void documents_can_be_rendered_for_http(void **state)
     assert_int_equal(node.counters.held, 0);
 }
 
+static int ask_tcp(const char *public_key, const char *secret_key, const char *verb,
+                   const char *args, struct understudy_error *error)
+{
+    struct understudy_keys keys = {node.node_public, public_key, secret_key};
+    struct understudy *client = NULL;
+    char *text = NULL;
+    *error = (struct understudy_error){0};
+    int rc = understudy_connect(node.tcp, &keys, PATIENCE_MS, &client, error);
+    if (rc == UNDERSTUDY_DONE) {
+        rc = understudy_call(client, verb, args, PATIENCE_MS, &text, error);
+        free(text);
+    }
+    understudy_destroy(&client);
+    return rc;
+}
+
+static void over_tcp_the_key_decides(void **state)
+{
+    (void)state;
+    struct understudy_error error;
+    static const char remove_n3[] = "{\"node\":\"n3\"}";
+    assert_int_equal(
+        ask_tcp(node.operator_public, node.operator_secret, "remove", remove_n3, &error),
+        UNDERSTUDY_DONE);
+    assert_int_equal(ask_tcp(node.viewer_public, node.viewer_secret, "status", NULL, &error),
+                     UNDERSTUDY_DONE);
+    assert_int_equal(ask_tcp(node.viewer_public, node.viewer_secret, "remove", remove_n3, &error),
+                     UNDERSTUDY_DENIED);
+    assert_string_equal(error.code, "not_authorised");
+    char stranger_public[41];
+    char stranger_secret[41];
+    assert_int_equal(zmq_curve_keypair(stranger_public, stranger_secret), 0);
+    assert_int_equal(ask_tcp(stranger_public, stranger_secret, "status", NULL, &error),
+                     UNDERSTUDY_DENIED);
+    fixture_counters(&node);
+    assert_int_equal(node.counters.denied, 1);
+}
+
+static void a_wrong_key_of_the_node_is_told(void **state)
+{
+    (void)state;
+    struct understudy_error error;
+    (void)memcpy(node.node_public, node.viewer_public, sizeof node.node_public);
+    assert_int_equal(ask_tcp(node.operator_public, node.operator_secret, "status", NULL, &error),
+                     UNDERSTUDY_DENIED);
+    struct understudy_keys keys = {node.node_public, node.viewer_public, node.viewer_secret};
+    struct understudy *client = NULL;
+    assert_int_equal(understudy_connect("tcp://127.0.0.1:9", &keys, PATIENCE_MS, &client, &error),
+                     UNDERSTUDY_NO_NODE); /* nobody there: not a matter of keys */
+}
+
 static void leaders_verbs_fail_without_a_leader(void **state)
 {
     (void)state;
@@ -704,6 +763,8 @@ int main(void)
         TEST_BOUNDED(a_slow_reader_loses_the_oldest_and_is_told),
         TEST_BOUNDED(requests_under_way_are_bounded),
         TEST(documents_can_be_rendered_for_http),
+        cmocka_unit_test_setup_teardown(over_tcp_the_key_decides, set_up_tcp, tear_down),
+        cmocka_unit_test_setup_teardown(a_wrong_key_of_the_node_is_told, set_up_tcp, tear_down),
         TEST(leaders_verbs_fail_without_a_leader),
         TEST(leaders_verbs_are_passed_on),
         TEST(malformed_forwards_are_refused),
