@@ -390,7 +390,7 @@ static int create_supervision(struct node *self, struct err *err)
                    self->config->runtime_dir);
     (void)mkdir(config.lock_dir, 0755);
     int rc = sibling("understudy-guard", config.guard_path, err);
-    struct supervise_callbacks callbacks = {
+    static const struct supervise_callbacks callbacks = {
         .ready = on_ready,
         .heartbeat = on_heartbeat,
         .observation = on_observation,
