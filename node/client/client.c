@@ -169,7 +169,7 @@ static int finish_call(struct reply *reply, char **ret, struct understudy_error 
 int understudy_call(struct understudy *self, const char *verb, const char *args, int64_t timeout_ms,
                     char **ret, struct understudy_error *error)
 {
-    uint64_t id;
+    uint64_t id = 0;
     *ret = NULL;
     int rc = start(self, verb, args, timeout_ms, &id, error);
     if (rc != UNDERSTUDY_DONE) {
@@ -218,7 +218,7 @@ int understudy_stream(struct understudy *self, const char *verb, const char *arg
                       int64_t timeout_ms, understudy_line *line, void *context,
                       struct understudy_error *error)
 {
-    uint64_t id;
+    uint64_t id = 0;
     int rc = start(self, verb, args, timeout_ms, &id, error);
     if (rc != UNDERSTUDY_DONE) {
         return rc;

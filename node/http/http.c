@@ -335,7 +335,7 @@ static int open_listener(const char *address, uint16_t port, int *ret_fd, struct
 
 int http_listen(struct http *self, const char *address, uint16_t port, struct err *err)
 {
-    int fd;
+    int fd = -1;
     if (self->daemon_count >= HTTP_LISTENERS_MAX) {
         return err_set(err, ERR_FULL, "dashboard: more than %d addresses", HTTP_LISTENERS_MAX);
     }
