@@ -129,6 +129,9 @@ static void a_liar_is_not_acknowledged(void **state)
     (void)state;
     assert_int_equal(publish(FIXTURE_CLUSTER, 1, 1, 300), 0); /* claims to be n1 */
     assert_int_equal(publish(FIXTURE_CLUSTER + 1, 99, 1, 300), 0);
+    fixture.peers[0].id = 77; /* answers as somebody else than the one we asked */
+    fixture.config.peer_count = 1;
+    assert_int_equal(publish(FIXTURE_CLUSTER, 99, 1, 300), 0);
 }
 
 static void nobody_to_tell_is_an_error(void **state)
