@@ -230,8 +230,11 @@ static int on_scalar(struct builder *self, struct fy_event *event, unsigned line
         yaml_free(node);
         return ERR_NOMEM;
     }
-    node->plain =
-        event->scalar.value == NULL || fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+    enum fy_scalar_style style = fy_token_scalar_style(event->scalar.value);
+    node->plain = event->scalar.value == NULL || style == FYSS_PLAIN;
+    if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && column > 1) {
+        node->column--; /* libfyaml marks what is between the quotes */
+    }
     int code = remember_anchor(self, event, node);
     if (code != 0) {
         yaml_free(node);
@@ -299,6 +302,10 @@ static int on_event(struct builder *self, struct fy_event *event)
     const struct fy_mark *mark = fy_event_start_mark(event);
     unsigned line = mark != NULL && mark->line >= 0 ? (unsigned)mark->line + 1 : 1;
     unsigned column = mark != NULL && mark->column >= 0 ? (unsigned)mark->column + 1 : 1;
+    if (mark == NULL && self->pending_key != NULL) {
+        line = self->pending_key->line; /* "key:" with nothing behind it */
+        column = self->pending_key->column;
+    }
     if (self->nodes >= CONFIG_VALUES_MAX) {
         return refuse(self, line, column, "too many values in one file");
     }
@@ -314,8 +321,8 @@ static int on_event(struct builder *self, struct fy_event *event)
         return 0;
     case FYET_SCALAR:
         return on_scalar(self, event, line, column);
-    case FYET_ALIAS:
-        return on_alias(self, event, line, column);
+    case FYET_ALIAS: /* the mark is behind the "*" */
+        return on_alias(self, event, line, column > 1 ? column - 1 : column);
     case FYET_MAPPING_START:
         return on_start(self, event, YAML_MAP, line, column);
     case FYET_SEQUENCE_START:
