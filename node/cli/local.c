@@ -221,6 +221,19 @@ static int run_config_show(const struct cli_options *options, const struct verb 
     return UNDERSTUDY_DONE;
 }
 
+static int run_config_merge(const json_t *args, struct understudy_error *error)
+{
+    struct err err = {0};
+    char *text = NULL;
+    if (config_merge_files(doc_get_text(args, "base", ""), doc_get_text(args, "overlay", ""), NULL,
+                           &text, &err) != 0) {
+        return fail_err(error, UNDERSTUDY_FAILED, "configuration", &err);
+    }
+    (void)fputs(text, stdout);
+    free(text);
+    return UNDERSTUDY_DONE;
+}
+
 int local_run(const struct cli_options *options, const struct verb *verb, const json_t *args,
               struct understudy_error *error)
 {
@@ -240,6 +253,9 @@ int local_run(const struct cli_options *options, const struct verb *verb, const 
     }
     if (strcmp(verb->words, "config show") == 0) {
         return run_config_show(options, verb, args, error);
+    }
+    if (strcmp(verb->words, "config merge") == 0) {
+        return run_config_merge(args, error);
     }
     return run_validate(options, verb, args); /* config check, validate config */
 }

@@ -19,6 +19,12 @@ static void put(struct buffer *out, const char *format, ...)
     }
 }
 
+/* A text of any length. */
+static void put_whole(struct buffer *out, const char *text)
+{
+    (void)buffer_append(out, text, strlen(text));
+}
+
 static const char globals[] =
     "Options for every verb:\n"
     "  -e, --endpoint ENDPOINT  ipc://PATH or tcp://NODE@HOST:PORT (also UNDERSTUDY_ENDPOINT)\n"
@@ -70,7 +76,8 @@ void verb_help_overview(struct buffer *out)
             put(out, "  %-16s  %s\n", table[i].words, table[i].summary);
         }
     }
-    put(out, "\nunderstudy VERB --help tells more about one.\n\n%s", globals);
+    put(out, "\nunderstudy VERB --help tells more about one.\n\n");
+    put_whole(out, globals);
 }
 
 void verb_help(const struct verb *verb, struct buffer *out)
@@ -93,7 +100,8 @@ void verb_help(const struct verb *verb, struct buffer *out)
                                                                          : "");
         put(out, "  %-16s  %s\n", shown, argument->summary);
     }
-    put(out, "\n%s", globals);
+    put(out, "\n");
+    put_whole(out, globals);
 }
 
 static const char *const global_options[] = {
