@@ -6,7 +6,9 @@
 
 #include "node/base/clock.h"
 
+#include <errno.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,6 +102,9 @@ static void on_written(void *context, int rc, const json_t *result, const char *
     pm2_list_soon(home, 0);
     if (rc == 0) {
         return;
+    }
+    if (slot->method == REQUEST_DELETE && rc == ERR_IO) {
+        return; /* "without pid", said of a stopped one that it has deleted all the same */
     }
     runtime_log(MANAGER_WARN, "%s of %s: %s", request_name(slot->method), slot->duty, why);
     back_off(slot, now_ms);
@@ -270,6 +275,14 @@ static void release(struct slot *slot)
     slot->pm2->observe_now = true;
 }
 
+/* PM2 keeps the pid of a dead process until the restart, and would signal whoever has that number
+ * now. The restart comes within seconds and ends at once for want of a grant. */
+static bool holds_a_strangers_pid(const struct entry *entry)
+{
+    return entry->status == ENTRY_WAITING_RESTART &&
+           (kill((pid_t)entry->pid, 0) == 0 || errno != ESRCH);
+}
+
 static void reconcile_revoked(struct slot *slot, int64_t now_ms)
 {
     struct found found = find_entries(slot, NULL);
@@ -280,7 +293,7 @@ static void reconcile_revoked(struct slot *slot, int64_t now_ms)
         }
         return;
     }
-    if (now_ms < slot->retry_ms) {
+    if (now_ms < slot->retry_ms || holds_a_strangers_pid(found.mine)) {
         return;
     }
     request_id(slot, is_over(found.mine) ? REQUEST_DELETE : REQUEST_STOP, found.mine->pm_id,

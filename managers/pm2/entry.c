@@ -65,6 +65,35 @@ static void read_duty(const json_t *pm2_env, struct entry *ret)
     }
 }
 
+static bool is_stop_code(const json_t *pm2_env)
+{
+    const json_t *codes = json_object_get(pm2_env, "stop_exit_codes");
+    const json_t *code = json_object_get(pm2_env, "exit_code");
+    if (!json_is_array(codes)) {
+        return codes != NULL && json_equal(codes, code) == 1;
+    }
+    size_t index;
+    json_t *item;
+    json_array_foreach(codes, index, item)
+    {
+        if (json_equal(item, code) == 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With a restart delay or a backoff set, PM2 (5 to 7) shows "waiting restart" also after an exit on
+ * which it restarts nothing: a stop code, or too many restarts. It gives itself away by its pid,
+ * which it clears then, and keeps while it really waits. */
+static enum entry_status true_status(const json_t *pm2_env, enum entry_status status, int64_t pid)
+{
+    if (status != ENTRY_WAITING_RESTART || pid != 0) {
+        return status;
+    }
+    return is_stop_code(pm2_env) ? ENTRY_STOPPED : ENTRY_ERRORED;
+}
+
 static bool read_row(const json_t *row, struct entry *ret)
 {
     const json_t *pm2_env = json_object_get(row, "pm2_env");
@@ -81,6 +110,7 @@ static bool read_row(const json_t *row, struct entry *ret)
     if (ret->pid > INT32_MAX) {
         ret->pid = 0;
     }
+    ret->status = true_status(pm2_env, ret->status, ret->pid);
     ret->restarts = read_count(pm2_env, "restart_time");
     ret->started_wall_ms = read_count(pm2_env, "pm_uptime");
     read_duty(pm2_env, ret);

@@ -91,12 +91,29 @@ void supervise_rearm(struct supervise *self)
         at_ms = 1; /* told from the loop, never from within a call of the node */
     }
     struct itimerspec when = {0};
+    self->armed_ms = at_ms == 1 ? INT64_MAX : at_ms;
     if (at_ms != INT64_MAX) {
         at_ms = at_ms > 0 ? at_ms : 1; /* zero would disarm it */
         when.it_value =
             (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
     }
     (void)timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* When this loop itself stood still (a stopped node, a suspended machine), the silence was ours: a
+ * manager is not to blame for it, and what it said meanwhile is heard first. */
+static void forgive_own_stall(struct supervise *self, int64_t now_ms)
+{
+    if (now_ms - self->armed_ms < SUPERVISE_STALL_MS) {
+        return;
+    }
+    for (size_t i = 0; i < self->child_count; i++) {
+        struct child *child = &self->children[i];
+        if (child->phase == CHILD_STARTING) {
+            child->started_ms = now_ms;
+        }
+        child->beat_ms = now_ms;
+    }
 }
 
 static int on_timer(zloop_t *loop, zmq_pollitem_t *item, void *argument)
@@ -107,7 +124,9 @@ static int on_timer(zloop_t *loop, zmq_pollitem_t *item, void *argument)
     if (read(item->fd, &count, sizeof count) < 0) {
         return 0; /* moved in the meantime */
     }
+    supervise_messages_drain(self);
     int64_t now_ms = clock_boot_ms();
+    forgive_own_stall(self, now_ms);
     supervise_role_tick(self, now_ms);
     for (size_t i = 0; i < self->child_count; i++) {
         supervise_process_tick(self, &self->children[i], now_ms);

@@ -218,12 +218,18 @@ static bool take_one(struct supervise *self, void *socket)
     return got;
 }
 
+void supervise_messages_drain(struct supervise *self)
+{
+    for (int i = 0; i < MESSAGES_PER_PASS && take_one(self, zsock_resolve(self->router)); i++) {
+    }
+}
+
 static int on_router(zloop_t *loop, zsock_t *router, void *argument)
 {
     (void)loop;
+    (void)router;
     struct supervise *self = argument;
-    for (int i = 0; i < MESSAGES_PER_PASS && take_one(self, zsock_resolve(router)); i++) {
-    }
+    supervise_messages_drain(self);
     supervise_rearm(self);
     return 0;
 }

@@ -12,6 +12,7 @@
 #define SUPERVISE_LINE_SIZE 1024
 #define SUPERVISE_LINES_PER_SECOND 200
 #define SUPERVISE_RESTART_GRACE_MS 1000
+#define SUPERVISE_STALL_MS 500 /* a timer so late means that our own loop stood still */
 /* A manager that sends this many times the rate does nothing else: it is ended. */
 #define SUPERVISE_FLOOD_FACTOR 20
 
@@ -74,7 +75,8 @@ struct supervise {
     void *context;
     char endpoint[MANAGER_PATH_SIZE + 8];
     zsock_t *router;
-    int timer_fd; /* CLOCK_BOOTTIME, armed for the earliest of all deadlines */
+    int timer_fd;     /* CLOCK_BOOTTIME, armed for the earliest of all deadlines */
+    int64_t armed_ms; /* what it is armed for */
     struct rng rng;
     struct mp_writer writer;
 
@@ -121,6 +123,8 @@ int64_t supervise_role_deadline(const struct supervise *self);
 int supervise_messages_bind(struct supervise *self, struct err *err);
 int supervise_messages_send(struct supervise *self, struct child *child,
                             const struct manager_message *message, struct err *err);
+/* Take what waits, up to a bound. */
+void supervise_messages_drain(struct supervise *self);
 void supervise_messages_configure(struct supervise *self, struct child *child);
 
 #endif
