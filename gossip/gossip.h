@@ -126,7 +126,8 @@ struct gossip_config {
     int64_t leave_timeout_ms;        /* 10..60000: the longest a leave may take to spread */
     int64_t dead_keep_ms;            /* 1000..: dead and left members are kept so long */
     int64_t health_interval_ms;      /* 10..: least time between two publications of own health */
-    int64_t health_refresh_ms;       /* small changes of health are published so often */
+    int64_t health_refresh_ms;       /* small changes of health are published so often;
+                                * in clusters of 20 and more rarer, in proportion to the size */
 };
 
 /* Fill every number for the profile "local", "lan" or "wan"; name, address, incarnation, rng_seed

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define MEMBERS_PER_REFRESH 20
 #define DETAILS_REFRESHES 10 /* small changes of details are told with every tenth refresh */
 
 static enum health_change short_change(const struct publication *publication)
@@ -20,6 +21,13 @@ static enum health_change details_change(const struct publication *publication)
                : HEALTH_SIGNIFICANT;
 }
 
+/* Every refresh of every node passes through every node: rarer in larger clusters. */
+static int64_t refresh_ms(const struct gossip *self)
+{
+    return self->config.health_refresh_ms *
+           (int64_t)(1 + gossip_core_members(self) / MEMBERS_PER_REFRESH);
+}
+
 static int64_t due_ms(const struct gossip *self, enum health_change brief,
                       enum health_change details)
 {
@@ -32,11 +40,10 @@ static int64_t due_ms(const struct gossip *self, enum health_change brief,
     }
     int64_t due = NEVER_MS;
     if (brief == HEALTH_SMALL) {
-        due = publication->published_ms + self->config.health_refresh_ms;
+        due = publication->published_ms + refresh_ms(self);
     }
     if (details == HEALTH_SMALL) {
-        gossip_core_earlier(&due, publication->details_ms +
-                                      self->config.health_refresh_ms * DETAILS_REFRESHES);
+        gossip_core_earlier(&due, publication->details_ms + refresh_ms(self) * DETAILS_REFRESHES);
     }
     return due;
 }
@@ -125,9 +132,8 @@ void gossip_publish_tick(struct gossip *self)
     if (due_ms(self, brief, details) > self->now_ms) {
         return;
     }
-    bool old_details =
-        details == HEALTH_SMALL && self->now_ms - publication->details_ms >=
-                                       self->config.health_refresh_ms * DETAILS_REFRESHES;
+    bool old_details = details == HEALTH_SMALL && self->now_ms - publication->details_ms >=
+                                                      refresh_ms(self) * DETAILS_REFRESHES;
     bool eager = brief == HEALTH_SIGNIFICANT || details == HEALTH_SIGNIFICANT;
     publish(self, details == HEALTH_SIGNIFICANT || old_details, eager);
 }

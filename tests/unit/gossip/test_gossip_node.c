@@ -358,6 +358,48 @@ static void a_suspect_is_told_first_of_all(void **state)
     assert_true(world.told_count > 0);
     assert_int_equal(world.told.state, GOSSIP_SUSPECT);
     assert_int_equal(world.told.incarnation, 5);
+    world.told_count = 0;
+    world.now_ms += world.config.probe_timeout_ms;
+    struct gossip_wire_message news = {.type = WIRE_NEWS}; /* what asks for no answer gets one */
+    receive(&world, "n3", &news, NULL);
+    assert_int_equal(world.told_count, 1);
+    receive(&world, "n3", &news, NULL); /* but not each time */
+    assert_int_equal(world.told_count, 1);
+    end(&world);
+}
+
+static void another_nodes_suspicion_is_checked_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world);
+    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
+    run(&world, world.config.probe_timeout_ms / 4);
+    assert_int_equal(world.pings, 1);
+    assert_string_equal(world.pinged, "n3");
+    end(&world);
+}
+
+static void a_suspect_that_is_heard_gets_more_time_but_not_for_ever(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world);
+    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2"); /* a doubt: the least time, 2 s */
+    for (unsigned i = 0; i < 70; i++) {
+        run(&world, 100);
+        gossip_note_contact(world.gossip, world.now_ms, "n3");
+        assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
+    }
+    for (unsigned i = 0; i < 11; i++) { /* 8 s are the longest */
+        run(&world, 100);
+        gossip_note_contact(world.gossip, world.now_ms, "n3");
+    }
+    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
     end(&world);
 }
 
@@ -800,6 +842,8 @@ int main(void)
         cmocka_unit_test(a_parents_word_is_proof),
         cmocka_unit_test(a_refused_connection_accuses_at_once),
         cmocka_unit_test(a_suspect_is_told_first_of_all),
+        cmocka_unit_test(another_nodes_suspicion_is_checked_at_once),
+        cmocka_unit_test(a_suspect_that_is_heard_gets_more_time_but_not_for_ever),
         cmocka_unit_test(a_death_keeps_its_age_as_it_travels),
         cmocka_unit_test(others_are_asked_and_their_nacks_keep_us_well),
         cmocka_unit_test(silence_of_all_makes_us_doubt_ourselves),
