@@ -51,6 +51,7 @@ static int fail(const struct database *self, const char *what, struct err *err)
     if (err != NULL) {
         err->os_errno = os_errno;
     }
+    invariant(rc < 0);
     return rc;
 }
 
@@ -217,7 +218,8 @@ int statement_create(struct database *database, const char *sql, struct statemen
 {
     struct statement *self = calloc(1, sizeof *self);
     if (self == NULL) {
-        return err_set(err, ERR_NOMEM, "prepare statement");
+        (void)err_set(err, ERR_NOMEM, "prepare statement");
+        return ERR_NOMEM;
     }
     self->database = database;
     if (sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &self->handle,

@@ -207,7 +207,7 @@ int storage_identity_claim(struct storage *self, const struct storage_identity *
     if (identity->raft_id == 0 || identity->cluster[0] == '\0' || identity->public_key[0] == '\0') {
         return err_set(err, ERR_INVALID, "an identity needs key, raft id and cluster");
     }
-    struct storage_identity kept;
+    struct storage_identity kept = {0};
     int rc = storage_identity(self, &kept, err);
     if (rc == ERR_NOTFOUND) {
         return storage_write(self, store_identity, identity, err);

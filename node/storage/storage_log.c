@@ -269,7 +269,9 @@ static int snapshot_get(void *context, struct consensus_stored *ret, struct err 
 static void free_stored(struct consensus_stored *stored)
 {
     for (size_t i = 0; i < stored->entry_count; i++) {
-        free((void *)(uintptr_t)stored->entries[i].bytes);
+        void *bytes; /* const for those who read, ours to free */
+        memcpy(&bytes, &stored->entries[i].bytes, sizeof bytes);
+        free(bytes);
     }
     free(stored->entries);
     free(stored->snapshot_bytes);

@@ -1,11 +1,6 @@
 #include "node/transport/wire.h"
 
 #include "node/base/limits.h"
-#include "node/transport/transport.h"
-
-#include <assert.h>
-
-static_assert(WIRE_PAYLOAD_MAX == TRANSPORT_CHUNK_BYTES, "a chunk fills a frame");
 
 static const struct mp_limits limits = {.bytes = WIRE_FRAME_MAX, .elements = 32, .depth = 3};
 

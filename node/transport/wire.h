@@ -13,6 +13,7 @@
 
 #include "node/base/err.h"
 #include "node/base/mp.h"
+#include "node/transport/transport.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +22,8 @@
 #define WIRE_VERSION 1u
 #define WIRE_BULK 0x8000u
 #define WIRE_SEQUENCE_MAX 0x7fffu
-#define WIRE_PAYLOAD_MAX (128u << 10)
-#define WIRE_ENVELOPE_MAX 128u /* room for elements that later versions append */
+#define WIRE_PAYLOAD_MAX TRANSPORT_CHUNK_BYTES /* a chunk fills a frame */
+#define WIRE_ENVELOPE_MAX 128u                 /* room for elements that later versions append */
 #define WIRE_FRAME_MAX (WIRE_PAYLOAD_MAX + WIRE_ENVELOPE_MAX)
 
 struct wire_frame {

@@ -89,25 +89,24 @@ static bool receive_request(struct zap *self, struct frame frames[ZAP_FRAMES], s
     return true;
 }
 
-static size_t put_property(uint8_t *at, const char *name, const char *value)
+/* One ZAP property: length of the name, name, length of the value in four bytes, value. */
+static size_t put_key(uint8_t *at, const struct zap_key *key)
 {
-    size_t name_length = strlen(name);
-    size_t value_length = strlen(value);
+    static const size_t name_length = sizeof ZAP_KEY_PROPERTY - 1;
+    static const size_t value_length = PUBLIC_KEY_SIZE - 1;
+    uint8_t *value = at + 1 + name_length + 4;
+    memset(at, 0, 1 + name_length + 4);
     at[0] = (uint8_t)name_length;
-    memcpy(at + 1, name, name_length);
-    uint8_t *length = at + 1 + name_length;
-    length[0] = 0;
-    length[1] = 0;
-    length[2] = 0;
-    length[3] = (uint8_t)value_length;
-    memcpy(length + 4, value, value_length);
+    memcpy(at + 1, ZAP_KEY_PROPERTY, name_length);
+    value[-1] = (uint8_t)value_length;
+    memcpy(value, key->public_key, value_length);
     return 1 + name_length + 4 + value_length;
 }
 
 static void answer(struct zap *self, const struct frame *request, const struct zap_key *key)
 {
     uint8_t properties[128];
-    size_t length = key != NULL ? put_property(properties, ZAP_KEY_PROPERTY, key->public_key) : 0;
+    size_t length = key != NULL ? put_key(properties, key) : 0;
     const char *status = key != NULL ? "200" : "400";
     const char *text = key != NULL ? "" : "key not admitted";
     const char *user = key != NULL ? key->name : "";
