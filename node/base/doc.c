@@ -22,7 +22,7 @@ static int write_object(const json_t *object, size_t depth, struct mp_writer *wr
     mp_put_map(writer, json_object_size(object));
     const char *key;
     json_t *value;
-    void *iterator = json_object_iter((json_t *)(uintptr_t)object);
+    void *iterator = json_object_iter(doc_writable(object));
     while (iterator != NULL) {
         key = json_object_iter_key(iterator);
         value = json_object_iter_value(iterator);
@@ -31,7 +31,7 @@ static int write_object(const json_t *object, size_t depth, struct mp_writer *wr
         if (rc != 0) {
             return rc;
         }
-        iterator = json_object_iter_next((json_t *)(uintptr_t)object, iterator);
+        iterator = json_object_iter_next(doc_writable(object), iterator);
     }
     return 0;
 }
@@ -100,7 +100,7 @@ static int read_array(const msgpack_object *from, size_t depth, json_t **ret, st
         return err_set(err, ERR_NOMEM, "out of memory for a document");
     }
     for (uint32_t i = 0; i < from->via.array.size; i++) {
-        json_t *value;
+        json_t *value = NULL;
         int rc = read_value(&from->via.array.ptr[i], depth, &value, err);
         if (rc != 0) {
             json_decref(array);
@@ -128,7 +128,7 @@ static int read_member(json_t *object, const msgpack_object_kv *pair, size_t dep
     if (json_object_getn(object, length == 0 ? "" : key, length) != NULL) {
         return err_set(err, ERR_PROTO, "a key of a map comes twice");
     }
-    json_t *value;
+    json_t *value = NULL;
     int rc = read_value(&pair->val, depth, &value, err);
     if (rc != 0) {
         return rc;
@@ -209,7 +209,7 @@ int doc_from_object(const msgpack_object *object, json_t **ret, struct err *err)
     if (object == NULL) {
         return err_set(err, ERR_PROTO, "the document is missing");
     }
-    json_t *value;
+    json_t *value = NULL;
     int rc = read_value(object, 0, &value, err);
     if (rc == 0) {
         *ret = value;

@@ -43,6 +43,16 @@ json_t *doc_real(double value);                  /* not finite is null */
 json_t *doc_rounded(double value, int decimals); /* 0..6 decimals; not finite is null */
 json_t *doc_count_or_null(int64_t value);        /* negative is null */
 
+/* The same document for jansson's iterators, which take it writable and do not change it. */
+static inline json_t *doc_writable(const json_t *document)
+{
+    union {
+        const json_t *in;
+        json_t *out;
+    } cast = {.in = document};
+    return cast.out;
+}
+
 /* Typed reads of a member; the fallback when `object` is no object or the member is missing or of
  * another type. Text is borrowed from the document. */
 const char *doc_get_text(const json_t *object, const char *key, const char *fallback);

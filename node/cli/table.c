@@ -1,5 +1,7 @@
 #include "node/cli/cli.h"
 
+#include "node/base/doc.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +18,14 @@ static const char plain[] = "\033[0m";
 static void make_safe(const char *from, char ret[TEXT_SIZE])
 {
     size_t length = 0;
-    for (const unsigned char *at = (const unsigned char *)from;
-         *at != '\0' && length + 1 < TEXT_SIZE; at++) {
+    for (; *from != '\0' && length + 1 < TEXT_SIZE; from++) {
+        const unsigned char *at = (const unsigned char *)from;
         bool c1 = at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0;
-        bool control = *at < 0x20 || *at == 0x7f || c1;
-        ret[length++] = control ? '?' : (char)*at;
-        at += c1 ? 1 : 0;
+        ret[length++] = *from;
+        if (*at < 0x20 || *at == 0x7f || c1) {
+            ret[length - 1] = '?';
+        }
+        from += c1 ? 1 : 0;
     }
     ret[length] = '\0';
 }
@@ -168,11 +172,11 @@ void table_print_object(FILE *out, const json_t *object, int indent, bool colour
     const char *key;
     json_t *value;
     size_t width = 0;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach(doc_writable(object), key, value)
     {
         width = width_of(key) > width ? width_of(key) : width;
     }
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach(doc_writable(object), key, value)
     {
         char name[TEXT_SIZE];
         make_safe(key, name);

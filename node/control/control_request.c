@@ -81,17 +81,17 @@ void failure_set(struct failure *ret, const char *code, int exit, const char *hi
 void failure_from_err(struct failure *ret, const struct err *err)
 {
     static const struct {
-        int err;
         const char *code;
+        int err;
         int exit;
     } rows[] = {
-        {ERR_NOTLEADER, "no_leader", EXIT_NO_QUORUM},   {ERR_TIMEOUT, "timed_out", EXIT_TIMED_OUT},
-        {ERR_NOTFOUND, "not_found", EXIT_NOT_FOUND},    {ERR_DENIED, "not_authorised", EXIT_DENIED},
-        {ERR_INVALID, "invalid", EXIT_USAGE},           {ERR_PROTO, "malformed", EXIT_USAGE},
-        {ERR_UNSUPPORTED, "not_supported", EXIT_USAGE}, {ERR_EXISTS, "exists", EXIT_PRECONDITION},
-        {ERR_BUSY, "busy", EXIT_PRECONDITION},          {ERR_FULL, "full", EXIT_PRECONDITION},
-        {ERR_STALE, "overtaken", EXIT_PRECONDITION},    {ERR_UNSAFE, "unsafe", EXIT_UNSAFE},
-        {ERR_CLOSED, "stopping", EXIT_NO_NODE},
+        {"no_leader", ERR_NOTLEADER, EXIT_NO_QUORUM},   {"timed_out", ERR_TIMEOUT, EXIT_TIMED_OUT},
+        {"not_found", ERR_NOTFOUND, EXIT_NOT_FOUND},    {"not_authorised", ERR_DENIED, EXIT_DENIED},
+        {"invalid", ERR_INVALID, EXIT_USAGE},           {"malformed", ERR_PROTO, EXIT_USAGE},
+        {"not_supported", ERR_UNSUPPORTED, EXIT_USAGE}, {"exists", ERR_EXISTS, EXIT_PRECONDITION},
+        {"busy", ERR_BUSY, EXIT_PRECONDITION},          {"full", ERR_FULL, EXIT_PRECONDITION},
+        {"overtaken", ERR_STALE, EXIT_PRECONDITION},    {"unsafe", ERR_UNSAFE, EXIT_UNSAFE},
+        {"stopping", ERR_CLOSED, EXIT_NO_NODE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].err == err->code) {

@@ -1,5 +1,7 @@
 #include "node/control/verbs.h"
 
+/* Initialisers, not expressions: parentheses would break them. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define FLAG(key, text)                                                 \
     {                                                                   \
         .name = key, .summary = text, .type = VERB_FLAG, .option = true \
@@ -25,6 +27,8 @@
         .name = key, .placeholder = place, .summary = text, .type = VERB_TEXT, .required = true, \
         .many = true                                                                             \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* A read that any node answers from what it holds; stale without quorum. */
 #define CLUSTER_READ \

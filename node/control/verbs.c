@@ -298,7 +298,11 @@ static int set_value(json_t *args, const struct verb_argument *argument, json_t 
             return err_set(err, ERR_INVALID, "\"%s\" is given more than %d times", argument->name,
                            VERB_MANY_MAX);
         }
-        failed = failed != 0 ? failed : json_array_append_new(present, value_take);
+        if (failed != 0) {
+            json_decref(value_take);
+        } else {
+            failed = json_array_append_new(present, value_take);
+        }
     }
     return failed == 0 ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
@@ -306,7 +310,7 @@ static int set_value(json_t *args, const struct verb_argument *argument, json_t 
 static int add_text(json_t *args, const struct verb_argument *argument, const char *text,
                     struct err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     int rc = read_text(argument, text, &value, err);
     return rc != 0 ? rc : set_value(args, argument, value, err);
 }
@@ -508,7 +512,7 @@ int verb_check_args(const struct verb *verb, const json_t *args, struct err *err
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)args, key, value)
+    json_object_foreach(doc_writable(args), key, value)
     {
         const struct verb_argument *argument = verb_argument_find(verb, key);
         if (argument == NULL) {

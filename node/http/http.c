@@ -50,13 +50,20 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
     return result;
 }
 
+static struct MHD_Response *copy_of(const char *text, size_t length)
+{
+    union {
+        const char *in;
+        void *out;
+    } cast = {.in = text}; /* the library takes it writable, and copies it */
+    return MHD_create_response_from_buffer(length, cast.out, MHD_RESPMEM_MUST_COPY);
+}
+
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
                               const char *text, size_t length)
 {
-    /* The library copies, so that no snapshot is held by a slow reader. */
-    return queue(
-        connection, status, type,
-        MHD_create_response_from_buffer(length, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY));
+    /* A copy, so that no snapshot is held by a slow reader. */
+    return queue(connection, status, type, copy_of(text, length));
 }
 
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status,
@@ -231,8 +238,7 @@ static enum MHD_Result refuse_method(struct http *self, struct MHD_Connection *c
 {
     static const char text[] = "only GET and HEAD\n";
     (void)atomic_fetch_add(&self->refused, 1);
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        sizeof text - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = copy_of(text, sizeof text - 1);
     if (response != NULL) {
         (void)MHD_add_response_header(response, "Allow", "GET, HEAD");
     }
@@ -299,13 +305,16 @@ static int make_address(const char *address, uint16_t port, struct sockaddr_stor
 
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } address = {0};
     socklen_t length = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+    if (getsockname(fd, &address.any, &length) != 0) {
         return 0;
     }
-    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
-                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(address.any.sa_family == AF_INET ? address.four.sin_port : address.six.sin6_port);
 }
 
 /* The socket is made here and not in the library, which cannot say why it fails. */

@@ -95,16 +95,17 @@ static void push_bytes(struct fixture *to, const uint8_t *bytes, size_t length, 
 static int forward(void *context, struct control_request *request, struct err *err)
 {
     struct fixture *self = context;
-    if (self->leader == NULL) {
+    struct fixture *leader = self->leader;
+    if (leader == NULL) {
         return err_set(err, ERR_IO, "no way to the leader");
     }
     struct mp_writer writer;
     mp_writer_init(&writer, 65536);
     int rc = control_request_encode(request, &writer, err);
     if (rc == 0) {
-        struct internal *there = self->leader->internal;
+        struct internal *there = leader->internal;
         there->origin = self;
-        push_bytes(self->leader, writer.buffer.data, writer.buffer.length, false);
+        push_bytes(leader, writer.buffer.data, writer.buffer.length, false);
     }
     mp_writer_deinit(&writer);
     return rc;

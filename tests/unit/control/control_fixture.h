@@ -33,7 +33,7 @@ struct fixture {
     char viewer_secret[41];
     char tcp[128];                    /* where it is bound */
     struct control_counters counters; /* fixture_counters */
-    struct fixture *leader;           /* where leader's verbs are passed on to */
+    _Atomic(struct fixture *) leader; /* where leader's verbs are passed on to */
     void *internal;
 };
 

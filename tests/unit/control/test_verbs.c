@@ -136,6 +136,7 @@ static void every_verb_of_the_contract_is_there(void **state)
                                         "config diff",
                                         "config history",
                                         "config restore",
+                                        "config merge",
                                         "metrics show",
                                         "recommend list",
                                         "recommend apply",
