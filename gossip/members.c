@@ -10,20 +10,25 @@
 #define SLOTS_MIN 64
 #define PICK_BY_SCAN_MAX 32 /* up to so many live members a pick looks at each */
 
-/* FNV-1a, then a finaliser so that the low bits are good for buckets. */
-static uint64_t hash_bytes(const void *bytes, size_t length, uint64_t hash)
+static uint64_t finish(uint64_t hash)
 {
-    const uint8_t *data = bytes;
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ data[i]) * UINT64_C(0x100000001B3);
-    }
     hash = (hash ^ (hash >> 33)) * UINT64_C(0xFF51AFD7ED558CCD);
     return hash ^ (hash >> 33);
 }
 
+/* FNV-1a, then a finaliser so that the low bits are good for buckets. */
 static uint64_t hash_name(const char *name)
 {
-    return hash_bytes(name, strlen(name), UINT64_C(0xCBF29CE484222325));
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (const char *at = name; *at != '\0'; at++) {
+        hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001B3);
+    }
+    return finish(hash);
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    return finish((hash ^ value) * UINT64_C(0x9E3779B97F4A7C15));
 }
 
 int gossip_members_init(struct members *self, size_t rows_max)
@@ -214,7 +219,8 @@ static size_t slot_of(struct member *const *slots, size_t slot_count, uint64_t h
                       const char *name)
 {
     size_t slot = (size_t)hash & (slot_count - 1);
-    while (slots[slot] != NULL && (slots[slot]->hash != hash || strcmp(slots[slot]->name, name))) {
+    while (slots[slot] != NULL &&
+           (slots[slot]->hash != hash || strcmp(slots[slot]->name, name) != 0)) {
         slot = (slot + 1) & (slot_count - 1);
     }
     return slot;
@@ -321,11 +327,9 @@ unsigned gossip_members_bucket(const struct member *member, unsigned bucket_coun
 
 void gossip_members_update_digest(struct members *self, struct member *member)
 {
-    struct {
-        uint64_t name, incarnation, state, health;
-    } parts = {member->hash, member->incarnation, (uint64_t)member->state,
-               gossip_health_record_digest(member->health)};
-    uint64_t digest = hash_bytes(&parts, sizeof parts, UINT64_C(0x9E3779B97F4A7C15));
+    uint64_t digest = mix(member->hash, member->incarnation);
+    digest = mix(digest, (uint64_t)member->state);
+    digest = mix(digest, gossip_health_record_digest(member->health));
     uint64_t change = member->digest ^ digest;
     self->digest ^= change;
     self->buckets[gossip_members_bucket(member, DIGEST_BUCKETS)] ^= change;

@@ -169,9 +169,9 @@ static bool get_bucket_digests(const msgpack_object *object, struct gossip_wire_
     if (!mp_bytes(object, &bytes, &length) || length != (size_t)ret->bucket_count * 4) {
         return false;
     }
-    for (unsigned i = 0; i < ret->bucket_count; i++) {
-        ret->buckets[i] = (uint32_t)bytes[4 * i] << 24 | (uint32_t)bytes[4 * i + 1] << 16 |
-                          (uint32_t)bytes[4 * i + 2] << 8 | bytes[4 * i + 3];
+    for (unsigned i = 0; i < ret->bucket_count; i++, bytes += 4) {
+        ret->buckets[i] = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+                          (uint32_t)bytes[2] << 8 | bytes[3];
     }
     return true;
 }

@@ -36,7 +36,7 @@ static void heap_push(struct net *self, struct net_event *event)
 {
     if (self->heap_count == self->heap_capacity) {
         self->heap_capacity = self->heap_capacity == 0 ? 256 : self->heap_capacity * 2;
-        self->heap = realloc(self->heap, self->heap_capacity * sizeof *self->heap);
+        self->heap = realloc(self->heap, self->heap_capacity * sizeof(struct net_event *));
         invariant(self->heap != NULL);
     }
     event->number = self->event_number++;
