@@ -7,7 +7,11 @@
  *   A candidate asks again after one or two heartbeats; for real votes that doubles each round, up
  *   to the library's own draw.
  *
- * Never before our own silence is over, unless the candidature carries the disrupt flag. */
+ * Never before our own silence is over, unless the candidature carries the disrupt flag.
+ *
+ * A candidature with that flag ends after ROUNDS_WITH_FLAG_MAX lost rounds: a voter that was made
+ * spare without hearing of it would depose every leader for ever, as no leader talks to it. It
+ * goes on as after a restart, a follower that asks by pre-votes. */
 #include "consensus/engine.h"
 
 #include "consensus/raft_internals.h"
@@ -44,6 +48,8 @@ static int64_t follower_wait(struct consensus *self)
     return self->election_timeout_ms + spread(self);
 }
 
+#define ROUNDS_WITH_FLAG_MAX 5
+
 static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
 {
     int64_t wait =
@@ -51,6 +57,10 @@ static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
     if (!raft_internals_in_pre_vote(raft)) {
         wait <<= self->lost_rounds < 3 ? self->lost_rounds : 3;
         self->lost_rounds++;
+    }
+    if (self->candidature.disrupts && self->lost_rounds > ROUNDS_WITH_FLAG_MAX) {
+        self->lost_rounds = 0;
+        self->reload_wanted = true;
     }
     int64_t drawn = raft_internals_timer_length(raft);
     return wait < drawn ? wait : drawn;

@@ -333,12 +333,19 @@ static int start_method(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick
     return 0;
 }
 
+/* When term or vote cannot be stored the library is told that they were: its own way out of a
+ * failed election frees memory twice. Nothing follows from it, as the engine is over then: no
+ * message leaves, and no event and no write comes any more. */
 static int set_term_method(struct raft_io *io, raft_term term)
 {
     struct consensus *self = engine_of(io);
     struct err err = {0};
+    if (engine_is_fatal(self)) {
+        return 0;
+    }
     if (self->config.storage.set_term(self->config.storage.context, term, &err) != 0) {
-        return storage_failed(self, "store term", &err);
+        (void)storage_failed(self, "store term", &err);
+        return 0;
     }
     self->stored_term = term;
     self->stored_vote = 0;
@@ -349,8 +356,12 @@ static int set_vote_method(struct raft_io *io, raft_id server_id)
 {
     struct consensus *self = engine_of(io);
     struct err err = {0};
+    if (engine_is_fatal(self)) {
+        return 0;
+    }
     if (self->config.storage.set_vote(self->config.storage.context, server_id, &err) != 0) {
-        return storage_failed(self, "store vote", &err);
+        (void)storage_failed(self, "store vote", &err);
+        return 0;
     }
     self->stored_vote = server_id;
     return 0;
@@ -376,6 +387,9 @@ static void blank_padding(const struct raft_entry *entry)
 static int store_entries(struct consensus *self, const struct raft_entry entries[], unsigned n)
 {
     struct err err = {0};
+    if (engine_is_fatal(self)) {
+        return RAFT_IOERR;
+    }
     struct consensus_entry *copies = calloc(n, sizeof *copies);
     if (copies == NULL) {
         (void)err_set(&err, ERR_NOMEM, "no memory for %u entries", n);
@@ -475,6 +489,9 @@ static int store_snapshot(struct consensus *self, unsigned trailing,
 {
     struct err err = {0};
     struct consensus_snapshot_meta meta;
+    if (engine_is_fatal(self)) {
+        return RAFT_IOERR;
+    }
     if (snapshot_meta(snapshot, &meta) != 0) {
         (void)err_set(&err, ERR_INVALID, "snapshot with %u servers", snapshot->configuration.n);
         return storage_failed(self, "store snapshot", &err);
