@@ -135,10 +135,33 @@ static size_t count_voters(const struct consensus_view *view)
     return voters;
 }
 
+static const struct consensus_server *find_server(const struct consensus_view *view, uint64_t id)
+{
+    for (size_t i = 0; i < view->server_count; i++) {
+        if (view->servers[i].id == id) {
+            return &view->servers[i];
+        }
+    }
+    return NULL;
+}
+
+/* The leader adds a node that its configuration lacks, if the first that comes up is one. */
+static bool add_missing(struct world *world, struct node *leader)
+{
+    const struct node *node = any_node(world);
+    if (find_server(&leader->view, node->id) != NULL ||
+        node_change(leader, CONSENSUS_ADD, node->id, CONSENSUS_SPARE) != 0) {
+        return false;
+    }
+    world->verdict->stats.changes++;
+    TRACE(world, "n%d adds %" PRIu64, leader->index, node->id);
+    return true;
+}
+
 static void change_role(struct world *world)
 {
     struct node *leader = any_leader(world);
-    if (leader == NULL || leader->view.server_count == 0) {
+    if (leader == NULL || leader->view.server_count == 0 || add_missing(world, leader)) {
         return;
     }
     size_t which = (size_t)world_between(world, 0, (int64_t)leader->view.server_count - 1);
@@ -155,16 +178,6 @@ static void change_role(struct world *world)
     }
 }
 
-static const struct consensus_server *find_server(const struct consensus_view *view, uint64_t id)
-{
-    for (size_t i = 0; i < view->server_count; i++) {
-        if (view->servers[i].id == id) {
-            return &view->servers[i];
-        }
-    }
-    return NULL;
-}
-
 /* Add who is missing, else remove somebody whose vote can be spared. */
 static void change_members(struct world *world)
 {
@@ -172,13 +185,12 @@ static void change_members(struct world *world)
     if (leader == NULL || leader->view.server_count == 0) {
         return;
     }
+    if (add_missing(world, leader)) {
+        return;
+    }
     struct node *node = any_node(world);
     const struct consensus_server *server = find_server(&leader->view, node->id);
     if (server == NULL) {
-        if (node_change(leader, CONSENSUS_ADD, node->id, CONSENSUS_SPARE) == 0) {
-            world->verdict->stats.changes++;
-            TRACE(world, "n%d adds %" PRIu64, leader->index, node->id);
-        }
         return;
     }
     if (server->role == CONSENSUS_VOTER && count_voters(&leader->view) <= 3) {

@@ -50,7 +50,8 @@
     X(reload, 0, "fresh raft instance from disk without a cause, mean")              \
     X(completion, 0, "largest delay of a completion where they are delayed, ms")     \
     X(adapt, 8000, "change of a node's election timeout, mean")                      \
-    X(gossip, 1, "run gossip too")
+    X(gossip, 1, "run gossip too")                                                   \
+    X(messages, 0, "trace the engine's messages too")
 
 struct options {
 #define SIM_OPTION_FIELD(name, value, text) int64_t name;

@@ -16,7 +16,8 @@ typedef void run_function(const struct options *options, uint64_t seed, struct v
 void runner_random(const struct options *options, uint64_t seed, struct verdict *verdict,
                    bool tracing);
 
-/* One run in a child. *ret is what it left; its output goes to `trace` (NULL: nowhere). */
+/* One run in a child. *ret is what it left; its output goes to the file `trace`
+ * ("-": to ours, NULL: nowhere). */
 enum outcome runner_one(run_function *run, const struct options *options, uint64_t seed,
                         struct verdict *ret, const char *trace);
 

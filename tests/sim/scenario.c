@@ -163,6 +163,13 @@ bool wanted_leads(struct world *world, void *context)
     return node_leads(node) && node->view.term >= wanted->at_least;
 }
 
+bool wanted_follows_nobody(struct world *world, void *context)
+{
+    const struct node_wanted *wanted = context;
+    const struct node *node = &world->nodes[wanted->node];
+    return node_runs(node) && !node_leads(node) && node->view.leader == 0;
+}
+
 bool wanted_held(struct world *world, void *context)
 {
     const struct node_wanted *wanted = context;

@@ -55,6 +55,7 @@ struct node_wanted {
 };
 condition_function wanted_acts;           /* the node acts; at_least: in this term or later */
 condition_function wanted_leads;          /* is leader by itself, in this term or later */
+condition_function wanted_follows_nobody; /* is a follower without a leader */
 condition_function wanted_held;           /* at_least messages are held */
 condition_function wanted_applied;        /* the node has applied at_least commands */
 condition_function wanted_any_leader_but; /* any node but this one leads in this term or later */
@@ -63,6 +64,7 @@ condition_function wanted_any_leader_but; /* any node but this one leads in this
 run_function scenario_vote_guard;
 run_function scenario_own_term_barrier;
 run_function scenario_acknowledgement_bound;
+run_function scenario_truncate_and_reload;
 run_function scenario_honest_refusal;
 run_function scenario_silence_after_echo;
 run_function scenario_silence_after_start;

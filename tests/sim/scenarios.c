@@ -46,34 +46,23 @@ void scenario_silence_after_start(const struct options *options, uint64_t seed,
     stage_close(stage);
 }
 
-/* Voters that just confirmed the lease forget their leader when a candidate with too short a log
- * raises their term by the disrupt flag. A second candidate, cut off for long, then asks. */
+/* A voter has just confirmed the leader's lease when its instance is made afresh, as RG5 does, and
+ * has forgotten its leader; a candidate that was cut off for long asks for its vote. */
 void scenario_silence_after_echo(const struct options *options, uint64_t seed,
                                  struct verdict *verdict, bool tracing)
 {
-    enum { LEADER, ONE, TWO, SHORT, CANDIDATE };
-    struct stage *stage = stage_open(options, seed, verdict, tracing, 5, LEADER);
-    stage_cut(stage, SHORT, CANDIDATE);
-    network_cut(stage->world, SHORT, LEADER);
-    struct steer lacks = steer_of(LEADER, SHORT, INSIDE_APPEND, ROUTE_DROP);
-    lacks.entries = 1;
-    (void)stage_steer(stage, lacks);
-    duties_propose_note(stage_node(stage, LEADER));
-    stage_wait(stage, 100);
+    enum { LEADER, VOTER, CANDIDATE };
+    struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     stage_cut(stage, LEADER, CANDIDATE);
-    struct steer *asks = stage_steer(stage, steer_of(CANDIDATE, ANY, INSIDE_VOTE, ROUTE_HOLD));
-    struct node_wanted held = {.at_least = 2};
+    struct steer *asks = stage_steer(stage, steer_of(CANDIDATE, VOTER, INSIDE_VOTE, ROUTE_HOLD));
+    struct node_wanted held = {.at_least = 1};
     if (!stage_wait_until(stage, 3000, wanted_held, &held)) {
         stage_broken(stage, "the candidate does not ask");
     }
-    network_cut(stage->world, ONE, LEADER);
-    network_cut(stage->world, TWO, LEADER);
-    if (!stands(stage, SHORT, LEADER)) {
-        stage_broken(stage, "the node with the short log may not stand");
-    }
-    stage_wait(stage, 10);
+    inside_want_reload(stage_node(stage, VOTER)->engine);
+    node_timer(stage_node(stage, VOTER));
     asks->on = false;
-    network_release(stage->world, CANDIDATE, ANY, 0);
+    network_release(stage->world, CANDIDATE, VOTER, 0);
     stage_wait(stage, 400);
     stage_close(stage);
 }
@@ -233,6 +222,22 @@ void scenario_own_term_barrier(const struct options *options, uint64_t seed,
     stage_close(stage);
 }
 
+/* OLD leads twice without being heard: two entries of two terms are in its log alone. */
+static void lead_unheard_twice(struct stage *stage, int old, int voter)
+{
+    uint64_t term = stage_node(stage, old)->view.term;
+    network_isolate(stage->world, old);
+    duties_propose_note(stage_node(stage, old));
+    struct node_wanted down = {.node = old};
+    if (!stage_wait_until(stage, 5000, wanted_follows_nobody, &down)) {
+        stage_broken(stage, "the unheard leader does not step down");
+    }
+    stage_join(stage, old, voter);
+    wait_for_leader(stage, old, term + 1, "the unheard leader is not elected again");
+    stage_wait(stage, 5);
+    network_isolate(stage->world, old);
+}
+
 /* RG3: a follower with entries of its own answers a late, empty heartbeat; taken for its whole log,
  * the answer commits what it never had. */
 void scenario_acknowledgement_bound(const struct options *options, uint64_t seed,
@@ -240,21 +245,21 @@ void scenario_acknowledgement_bound(const struct options *options, uint64_t seed
 {
     enum { OLD, NEW, VOTER };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, OLD);
+    struct steer unheard = steer_of(OLD, ANY, INSIDE_APPEND, ROUTE_DROP);
+    unheard.entries = 1;
+    (void)stage_steer(stage, unheard);
+    (void)stage_steer(stage, steer_of(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
+    struct steer *asks = stage_steer(stage, steer_of(NEW, ANY, INSIDE_VOTE, ROUTE_DROP));
+    lead_unheard_twice(stage, OLD, VOTER);
     uint64_t term = stage_node(stage, OLD)->view.term;
-    network_isolate(stage->world, OLD);
-    for (int i = 0; i < 3; i++) { /* only in the log of OLD */
-        duties_propose_note(stage_node(stage, OLD));
-    }
+    asks->to = OLD;
     struct steer entries = steer_of(NEW, OLD, INSIDE_APPEND, ROUTE_DROP);
     entries.entries = 1;
     (void)stage_steer(stage, entries);
     struct steer *heartbeat = stage_steer(stage, steer_of(NEW, OLD, INSIDE_APPEND, ROUTE_HOLD));
     (void)stage_steer(stage, steer_of(OLD, NEW, INSIDE_VOTE, ROUTE_DROP));
-    (void)stage_steer(stage, steer_of(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
-    stage->world->up[NEW][OLD] = true;
-    stage->world->up[OLD][NEW] = true;
-    (void)stage_steer(stage, steer_of(NEW, OLD, INSIDE_VOTE, ROUTE_DROP));
     (void)stage_steer(stage, steer_of(OLD, NEW, INSIDE_APPEND, ROUTE_DROP));
+    stage_join(stage, NEW, OLD);
     struct node_wanted acts = {.node = NEW, .at_least = term + 1};
     if (!stage_wait_until(stage, 10000, wanted_acts, &acts)) {
         stage_broken(stage, "the new leader does not act");
@@ -269,6 +274,34 @@ void scenario_acknowledgement_bound(const struct options *options, uint64_t seed
     stage->steer_count = 0;
     struct node_wanted next = {.node = NEW, .at_least = term + 2};
     (void)stage_wait_until(stage, 10000, wanted_any_leader_but, &next);
+    stage_wait(stage, 300);
+    stage_close(stage);
+}
+
+/* RG5: a leader that nobody hears changes a role; the change is rolled back when the entry of the
+ * configuration before it has long gone into a snapshot. */
+void scenario_truncate_and_reload(const struct options *options, uint64_t seed,
+                                  struct verdict *verdict, bool tracing)
+{
+    enum { FIRST, SECOND, THIRD };
+    struct stage *stage = stage_open(options, seed, verdict, tracing, 3, FIRST);
+    for (int i = 0; i < 60; i++) {
+        duties_propose_note(stage_node(stage, FIRST));
+        stage_wait(stage, 20);
+    }
+    if (storage_term_at(stage_node(stage, FIRST)->storage, 1) != 0) {
+        stage_broken(stage, "no snapshot was taken");
+    }
+    uint64_t term = stage_node(stage, FIRST)->view.term;
+    network_isolate(stage->world, FIRST);
+    if (node_change(stage_node(stage, FIRST), CONSENSUS_ASSIGN, stage_node(stage, THIRD)->id,
+                    CONSENSUS_STANDBY) != 0) {
+        stage_broken(stage, "the role may not be changed");
+    }
+    struct node_wanted next = {.node = FIRST, .at_least = term + 1};
+    if (!stage_wait_until(stage, 5000, wanted_any_leader_but, &next)) {
+        stage_broken(stage, "no second leader");
+    }
     stage_wait(stage, 300);
     stage_close(stage);
 }

@@ -3,6 +3,7 @@
 #include "node/base/invariant.h"
 #include "tests/sim/check.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/inside.h"
 #include "tests/sim/node.h"
 
 #include <inttypes.h>
@@ -161,6 +162,19 @@ static int64_t usual_delay_us(struct world *self, const struct message *message)
     return delay;
 }
 
+static void trace_message(const struct world *self, const struct message *message, const char *what)
+{
+    struct inside_message inside;
+    if (!self->tracing || self->options.messages == 0 || message->kind != MESSAGE_RAFT ||
+        !inside_read(message->bytes, message->length, message->from, &inside)) {
+        return;
+    }
+    char text[120];
+    inside_text(&inside, text, sizeof text);
+    trace_line(self, "    n%d -> n%d %s %s", world_index_of_id(self, message->from),
+               world_index_of_id(self, message->to), what, text);
+}
+
 /* Hold, drop or put on its way. Takes the message. */
 static void route_message(struct world *self, struct message *message)
 {
@@ -168,6 +182,10 @@ static void route_message(struct world *self, struct message *message)
     if (self->route != NULL) {
         delay = self->route(self, message, self->route_context);
     }
+    trace_message(self, message,
+                  delay == ROUTE_HOLD   ? "holds"
+                  : delay == ROUTE_DROP ? "loses"
+                                        : "sends");
     if (delay == ROUTE_HOLD) {
         message->next = self->held;
         self->held = message;
@@ -294,6 +312,7 @@ static void deliver(struct world *self, const struct event *event)
         free(message);
         return;
     }
+    trace_message(self, message, "delivers");
     node_take_message(node, message);
 }
 
