@@ -1,0 +1,73 @@
+/* One seed per kind of message, by the encoder. Usage: seeds_manager_protocol FOLDER */
+#include "managers/common/protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t sample[] = {0x81, 0xa1, 'a', 0x01};
+
+static void fill(struct manager_message *message)
+{
+    struct manager_document document = {.data = sample, .length = sizeof sample};
+    switch (message->kind) {
+    case MANAGER_HELLO:
+        message->as.hello = (struct manager_hello){.name = "pm2",
+                                                   .version = "1",
+                                                   .pid = 5,
+                                                   .protocol = 1,
+                                                   .capability_count = 1,
+                                                   .capabilities = {"watch"}};
+        return;
+    case MANAGER_OBSERVATION:
+        message->as.observation.document = document;
+        return;
+    case MANAGER_EVENT:
+        message->as.event = (struct manager_event){
+            .kind = "primary.down", .message = "it fell", .fields = document};
+        return;
+    case MANAGER_DUTY_WANTED:
+        message->as.duty_wanted = (struct manager_duty_wanted){
+            .duty = "pm2/b", .wanted = true, .on_count = 1, .on = {"n1"}};
+        return;
+    case MANAGER_CONFIGURE:
+        message->as.configure = (struct manager_configure){.node = "n1", .section = document};
+        return;
+    case MANAGER_MEMBERS:
+        message->as.members =
+            (struct manager_members){.count = 1, .members = {{.name = "n1", .since_ms = 4}}};
+        return;
+    case MANAGER_COMMAND:
+        message->as.command = (struct manager_command){.verb = "primary list", .args = document};
+        return;
+    default:
+        return;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const enum manager_kind kinds[] = {
+#define KIND(name, code, text) name,
+        MANAGER_KIND_MAP(KIND)
+#undef KIND
+    };
+    if (argc != 2) {
+        return 2;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct manager_message message = {.kind = kinds[i]};
+        struct mp_writer writer;
+        char path[4096];
+        mp_writer_init(&writer, MANAGER_MESSAGE_BYTES_MAX);
+        fill(&message);
+        (void)snprintf(path, sizeof path, "%s/%s", argv[1], manager_kind_name(kinds[i]));
+        FILE *file = fopen(path, "w");
+        if (file == NULL || manager_message_encode(&message, &writer, NULL) != 0) {
+            return 1;
+        }
+        (void)fwrite(writer.buffer.data, 1, writer.buffer.length, file);
+        (void)fclose(file);
+        mp_writer_deinit(&writer);
+    }
+    return 0;
+}
