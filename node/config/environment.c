@@ -112,12 +112,13 @@ static void apply_healing(struct load *self, const char *value)
     self->healing_off = true;
     const char *name = NULL;
     json_t *manager = NULL;
-    void *next = NULL;
-    json_object_foreach_safe(json_object_get(self->values, "managers"), next, name, manager)
+    json_object_foreach(json_object_get(self->values, "managers"), name, manager)
     {
         char key[CONFIG_KEY_SIZE];
         (void)snprintf(key, sizeof(key), "managers.%s.mode", name);
-        (void)load_apply_setting(self, key, "shadow");
+        /* What a file said of it gives way; the derived mode then is shadow. */
+        (void)json_object_del(manager, "mode");
+        (void)json_object_del(self->origins, key);
     }
 }
 

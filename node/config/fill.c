@@ -148,30 +148,34 @@ void load_fill_defaults(struct load *self)
     }
 }
 
-void load_derive(struct load *self, const char *key, json_t *value, const char *why)
+/* Set container[name] unless a layer has set it; `key` is how it is shown. Takes `value`. */
+static void derive_in(struct load *self, json_t *container, const char *key, const char *name,
+                      json_t *value, const char *why)
 {
-    char section[CONFIG_KEY_SIZE];
-    (void)snprintf(section, sizeof(section), "%s", key);
-    char *last = strrchr(section, '.');
-    if (last == NULL || value == NULL) {
-        self->failed_memory = self->failed_memory || value == NULL;
-        json_decref(value);
-        return;
-    }
-    *last++ = '\0';
-    json_t *container = load_get(self->values, section);
-    if (container == NULL && strchr(section, '.') == NULL) {
-        container = json_object();
-        self->failed_memory |= json_object_set_new(self->values, section, container) != 0;
-    }
-    if (json_object_get(container, last) != NULL) {
+    if (json_object_get(container, name) != NULL) {
         json_decref(value);
         return;
     }
     json_t *record =
         json_pack("{s:s, s:s}", "origin", config_origin_name(self->origin), "source", why);
-    self->failed_memory |= json_object_set_new(container, last, value) != 0 ||
-                           json_object_set_new(self->origins, key, record) != 0;
+    bool failed = json_object_set_new(container, name, value) != 0;
+    failed = json_object_set_new(self->origins, key, record) != 0 || failed;
+    self->failed_memory = self->failed_memory || failed;
+}
+
+/* The same for "section.name". */
+static void derive(struct load *self, const char *section, const char *name, json_t *value,
+                   const char *why)
+{
+    char key[CONFIG_KEY_SIZE];
+    json_t *container = json_object_get(self->values, section);
+    if (container == NULL) {
+        container = json_object();
+        bool failed = json_object_set_new(self->values, section, container) != 0;
+        self->failed_memory = self->failed_memory || failed;
+    }
+    (void)snprintf(key, sizeof(key), "%s.%s", section, name);
+    derive_in(self, container, key, name, value, why);
 }
 
 static void derive_profile(struct load *self)
@@ -181,10 +185,10 @@ static void derive_profile(struct load *self)
     const struct profile *profile = &profiles[index >= 0 ? index : CONFIG_LAN];
     char why[64];
     (void)snprintf(why, sizeof(why), "profile %s", name == NULL ? "lan" : name);
-    load_derive(self, "cluster.heartbeat", json_integer(profile->heartbeat_ms), why);
-    load_derive(self, "cluster.election_timeout", json_integer(profile->election_timeout_ms), why);
-    load_derive(self, "cluster.lease", json_integer(profile->lease_ms), why);
-    load_derive(self, "cluster.gossip_interval", json_integer(profile->gossip_interval_ms), why);
+    derive(self, "cluster", "heartbeat", json_integer(profile->heartbeat_ms), why);
+    derive(self, "cluster", "election_timeout", json_integer(profile->election_timeout_ms), why);
+    derive(self, "cluster", "lease", json_integer(profile->lease_ms), why);
+    derive(self, "cluster", "gossip_interval", json_integer(profile->gossip_interval_ms), why);
 }
 
 static void host_name(char *ret, size_t size)
@@ -203,12 +207,12 @@ static void derive_addresses(struct load *self)
 {
     char host[NAME_SIZE];
     host_name(host, sizeof(host));
-    load_derive(self, "cluster.node", json_string(host), "host name");
+    derive(self, "cluster", "node", json_string(host), "host name");
     const char *node = json_string_value(load_get(self->values, "cluster.node"));
     const json_t *peers = load_get(self->values, "cluster.peers");
     const char *own = node == NULL ? NULL : json_string_value(json_object_get(peers, node));
     if (own != NULL) {
-        load_derive(self, "cluster.advertise", json_string(own), "cluster.peers");
+        derive(self, "cluster", "advertise", json_string(own), "cluster.peers");
     } else {
         const char *listen = json_string_value(load_get(self->values, "cluster.listen"));
         const char *port = listen == NULL ? ":7400" : strrchr(listen, ':');
@@ -216,13 +220,12 @@ static void derive_addresses(struct load *self)
                    strncmp(listen, "tcp://*:", 8) == 0 || strncmp(listen, "tcp://[::]:", 11) == 0;
         char address[ADDRESS_SIZE];
         (void)snprintf(address, sizeof(address), "tcp://%s%s", host, port);
-        load_derive(self, "cluster.advertise", json_string(any ? address : listen),
-                    "cluster.listen");
+        derive(self, "cluster", "advertise", json_string(any ? address : listen), "cluster.listen");
     }
     const char *folder = json_string_value(load_get(self->values, "runtime_dir"));
     char socket[CONFIG_PATH_SIZE + 32];
     (void)snprintf(socket, sizeof(socket), "ipc://%s/control.sock", folder == NULL ? "" : folder);
-    load_derive(self, "control.listen", json_string(socket), "runtime_dir");
+    derive(self, "control", "listen", json_string(socket), "runtime_dir");
 }
 
 struct manager_default {
@@ -231,7 +234,7 @@ struct manager_default {
     int64_t failures;
 };
 
-static void derive_manager(struct load *self, const char *name)
+static void derive_manager(struct load *self, json_t *manager, const char *name)
 {
     static const struct manager_default defaults[] = {
         {"pm2", 5000, 3}, {"netlify", 120000, 2}, {"", 60000, 3}};
@@ -245,14 +248,15 @@ static void derive_manager(struct load *self, const char *name)
     (void)snprintf(key, sizeof(key), "managers.%s.mode", name);
     if (self->healing_off) {
         self->origin = ORIGIN_ENVIRONMENT;
-        load_derive(self, key, json_string("shadow"), "environment AUTO_HEALING");
+        derive_in(self, manager, key, "mode", json_string("shadow"), "environment AUTO_HEALING");
         self->origin = ORIGIN_DEFAULT;
     }
-    load_derive(self, key, json_string(production ? "armed" : "shadow"), "cluster.environment");
+    derive_in(self, manager, key, "mode", json_string(production ? "armed" : "shadow"),
+              "cluster.environment");
     (void)snprintf(key, sizeof(key), "managers.%s.poll", name);
-    load_derive(self, key, json_integer(chosen->poll_ms), "default");
+    derive_in(self, manager, key, "poll", json_integer(chosen->poll_ms), "default");
     (void)snprintf(key, sizeof(key), "managers.%s.failures", name);
-    load_derive(self, key, json_integer(chosen->failures), "default");
+    derive_in(self, manager, key, "failures", json_integer(chosen->failures), "default");
 }
 
 void load_fill_derived(struct load *self)
@@ -265,6 +269,6 @@ void load_fill_derived(struct load *self)
     json_t *manager = NULL;
     json_object_foreach(json_object_get(self->values, "managers"), name, manager)
     {
-        derive_manager(self, name);
+        derive_manager(self, manager, name);
     }
 }

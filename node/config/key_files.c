@@ -65,12 +65,12 @@ int key_parse(const char *path, const char *text, size_t length, bool secret, st
               struct err *err)
 {
     char copy[KEY_FILE_BYTES_MAX + 1];
+    *ret = (struct key_own){.name = ""};
     if (length > KEY_FILE_BYTES_MAX) {
         return err_set(err, ERR_INVALID, "%s: too large for a key file", path);
     }
     memcpy(copy, text, length);
     copy[length] = '\0';
-    *ret = (struct key_own){.name = ""};
     char *rest = copy;
     bool role = false;
     unsigned number = 0;

@@ -59,9 +59,6 @@ void load_apply_environment(struct load *self, char *const *environment);
 json_t *load_convert(struct load *self, const struct schema_row *row, const struct yaml_node *node,
                      const char *key);
 
-/* Set a value that follows from others, unless a layer has set it. Takes `value`. */
-void load_derive(struct load *self, const char *key, json_t *value, const char *why);
-
 /* Every default of the schema, then the derived ones. */
 void load_fill_defaults(struct load *self);
 void load_fill_derived(struct load *self);

@@ -378,21 +378,33 @@ static int read_events(struct builder *self, struct fy_diag *diag)
     return 0;
 }
 
+/* Bytes of the UTF-8 character at `text` (RFC 3629), or 0 when it is malformed or a NUL. */
+static size_t utf8_length(const unsigned char *text, size_t left)
+{
+    size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+    if (text[0] == 0 || (length > 1 && text[0] < 0xc2) || text[0] > 0xf4 || length > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0U) != 0x80U) {
+            return 0;
+        }
+    }
+    /* Overlong forms, surrogates, and what lies past U+10FFFF. */
+    bool outside = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+                   (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f);
+    return outside ? 0 : length;
+}
+
 static bool valid_utf8(const unsigned char *text, size_t length, size_t *ret_at)
 {
     for (size_t i = 0; i < length;) {
-        size_t more = text[i] < 0x80 ? 0 : text[i] >= 0xf0 ? 3 : text[i] >= 0xe0 ? 2 : 1;
-        if (text[i] == 0 || (more > 0 && text[i] < 0xc2) || text[i] > 0xf4 || i + more >= length) {
+        size_t step = utf8_length(text + i, length - i);
+        if (step == 0) {
             *ret_at = i;
             return false;
         }
-        for (size_t k = 1; k <= more; k++) {
-            if ((text[i + k] & 0xc0U) != 0x80U) {
-                *ret_at = i;
-                return false;
-            }
-        }
-        i += more + 1;
+        i += step;
     }
     return true;
 }

@@ -158,7 +158,7 @@ size_t line_redact(const char *text, char *ret, size_t size)
 
 /* --- escaping ------------------------------------------------------------------------------ */
 
-/* Bytes of a whole UTF-8 character at `text`, or 0 when it is malformed. */
+/* Bytes of a whole UTF-8 character at `text` (RFC 3629), or 0 when it is malformed. */
 static size_t utf8_length(const unsigned char *text)
 {
     size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
@@ -170,7 +170,10 @@ static size_t utf8_length(const unsigned char *text)
             return 0;
         }
     }
-    return length;
+    /* Overlong forms, surrogates, and what lies past U+10FFFF. */
+    bool outside = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+                   (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f);
+    return outside ? 0 : length;
 }
 
 static void put_quoted(struct out *out, const char *text)

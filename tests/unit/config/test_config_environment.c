@@ -190,6 +190,15 @@ static void auto_healing_off_puts_every_manager_in_shadow(void **state)
     assert_int_equal(config_manager_find(config, "git")->mode, CONFIG_SHADOW);
     assert_origin(config, "managers.git.mode", "environment", "environment AUTO_HEALING");
     config_destroy(&config);
+    config = load_in("managers: {my.plugin: {program: /x, mode: armed}}\n",
+                     ENVIRONMENT("AUTO_HEALING=0"));
+    assert_int_equal(config_manager_find(config, "my.plugin")->mode, CONFIG_SHADOW);
+    assert_int_equal(config_manager_find(config, "my.plugin")->poll_ms, 60000);
+    config_destroy(&config);
+    config = load_in("managers: {pm2: {mode: armed}}\n",
+                     ENVIRONMENT("AUTO_HEALING=0", "UNDERSTUDY_MANAGERS__PM2__MODE=armed"));
+    assert_int_equal(config_manager_find(config, "pm2")->mode, CONFIG_ARMED);
+    config_destroy(&config);
     config = load_in("managers: {pm2: {}}\n", ENVIRONMENT("AUTO_HEALING=1"));
     assert_int_equal(config_manager_find(config, "pm2")->mode, CONFIG_ARMED);
     config_destroy(&config);
