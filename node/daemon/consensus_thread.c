@@ -35,6 +35,7 @@ struct consensus_thread {
     int64_t view_sent_ms;
     atomic_bool stop;
     _Atomic int64_t may_act_until_ms;
+    _Atomic uint64_t may_act_term; /* changes only while the right above is 0 */
     _Atomic int64_t turned_ms;
     _Atomic int64_t leader_told_ms;
 };
@@ -174,13 +175,11 @@ static struct consensus_view without_noise(const struct consensus_view *view)
     return quiet;
 }
 
-static void publish_view(struct consensus_thread *self, int64_t now_ms)
+static void publish_view(struct consensus_thread *self, int64_t now_ms,
+                         const struct consensus_view *view)
 {
-    struct consensus_view view;
-    memset(&view, 0, sizeof view);
-    consensus_view(self->engine, now_ms, &view);
-    atomic_store(&self->leader_told_ms, view.leader_told_ms);
-    struct consensus_view quiet = without_noise(&view);
+    atomic_store(&self->leader_told_ms, view->leader_told_ms);
+    struct consensus_view quiet = without_noise(view);
     bool news = memcmp(&quiet, &self->last_view, sizeof quiet) != 0;
     if (!news && now_ms < self->view_sent_ms + VIEW_PERIOD_MS) {
         return;
@@ -188,14 +187,27 @@ static void publish_view(struct consensus_thread *self, int64_t now_ms)
     self->last_view = quiet;
     self->view_sent_ms = now_ms;
     struct consensus_output *output = make_output(CONSENSUS_OUTPUT_VIEW, NULL, 0);
-    output->view = view;
+    output->view = *view;
     hand_out(self, output);
+}
+
+static void publish_right(struct consensus_thread *self, int64_t now_ms, uint64_t term)
+{
+    int64_t until_ms = consensus_may_act_until_ms(self->engine, now_ms);
+    if (until_ms != 0 && term != atomic_load(&self->may_act_term)) {
+        atomic_store(&self->may_act_until_ms, 0);
+        atomic_store(&self->may_act_term, term);
+    }
+    atomic_store(&self->may_act_until_ms, until_ms);
 }
 
 static bool publish(struct consensus_thread *self)
 {
     int64_t now_ms = clock_boot_ms();
-    atomic_store(&self->may_act_until_ms, consensus_may_act_until_ms(self->engine, now_ms));
+    struct consensus_view view;
+    memset(&view, 0, sizeof view);
+    consensus_view(self->engine, now_ms, &view);
+    publish_right(self, now_ms, view.term);
     atomic_store(&self->turned_ms, now_ms);
     const char *fatal = consensus_fatal(self->engine);
     if (fatal != NULL) {
@@ -211,7 +223,7 @@ static bool publish(struct consensus_thread *self)
         output->notice = notice;
         hand_out(self, output);
     }
-    publish_view(self, now_ms);
+    publish_view(self, now_ms, &view);
     return true;
 }
 
@@ -352,6 +364,21 @@ struct consensus_output *consensus_thread_next(struct consensus_thread *self)
 int64_t consensus_thread_may_act_until_ms(const struct consensus_thread *self)
 {
     return atomic_load(&self->may_act_until_ms);
+}
+
+int64_t consensus_thread_may_act(const struct consensus_thread *self, uint64_t *ret_term)
+{
+    for (;;) {
+        uint64_t term = atomic_load(&self->may_act_term);
+        int64_t until_ms = atomic_load(&self->may_act_until_ms);
+        if (until_ms == 0) {
+            return 0;
+        }
+        if (atomic_load(&self->may_act_term) == term) {
+            *ret_term = term;
+            return until_ms;
+        }
+    }
 }
 
 int64_t consensus_thread_leader_told_ms(const struct consensus_thread *self)

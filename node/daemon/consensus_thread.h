@@ -86,6 +86,9 @@ struct consensus_output *consensus_thread_next(struct consensus_thread *self);
 
 /* Until when this node may act as leader, CLOCK_BOOTTIME ms; 0: it must not. Any thread. */
 int64_t consensus_thread_may_act_until_ms(const struct consensus_thread *self);
+/* The same with the term that the right belongs to (set when the result is not 0): the two are of
+ * one instant. Any thread. */
+int64_t consensus_thread_may_act(const struct consensus_thread *self, uint64_t *ret_term);
 
 /* When this follower last heard its leader, which told view.leader_acting then; 0: never. Any
  * thread. */
