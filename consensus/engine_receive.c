@@ -18,9 +18,8 @@ static struct heard *hear(struct consensus *self, uint64_t term, uint64_t leader
 {
     struct heard *heard = &self->heard;
     if (heard->term != term || heard->leader != leader) {
-        bool keep = self->config.off.echo_term && heard->leader == leader;
-        *heard =
-            (struct heard){.term = term, .leader = leader, .sent_ms = keep ? heard->sent_ms : 0};
+        int64_t other = self->config.off.echo_term ? heard->sent_ms : 0; /* of another's clock */
+        *heard = (struct heard){.term = term, .leader = leader, .sent_ms = other};
     }
     heard->at_ms = self->now_ms;
     return heard;
@@ -96,8 +95,19 @@ static void forget_silent_leader(struct consensus *self)
     }
 }
 
-static bool drop_vote_request(struct consensus *self, const struct raft_request_vote *request)
+/* A server that was demoted or removed while it was cut off never learns it, and could depose leader
+ * after leader with the disrupt flag. Its requests count (our own list may be the old one), but not
+ * against a leader that lives. */
+static bool may_disrupt(const struct consensus *self, const struct raft_request_vote *request)
 {
+    const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
+    return request->disrupt_leader &&
+           (newest == NULL || logbook_is_voter(newest, request->candidate_id));
+}
+
+static bool drop_vote_request(struct consensus *self, struct raft_request_vote *request)
+{
+    request->disrupt_leader = may_disrupt(self, request);
     if (!request->disrupt_leader) {
         if (self->now_ms < lease_silent_until(&self->silence, &self->config.off)) {
             self->counters.votes_silenced++;
@@ -141,7 +151,7 @@ static bool drop_timeout_now(struct consensus *self, const struct wire_message *
     return false;
 }
 
-static bool drop(struct consensus *self, const struct wire_message *message)
+static bool drop(struct consensus *self, struct wire_message *message)
 {
     switch (message->raft.type) {
     case RAFT_IO_APPEND_ENTRIES:

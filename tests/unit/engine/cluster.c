@@ -11,7 +11,8 @@
 
 int64_t cluster_clock(const struct cluster *self, size_t i)
 {
-    return self->now_ms + self->nodes[i].offset_ms;
+    const struct cluster_node *node = &self->nodes[i];
+    return self->now_ms + self->now_ms * node->drift / 1000 + node->offset_ms;
 }
 
 static void push_number(uint64_t **list, size_t *count, size_t *capacity, uint64_t value)
@@ -26,16 +27,9 @@ static void push_number(uint64_t **list, size_t *count, size_t *capacity, uint64
 
 /* ---- what the engine calls ---- */
 
-static void node_send(void *context, uint64_t to, const uint8_t *bytes, size_t length, bool bulk)
+static void put_on_link(struct cluster *cluster, size_t from, size_t to, const uint8_t *bytes,
+                        size_t length)
 {
-    (void)bulk;
-    struct cluster_node *node = context;
-    struct cluster *cluster = node->cluster;
-    size_t from = (size_t)(node->id - 1);
-    if (to == 0 || to > cluster->node_count || cluster->cut[from][to - 1] ||
-        (cluster->filter != NULL && cluster->filter(cluster, from, to - 1, bytes, length))) {
-        return;
-    }
     if (cluster->message_count == cluster->message_capacity) {
         cluster->message_capacity = cluster->message_capacity * 2 + 64;
         cluster->messages =
@@ -46,11 +40,34 @@ static void node_send(void *context, uint64_t to, const uint8_t *bytes, size_t l
     assert_non_null(copy);
     memcpy(copy, bytes, length);
     cluster->messages[cluster->message_count++] =
-        (struct cluster_message){.at_ms = cluster->now_ms + cluster->latency_ms,
+        (struct cluster_message){.at_ms = cluster->now_ms + cluster->latency_ms +
+                                          rng_between(&cluster->rng, 0, cluster->jitter_ms),
                                  .from = from,
-                                 .to = (size_t)(to - 1),
+                                 .to = to,
                                  .bytes = copy,
                                  .length = length};
+}
+
+static bool chance(struct cluster *cluster, unsigned percent)
+{
+    return percent > 0 && rng_below(&cluster->rng, 100) < percent;
+}
+
+static void node_send(void *context, uint64_t to, const uint8_t *bytes, size_t length, bool bulk)
+{
+    (void)bulk;
+    struct cluster_node *node = context;
+    struct cluster *cluster = node->cluster;
+    size_t from = (size_t)(node->id - 1);
+    if (to == 0 || to > cluster->node_count || cluster->cut[from][to - 1] ||
+        (cluster->filter != NULL && cluster->filter(cluster, from, to - 1, bytes, length)) ||
+        chance(cluster, cluster->loss)) {
+        return;
+    }
+    put_on_link(cluster, from, (size_t)(to - 1), bytes, length);
+    if (chance(cluster, cluster->duplicate)) {
+        put_on_link(cluster, from, (size_t)(to - 1), bytes, length);
+    }
 }
 
 static void check_sequence(struct cluster *cluster, const struct cluster_node *node)
@@ -114,6 +131,7 @@ void cluster_init(struct cluster *self, size_t founder_count)
                              .founder_count = founder_count,
                              .latency_ms = 1,
                              .seed = 1};
+    rng_init(&self->rng, 1);
     for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
         self->nodes[i].id = i + 1;
         self->nodes[i].cluster = self;
@@ -150,7 +168,7 @@ static void check_leader(struct cluster *self, const struct cluster_node *node)
     if (node->view.state != CONSENSUS_LEADER) {
         return;
     }
-    assert_true(node->view.term < 256);
+    assert_true(node->view.term < CLUSTER_TERMS_MAX);
     uint64_t *known = &self->leader_of_term[node->view.term];
     if (*known == 0) {
         *known = node->id;
@@ -173,23 +191,24 @@ void cluster_start(struct cluster *self, size_t i)
     for (size_t k = 0; k < self->founder_count; k++) {
         founders[k] = (struct consensus_server){.id = k + 1, .role = CONSENSUS_VOTER};
     }
-    struct consensus_config config = {.id = node->id,
-                                      .rng_seed = self->seed * 100 + node->id,
-                                      .heartbeat_ms = CLUSTER_HEARTBEAT_MS,
-                                      .election_timeout_ms = CLUSTER_ELECTION_MS,
-                                      .lease_ttl_ms = CLUSTER_LEASE_MS,
-                                      .snapshot_threshold = self->snapshot_threshold,
-                                      .snapshot_trailing = self->snapshot_trailing,
-                                      .founders = founders,
-                                      .founder_count =
-                                          i < self->founder_count ? self->founder_count : 0,
-                                      .storage = disk_storage(&node->disk),
-                                      .transport = {.context = node, .send = node_send},
-                                      .machine = {.context = node,
-                                                  .apply = node_apply,
-                                                  .snapshot = node_snapshot,
-                                                  .restore = node_restore},
-                                      .off = self->off};
+    struct consensus_config config = {
+        .id = node->id,
+        .rng_seed = self->seed * 100 + node->id,
+        .heartbeat_ms = CLUSTER_HEARTBEAT_MS,
+        .election_timeout_ms =
+            node->election_timeout_ms > 0 ? node->election_timeout_ms : CLUSTER_ELECTION_MS,
+        .lease_ttl_ms = node->lease_ttl_ms > 0 ? node->lease_ttl_ms : CLUSTER_LEASE_MS,
+        .snapshot_threshold = self->snapshot_threshold,
+        .snapshot_trailing = self->snapshot_trailing,
+        .founders = founders,
+        .founder_count = i < self->founder_count ? self->founder_count : 0,
+        .storage = disk_storage(&node->disk),
+        .transport = {.context = node, .send = node_send},
+        .machine = {.context = node,
+                    .apply = node_apply,
+                    .snapshot = node_snapshot,
+                    .restore = node_restore},
+        .off = self->off};
     struct err err = {0};
     assert_null(node->engine);
     node->applied_count = 0;

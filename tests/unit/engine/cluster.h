@@ -4,9 +4,11 @@
 #define UNDERSTUDY_TESTS_UNIT_ENGINE_CLUSTER_H
 
 #include "consensus/consensus.h"
+#include "node/base/rng.h"
 #include "tests/unit/engine/disk.h"
 
 #define CLUSTER_NODES_MAX 8
+#define CLUSTER_TERMS_MAX 4096
 #define CLUSTER_HEARTBEAT_MS 75
 #define CLUSTER_ELECTION_MS 450
 #define CLUSTER_LEASE_MS 350
@@ -17,9 +19,12 @@ struct cluster_node {
     struct consensus_view view; /* after the last step */
     struct disk disk;
     struct cluster *cluster;
-    int64_t offset_ms; /* its clock minus the cluster's */
-    bool frozen;       /* gets no event */
-    uint64_t *applied; /* commands, in order */
+    int64_t offset_ms;           /* its clock minus the cluster's, at 0 */
+    int64_t drift;               /* and how many thousandths faster it runs */
+    int64_t election_timeout_ms; /* 0: as all */
+    int64_t lease_ttl_ms;        /* 0: as all */
+    bool frozen;                 /* gets no event */
+    uint64_t *applied;           /* commands, in order */
     size_t applied_count;
     size_t applied_capacity;
     unsigned notices[CONSENSUS_NOTICE_NO_ECHO + 1];
@@ -39,6 +44,10 @@ struct cluster {
     size_t node_count;
     size_t founder_count;
     int64_t latency_ms;
+    struct rng rng;     /* for the three below */
+    int64_t jitter_ms;  /* more latency, so that messages overtake */
+    unsigned loss;      /* in a hundred */
+    unsigned duplicate; /* in a hundred */
     uint64_t seed;
     uint32_t snapshot_threshold;
     uint32_t snapshot_trailing;
@@ -53,7 +62,7 @@ struct cluster {
     /* Looks at each message on its way; true drops it. */
     bool (*filter)(struct cluster *self, size_t from, size_t to, const uint8_t *bytes,
                    size_t length);
-    uint64_t leader_of_term[256];
+    uint64_t leader_of_term[CLUSTER_TERMS_MAX];
     uint64_t *sequence; /* the one that all apply */
     size_t sequence_count;
     size_t sequence_capacity;

@@ -272,7 +272,11 @@ static bool drop_votes(struct cluster *cluster, size_t from, size_t to, const ui
 static void later_round_owes(bool off)
 {
     struct cluster cluster;
-    begin(&cluster, 3);
+    cluster_init(&cluster, 3);
+    cluster.off.evidence_wait_inherits = off;
+    cluster_start_all(&cluster);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 2000);
+    cluster_run(&cluster, 500);
     cluster.filter = drop_votes;
     size_t old = cluster_acting(&cluster);
     size_t next = other(old);
@@ -300,6 +304,7 @@ static void test_later_round_owes_the_wait(void **state)
 {
     (void)state;
     later_round_owes(false);
+    later_round_owes(true); /* the rule switched off: the test can tell */
 }
 
 static void test_lost_round_is_repeated_soon(void **state)
