@@ -172,8 +172,8 @@ void control_stream_end(struct control_request *request);
 
 /* ---- in-process: the same handlers for the HTTP side ---- */
 
-/* Run a verb (its words) that answers at once and return its whole envelope (new reference), or NULL when it
- * fails, streams or would be held. args may be NULL; borrowed. For VERB_NODE verbs. */
+/* Run a verb (its words) that answers at once and return its whole envelope (new reference), or
+ * NULL when it fails, streams or would be held. args may be NULL; borrowed. For VERB_NODE verbs. */
 json_t *control_render(struct control *self, const char *words, const json_t *args);
 
 /* ---- forwarding to the leader ---- */
