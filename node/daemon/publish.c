@@ -196,10 +196,10 @@ static void on_event(void *context, const json_t *event)
 
 /* ---- life ---- */
 
-static int64_t may_act_until_ms(void *context)
+static int64_t may_act(void *context, uint64_t *ret_term)
 {
     struct node *self = context;
-    return consensus_thread_may_act_until_ms(self->consensus);
+    return consensus_thread_may_act(self->consensus, ret_term);
 }
 
 static int listen_at(struct node *self, const char *listen, struct err *err)
@@ -215,7 +215,8 @@ static int listen_at(struct node *self, const char *listen, struct err *err)
     *colon = '\0';
     struct http_config config = {.address = address[0] == '\0' ? NULL : address,
                                  .port = (uint16_t)port,
-                                 .may_act_until_ms = may_act_until_ms,
+                                 .node = node_name(self),
+                                 .may_act = may_act,
                                  .context = self};
     int rc = http_create(&config, &self->http[self->http_count], err);
     if (rc == 0) {

@@ -108,16 +108,20 @@ static enum MHD_Result serve_ready(struct http *self, struct MHD_Connection *con
 static enum MHD_Result serve_leader(struct http *self, struct MHD_Connection *connection)
 {
     struct http_snapshot *snapshot = http_current(self);
-    int64_t until_ms = 0;
-    if (self->may_act_until_ms != NULL) {
-        until_ms = self->may_act_until_ms(self->context);
-    } else if (snapshot != NULL) {
-        until_ms = snapshot->may_act_until_ms;
-    }
-    bool acting = clock_boot_ms() < until_ms;
-    json_t *document = json_object();
     const char *leader = snapshot == NULL || snapshot->leader[0] == '\0' ? NULL : snapshot->leader;
     uint64_t term = snapshot == NULL ? 0 : snapshot->term;
+    int64_t until_ms = snapshot == NULL ? 0 : snapshot->may_act_until_ms;
+    uint64_t right_term = term;
+    if (self->may_act != NULL) {
+        until_ms = self->may_act(self->context, &right_term);
+    }
+    bool acting = clock_boot_ms() < until_ms;
+    if (acting && self->may_act != NULL) {
+        /* The snapshot may be older than the right, and the term is a fencing token. */
+        leader = self->node;
+        term = right_term;
+    }
+    json_t *document = json_object();
     (void)json_object_set_new(document, "acting", json_boolean(acting));
     (void)json_object_set_new(document, "leader",
                               leader == NULL ? json_null() : json_string(leader));
@@ -374,7 +378,8 @@ int http_create(const struct http_config *config, struct http **ret, struct err 
     }
     self->connections_max = config->connections_max > 0 ? config->connections_max : 128;
     self->timeout_s = config->timeout_s > 0 ? config->timeout_s : 15;
-    self->may_act_until_ms = config->may_act_until_ms;
+    self->node = config->node;
+    self->may_act = config->may_act;
     self->context = config->context;
     (void)pthread_mutex_init(&self->mutex, NULL);
     atomic_store(&self->heartbeat_ms, clock_boot_ms());

@@ -26,9 +26,11 @@ struct http_config {
     unsigned connections_max;   /* 0: 128 */
     unsigned event_clients_max; /* 0: 32; further ones get 503 */
     unsigned timeout_s;         /* idle connections; 0: 15 */
-    /* The end of this node's right to act, CLOCK_BOOTTIME ms, 0 or past when it has none; called at
-     * each request for /leader, from any thread. NULL: the snapshot's value is used. */
-    int64_t (*may_act_until_ms)(void *context);
+    const char *node; /* own name, for /leader; borrowed for as long as the server lives */
+    /* The end of this node's right to act, CLOCK_BOOTTIME ms, 0 or past when it has none, with the
+     * term that the right belongs to; called at each request for /leader, from any thread. NULL:
+     * the snapshot's values are used. */
+    int64_t (*may_act)(void *context, uint64_t *ret_term);
     void *context;
 };
 

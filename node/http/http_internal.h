@@ -55,7 +55,8 @@ struct http {
     size_t daemon_count;
     unsigned connections_max;
     unsigned timeout_s;
-    int64_t (*may_act_until_ms)(void *context);
+    const char *node;
+    int64_t (*may_act)(void *context, uint64_t *ret_term);
     void *context;
     pthread_mutex_t mutex; /* guards `current` */
     struct http_snapshot *current;
