@@ -484,6 +484,8 @@ class ActingWatch:
                       f"{name} acts in term {term} although {holder[newer]} acted in term {newer} "
                       f"{1000 * (begin - when):.1f} ms before")
         check(seen, "nobody was ever seen to act: the watch saw nothing")
+        check(not self.confused, f"{len(self.confused)} answers of acting nodes name another "
+              f"leader, so their terms are no fencing tokens: {self.confused[:3]}")
         return len(seen)
 
 
