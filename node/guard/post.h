@@ -11,7 +11,7 @@
  *   revocation, a lapse, a disconnect (when so configured), a signal, or when the process ended by
  *   itself; the reason tells which. Only then the node may release the assignment.
  * - `gone` without `released` before it says only that the guard's front process ended, or that the
- *   connection broke. Its keeper kills the tree within milliseconds then; the tree may at worst live
+ *   connection broke. Its keeper kills the tree within milliseconds then; the tree lives at worst
  *   until the last deadline that was given: wait for that, or for post_lock_free().
  *
  * Taking over after the node's death: the parent makes the listening socket (post_listen) and keeps

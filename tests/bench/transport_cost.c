@@ -1,5 +1,5 @@
-/* What a message between two nodes costs on loopback: bytes and packets on the wire, round trip, and
- * how soon the end of a killed process is known.
+/* What a message between two nodes costs on loopback: bytes and packets on the wire, round trip,
+ * and how soon the end of a killed process is known.
  *
  * Bytes on the wire are counted from the kernel's own figures per connection (TCP_INFO) plus 66
  * bytes of Ethernet, IP and TCP header with time stamps for each segment. */
@@ -59,8 +59,8 @@ static void report(const char *what, int64_t *durations_ns, size_t count)
                  (double)durations_ns[count - 1] / 1e3);
 }
 
-/* The head of the kernel's struct tcp_info, as far as it is read here: linux/tcp.h cannot be included
- * beside netinet/tcp.h, whose own struct ends before these counters. */
+/* The head of the kernel's struct tcp_info, as far as it is read here: linux/tcp.h cannot be
+ * included beside netinet/tcp.h, whose own struct ends before these counters. */
 struct kernel_tcp_info {
     struct tcp_info head;
     uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;

@@ -1,4 +1,5 @@
-/* Answers of a daemon as frames, after a byte that says how to cut. Usage: seeds_pm2_stream FOLDER */
+/* Answers of a daemon as frames, after a byte that says how to cut.
+ * Usage: seeds_pm2_stream FOLDER */
 #include "managers/pm2/amp.h"
 
 #include <stdio.h>

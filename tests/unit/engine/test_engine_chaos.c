@@ -2,7 +2,7 @@
  * messages that overtake, drifting clocks, false evidence, hand-overs, changes of roles. At each
  * step the cluster checks one leader a term, one sequence, one acting node; at the end all is well.
  *
- *   test_engine_chaos [FIRST LAST [RULE]]   other seeds than the default ones, a rule switched off */
+ *   test_engine_chaos [FIRST LAST [RULE]]   other seeds than the default, a rule switched off */
 #include "tests/unit/engine/cluster.h"
 
 #include <inttypes.h>
