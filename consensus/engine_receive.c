@@ -96,8 +96,8 @@ static void forget_silent_leader(struct consensus *self)
 }
 
 /* A server that was demoted or removed while it was cut off never learns it, and could depose
- * leader after leader with the disrupt flag. Its requests count (our own list may be the old one), but not
- * against a leader that lives. */
+ * leader after leader with the disrupt flag. Its requests count (our own list may be the old one),
+ * but not against a leader that lives. */
 static bool may_disrupt(const struct consensus *self, const struct raft_request_vote *request)
 {
     const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
