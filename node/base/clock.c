@@ -25,6 +25,11 @@ int64_t clock_boot_ms(void)
     return clock_boot_ns() / 1000000;
 }
 
+int64_t clock_monotonic_us(void)
+{
+    return read_ns(CLOCK_MONOTONIC) / 1000;
+}
+
 int64_t clock_wall_ms(void)
 {
     return read_ns(CLOCK_REALTIME) / 1000000;

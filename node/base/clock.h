@@ -10,6 +10,9 @@ int64_t clock_boot_ns(void);
 int64_t clock_boot_ms(void);
 int64_t clock_boot_us(void);
 
+/* CLOCK_MONOTONIC, which stops while the machine is suspended: only for those who count in it. */
+int64_t clock_monotonic_us(void);
+
 /* Wall clock, milliseconds since 1970 UTC: for display and records only. */
 int64_t clock_wall_ms(void);
 

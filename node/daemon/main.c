@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,9 +90,38 @@ struct daemon {
     int guard_listen_fd;
 };
 
+/* A node that starts again takes what the files say now, when they are good: SIGHUP may have
+ * changed it since. Runs in the child. */
+static void refresh(struct daemon *daemon)
+{
+    static struct config_errors errors;
+    struct config_sources sources = {.file = daemon->config->file, .environment = environ};
+    struct config *config = NULL;
+    struct key_roster keys = {0};
+    if (config_load(&sources, &config, &errors) != 0) {
+        return;
+    }
+    struct config_change *changes = NULL;
+    size_t count = 0;
+    bool fits = config_reload_diff(daemon->config, config, &changes, &count) == 0;
+    for (size_t i = 0; fits && i < count; i++) {
+        fits = !changes[i].restart; /* the parent knows the old values */
+    }
+    free(changes);
+    if (!fits || keys_load_roster(config->cluster.keys, &keys, NULL) != 0) {
+        config_destroy(&config);
+        return;
+    }
+    config_destroy(&daemon->config);
+    key_roster_deinit(&daemon->keys);
+    daemon->config = config;
+    daemon->keys = keys;
+}
+
 static int run_node(void *context, int link_fd)
 {
     struct daemon *daemon = context;
+    refresh(daemon);
     struct node_start start = {
         .config = daemon->config,
         .own = &daemon->own,
@@ -100,6 +130,26 @@ static int run_node(void *context, int link_fd)
         .parent_fd = link_fd,
     };
     return node_run(&start);
+}
+
+/* Another daemon has this runtime folder: say which. */
+static int name_holder(const struct config *config, struct err *err)
+{
+    char path[CONFIG_PATH_SIZE + 16];
+    char pid[16] = "unknown";
+    (void)snprintf(path, sizeof path, "%s/node.pid", config->runtime_dir);
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        if (fgets(pid, sizeof pid, file) != NULL) {
+            pid[strcspn(pid, "\n")] = '\0';
+        }
+        (void)fclose(file);
+    }
+    return err_set(
+        err, ERR_BUSY,
+        "the folders %s and %s are in use by another understudyd (pid %s); end that one, "
+        "or configure other folders",
+        config->runtime_dir, config->data_dir, pid);
 }
 
 static int prepare(struct daemon *daemon, struct err *err)
@@ -116,7 +166,11 @@ static int prepare(struct daemon *daemon, struct err *err)
     }
     char path[CONFIG_PATH_SIZE + 16];
     (void)snprintf(path, sizeof path, "%s/guard.sock", config->runtime_dir);
-    return post_listen(path, 0666, &daemon->guard_listen_fd, err);
+    rc = post_listen(path, 0666, &daemon->guard_listen_fd, err);
+    if (rc == ERR_BUSY) {
+        return name_holder(config, err);
+    }
+    return rc;
 }
 
 static int run(struct daemon *daemon)

@@ -2,6 +2,8 @@
 
 #include "node/base/clock.h"
 #include "node/base/rng.h"
+#include "node/daemon/apply.h"
+#include "node/daemon/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +154,16 @@ static void assess_health(struct node *self, int64_t now_ms)
     health_assess(sample, &self->health);
     self->health_known = self->health.known;
     membership_publish_health(self, now_ms);
+    failover_follow(self, now_ms); /* the order of candidates goes by health */
+}
+
+/* Samples come only while the sampler's disk reads do; the consensus thread turns only while its
+ * writes do. So the watchdog's ping says that loop, disk and consensus all move. */
+static void ping_watchdog(const struct node *self, int64_t now_ms)
+{
+    if (now_ms - consensus_thread_turned_ms(self->consensus) < NODE_STUCK_MS) {
+        service_alive();
+    }
 }
 
 static int on_sample(zloop_t *loop, zmq_pollitem_t *item, void *argument)
@@ -160,7 +172,9 @@ static int on_sample(zloop_t *loop, zmq_pollitem_t *item, void *argument)
     (void)item;
     struct node *self = argument;
     if (sampler_latest(self->sampler, &self->sample)) {
-        assess_health(self, clock_boot_ms());
+        int64_t now_ms = clock_boot_ms();
+        assess_health(self, now_ms);
+        ping_watchdog(self, now_ms);
     }
     node_pump(self);
     return 0;
@@ -195,6 +209,10 @@ static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument)
             }
             leaving_begin(self, "signal");
             break;
+        case SIGHUP:
+            service_reloading();
+            reload_start(self->reload);
+            break;
         case SIGUSR1:
             log_reopen(self->log);
             break;
@@ -204,6 +222,20 @@ static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *argument)
         default:
             break;
         }
+    }
+    node_pump(self);
+    return 0;
+}
+
+static int on_reload(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void)loop;
+    (void)item;
+    struct node *self = argument;
+    struct reload_result result;
+    if (reload_take(self->reload, &result)) {
+        apply_reload(self, &result);
+        service_ready();
     }
     node_pump(self);
     return 0;
@@ -303,11 +335,16 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     if (self->events == NULL || self->state == NULL) {
         return err_set(err, ERR_NOMEM, "cannot make the node");
     }
+    self->reload = reload_create(self->config->file, self->config->cluster.keys);
+    if (self->reload == NULL) {
+        return err_set(err, ERR_NOMEM, "cannot make the reload");
+    }
     const char *inject = self->config->health.inject_file;
     rc = sampler_create(self->config->data_dir, inject[0] == '\0' ? NULL : inject, NULL,
                         &self->sampler, err);
     rc = rc != 0 ? rc : create_parts(self, zmq_context, err);
     rc = rc != 0 ? rc : watch_fd(self, sampler_fd(self->sampler), on_sample, err);
+    rc = rc != 0 ? rc : watch_fd(self, reload_fd(self->reload), on_reload, err);
     rc = rc != 0 ? rc : watch_fd(self, self->signal_fd, on_signal, err);
     rc = rc != 0 ? rc : watch_fd(self, parent_link_fd(self->parent), on_parent, err);
     return rc;
@@ -332,6 +369,7 @@ static void stop(struct node *self)
     grants_holder_destroy(&self->holding);
     state_destroy(&self->state);
     sampler_destroy(&self->sampler);
+    reload_destroy(&self->reload);
     storage_close(&self->storage);
     events_destroy(&self->events);
     parent_link_destroy(&self->parent);
@@ -342,6 +380,10 @@ static void stop(struct node *self)
         (void)close(self->signal_fd);
     }
     log_destroy(&self->log);
+    if (self->reloaded_config != NULL) {
+        key_roster_deinit(&self->keys);
+        config_destroy(&self->reloaded_config);
+    }
 }
 
 /* A port in use or a folder held by another daemon is a matter of configuration: starting again
@@ -392,7 +434,9 @@ int node_run(const struct node_start *start_with)
                    "%s started, version %s, incarnation %llu", node_name(self), UNDERSTUDY_VERSION,
                    (unsigned long long)self->incarnation);
         node_pump(self);
+        service_ready();
         (void)zloop_start(self->loop);
+        service_stopping();
     } else {
         (void)fprintf(stderr, "understudyd: %s: %s\n", node_name(self), err.msg);
         self->exit_code = exit_code_of(rc);

@@ -21,6 +21,7 @@
 #include "node/daemon/health.h"
 #include "node/daemon/parent_link.h"
 #include "node/daemon/proposals.h"
+#include "node/daemon/reload.h"
 #include "node/daemon/sampler.h"
 #include "node/guard/post.h"
 #include "node/http/http.h"
@@ -37,6 +38,7 @@
 #define NODE_TURN_MAX_MS 500 /* the loop turns at least so often */
 #define NODE_HURRY_MS 10     /* the shortest period of anything that is asked for again */
 #define NODE_LAG_WINDOW_MS 10000
+#define NODE_STUCK_MS 5000 /* a consensus thread that did not turn for so long hangs */
 
 /* ---- what other nodes told of themselves (reports.c) ---- */
 
@@ -112,6 +114,8 @@ struct node {
     const struct config *config;
     struct key_own own;
     struct key_roster keys;
+    struct config *reloaded_config; /* ours, when it was read again; keys are then ours too */
+    struct reload *reload;
     uint64_t id;
     uint64_t incarnation; /* of this life */
     int64_t started_ms;
