@@ -399,7 +399,8 @@ bool load_apply_setting(struct load *self, const char *key, const char *value)
                 break;
             }
         }
-        report_unknown(self, &section, NULL, key, path.segments[section.count]);
+        size_t unknown = section.count < path.count ? section.count : path.count - 1;
+        report_unknown(self, &section, NULL, key, path.segments[unknown]);
         return false;
     }
     struct yaml_node *node = setting_node(self, row, key, value);

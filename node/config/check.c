@@ -218,6 +218,8 @@ static void check_kill_timeout(struct load *self, const char *list, const json_t
     if (kill_timeout + GRANT_SLACK_MS <= ttl) {
         return;
     }
+    int64_t least = kill_timeout + GRANT_SLACK_MS;
+    int64_t most = ttl > GRANT_SLACK_MS ? ttl - GRANT_SLACK_MS : 0;
     char key[CONFIG_KEY_SIZE];
     element_key(list, item, index, "kill_timeout", key, sizeof(key));
     const char *keys[] = {key, "grants.ttl"};
@@ -225,9 +227,7 @@ static void check_kill_timeout(struct load *self, const char *list, const json_t
                     "kill_timeout (%lldms) + 2.5s is longer than grants.ttl (%lldms), so a "
                     "failover would stop what it need not; raise grants.ttl to %lldms or lower "
                     "kill_timeout to %lldms",
-                    (long long)kill_timeout, (long long)ttl,
-                    (long long)(kill_timeout + GRANT_SLACK_MS),
-                    (long long)(ttl > GRANT_SLACK_MS ? ttl - GRANT_SLACK_MS : 0));
+                    (long long)kill_timeout, (long long)ttl, (long long)least, (long long)most);
 }
 
 /* True when the element has a usable name. */

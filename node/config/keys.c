@@ -225,7 +225,7 @@ static int list_names(const char *dir, const char *suffix, struct names *ret, st
 
 static int find_only_secret(const char *dir, char ret[NAME_SIZE], struct err *err)
 {
-    struct names names;
+    struct names names = {.count = 0};
     int code = list_names(dir, KEY_SECRET_SUFFIX, &names, err);
     if (code != 0) {
         return code;
@@ -307,7 +307,7 @@ static int load_names(const char *dir, const struct names *names, struct key_ros
 
 int keys_load_roster(const char *dir, struct key_roster *ret, struct err *err)
 {
-    struct names names;
+    struct names names = {.count = 0};
     int code = list_names(dir, KEY_SUFFIX, &names, err);
     if (code != 0) {
         return code;
@@ -316,7 +316,7 @@ int keys_load_roster(const char *dir, struct key_roster *ret, struct err *err)
         free(names.list);
         return err_set(err, ERR_NOTFOUND, "%s holds no public key (NAME.key)", dir);
     }
-    struct key_roster roster = {.keys = calloc(names.count, sizeof(struct key_public))};
+    struct key_roster roster = {.keys = calloc(names.count + 1, sizeof(struct key_public))};
     code = roster.keys == NULL ? err_set(err, ERR_NOMEM, "%s: out of memory", dir)
                                : load_names(dir, &names, &roster, err);
     free(names.list);
@@ -356,12 +356,12 @@ const struct key_public *key_roster_by_key(const struct key_roster *self, const 
 
 int keys_list(const char *dir, struct key_listing **ret, size_t *ret_count, struct err *err)
 {
-    struct key_roster roster;
+    struct key_roster roster = {.count = 0};
     int code = keys_load_roster(dir, &roster, err);
     if (code != 0) {
         return code;
     }
-    struct key_listing *list = calloc(roster.count, sizeof(*list));
+    struct key_listing *list = calloc(roster.count + 1, sizeof(*list));
     if (list == NULL) {
         key_roster_deinit(&roster);
         return err_set(err, ERR_NOMEM, "%s: out of memory", dir);
@@ -382,7 +382,7 @@ int keys_list(const char *dir, struct key_listing **ret, size_t *ret_count, stru
 int keys_export(const char *dir, const char *name, const char *target, struct err *err)
 {
     struct key_own own;
-    struct key_roster roster;
+    struct key_roster roster = {.count = 0};
     int code = keys_load_own(dir, name, &own, err);
     if (code != 0) {
         return code;

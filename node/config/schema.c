@@ -195,12 +195,12 @@ void schema_expectation(const struct schema_row *row, char *ret, size_t size)
 {
     static const char *const texts[] = {
         [SCHEMA_TEXT] = "text",
-        [SCHEMA_NAME] = "a name of at most 63 letters, digits, '.', '_' or '-', beginning with a "
-                        "letter or digit",
+        [SCHEMA_NAME] =
+            "a name of at most 63 letters, digits, '.', '_', '-', letter or digit first",
         [SCHEMA_PATH] = "an absolute path (beginning with /)",
         [SCHEMA_TCP] = "an address such as tcp://10.0.0.1:7400",
-        [SCHEMA_ENDPOINT] = "a socket such as ipc:///run/understudy/control.sock of at most 107 "
-                            "bytes of path",
+        [SCHEMA_ENDPOINT] =
+            "a socket such as ipc:///run/x/control.sock, its path at most 107 bytes",
         [SCHEMA_HOST_PORT] = "an address such as 127.0.0.1:3001",
         [SCHEMA_BOOL] = "true or false",
         [SCHEMA_PUBLIC_KEY] = "a public key of 40 characters (Z85), as in NAME.key",

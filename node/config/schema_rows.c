@@ -6,80 +6,83 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 #define MB ((int64_t)1 << 20)
+#define TB ((int64_t)1 << 40)
 
 #define FIELD(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
 #define NOFIELD 0, 0
 #define RESTART SCHEMA_RESTART
 #define LIST SCHEMA_LIST
 
+// clang-format off
 /* What both primaries (when guarded) and backups say of their process. */
-#define PROCESS_ROWS(p)                                                                             \
-    {p ".script", SCHEMA_TEXT, 0,                                                                   \
-     NULL,        1,           4095,                                                                \
-     NULL,        NOFIELD,     "program or script to run; relative to cwd"},                        \
-        {p ".args", SCHEMA_TEXT, LIST, NULL, 0, 4095, NULL, NOFIELD, "arguments of the script"},    \
+#define PROCESS_ROWS(p) \
+    {p ".script", SCHEMA_TEXT, 0, \
+     NULL,        1,           4095, \
+     NULL,        NOFIELD,     "program or script to run; relative to cwd"}, \
+        {p ".args", SCHEMA_TEXT, LIST, NULL, 0, 4095, NULL, NOFIELD, "arguments of the script"}, \
         {p ".cwd", SCHEMA_PATH, 0, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, NOFIELD, "working folder"}, \
-        {p ".interpreter",                                                                          \
-         SCHEMA_TEXT,                                                                               \
-         0,                                                                                         \
-         NULL,                                                                                      \
-         1,                                                                                         \
-         255,                                                                                       \
-         NULL,                                                                                      \
-         NOFIELD,                                                                                   \
-         "program that runs the script; none to run it itself; default by the script's name"},      \
-        {p ".env.NAME", SCHEMA_TEXT, 0,                                                             \
-         NULL,          0,           32767,                                                         \
-         NULL,          NOFIELD,     "environment of the process; no secrets here"},                \
-        {p ".memory",                                                                               \
-         SCHEMA_SIZE,                                                                               \
-         0,                                                                                         \
-         NULL,                                                                                      \
-         MB,                                                                                        \
-         1024 * 1024 * MB,                                                                          \
-         NULL,                                                                                      \
-         NOFIELD,                                                                                   \
-         "limit of its memory; past it the process counts as unwell or is restarted"},              \
-        {p ".kill_timeout",                                                                         \
-         SCHEMA_DURATION,                                                                           \
-         0,                                                                                         \
-         "1.6s",                                                                                    \
-         100,                                                                                       \
-         HOUR,                                                                                      \
-         NULL,                                                                                      \
-         NOFIELD,                                                                                   \
-         "time between SIGTERM and SIGKILL"},                                                       \
-        {p ".max_restarts",                                                                         \
-         SCHEMA_INTEGER,                                                                            \
-         0,                                                                                         \
-         "15",                                                                                      \
-         0,                                                                                         \
-         10000,                                                                                     \
-         NULL,                                                                                      \
-         NOFIELD,                                                                                   \
-         "restarts in a row before PM2 gives up"},                                                  \
-        {p ".exp_backoff",                                                                          \
-         SCHEMA_DURATION,                                                                           \
-         0,                                                                                         \
-         "100ms",                                                                                   \
-         0,                                                                                         \
-         HOUR,                                                                                      \
-         NULL,                                                                                      \
-         NOFIELD,                                                                                   \
-         "first pause before a restart; it grows"},                                                 \
-        {p ".restart_delay",                                                                        \
-         SCHEMA_DURATION,                                                                           \
-         0,                                                                                         \
-         "0s",                                                                                      \
-         0,                                                                                         \
-         DAY,                                                                                       \
-         NULL,                                                                                      \
-         NOFIELD,                                                                                   \
-         "fixed pause before a restart, in place of exp_backoff"},                                  \
-    {                                                                                               \
-        p ".on", SCHEMA_NAME, LIST, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,                          \
-            "nodes that run it; none named: any node"                                               \
+        {p ".interpreter", \
+         SCHEMA_TEXT, \
+         0, \
+         NULL, \
+         1, \
+         255, \
+         NULL, \
+         NOFIELD, \
+         "program that runs the script; none to run it itself; default by the script's name"}, \
+        {p ".env.NAME", SCHEMA_TEXT, 0, \
+         NULL,          0,           32767, \
+         NULL,          NOFIELD,     "environment of the process; no secrets here"}, \
+        {p ".memory", \
+         SCHEMA_SIZE, \
+         0, \
+         NULL, \
+         MB, \
+         TB, \
+         NULL, \
+         NOFIELD, \
+         "limit of its memory; past it the process counts as unwell or is restarted"}, \
+        {p ".kill_timeout", \
+         SCHEMA_DURATION, \
+         0, \
+         "1.6s", \
+         100, \
+         HOUR, \
+         NULL, \
+         NOFIELD, \
+         "time between SIGTERM and SIGKILL"}, \
+        {p ".max_restarts", \
+         SCHEMA_INTEGER, \
+         0, \
+         "15", \
+         0, \
+         10000, \
+         NULL, \
+         NOFIELD, \
+         "restarts in a row before PM2 gives up"}, \
+        {p ".exp_backoff", \
+         SCHEMA_DURATION, \
+         0, \
+         "100ms", \
+         0, \
+         HOUR, \
+         NULL, \
+         NOFIELD, \
+         "first pause before a restart; it grows"}, \
+        {p ".restart_delay", \
+         SCHEMA_DURATION, \
+         0, \
+         "0s", \
+         0, \
+         DAY, \
+         NULL, \
+         NOFIELD, \
+         "fixed pause before a restart, in place of exp_backoff"}, \
+    { \
+        p ".on", SCHEMA_NAME, LIST, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD, \
+            "nodes that run it; none named: any node" \
     }
+// clang-format on
 
 const struct schema_row schema_rows[] = {
     {"cluster.name", SCHEMA_NAME, RESTART, "understudy", 1, NAME_SIZE - 1, NULL,

@@ -235,15 +235,22 @@ static void accept_all(struct post *self)
     }
 }
 
-static struct connection *find(const struct post *self, const char *duty)
+/* Row of the duty's guard, or POST_GUARDS_MAX. */
+static size_t find_row(const struct post *self, const char *duty)
 {
-    for (size_t i = 0; i < POST_GUARDS_MAX; i++) {
-        const struct connection *row = &self->connections[i];
-        if (row->fd >= 0 && row->said_hello && strcmp(row->guard.duty, duty) == 0) {
-            return (struct connection *)(uintptr_t)row;
-        }
+    size_t i = 0;
+    while (i < POST_GUARDS_MAX &&
+           (self->connections[i].fd < 0 || !self->connections[i].said_hello ||
+            strcmp(self->connections[i].guard.duty, duty) != 0)) {
+        i++;
     }
-    return NULL;
+    return i;
+}
+
+static struct connection *find(struct post *self, const char *duty)
+{
+    size_t row = find_row(self, duty);
+    return row < POST_GUARDS_MAX ? &self->connections[row] : NULL;
 }
 
 static int send_to(const struct connection *connection, const struct guard_message *message)
@@ -426,11 +433,11 @@ void post_revoke_all(struct post *self)
 
 bool post_find(const struct post *self, const char *duty, struct post_guard *ret)
 {
-    const struct connection *connection = find(self, duty);
-    if (connection != NULL && ret != NULL) {
-        *ret = connection->guard;
+    size_t row = find_row(self, duty);
+    if (row < POST_GUARDS_MAX && ret != NULL) {
+        *ret = self->connections[row].guard;
     }
-    return connection != NULL;
+    return row < POST_GUARDS_MAX;
 }
 
 size_t post_list(const struct post *self, struct post_guard *ret, size_t max)

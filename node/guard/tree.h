@@ -12,14 +12,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Send `signal` to every child of this process. Returns how many there were, -1 when /proc cannot
- * be read. */
-int tree_signal(int signal);
+/* Send signal `number` to every child of this process. Returns how many there were, -1 when /proc
+ * cannot be read. */
+int tree_signal(int number);
 
 /* The two ways to find the children: the kernel's list (CONFIG_PROC_CHILDREN), or a walk over all
  * processes where it is missing. tree_signal takes the first that works. */
-int tree_signal_listed(int signal);
-int tree_signal_walked(int signal);
+int tree_signal_listed(int number);
+int tree_signal_walked(int number);
 
 /* Reap what has ended, without waiting. When `watched` was among it, *ret_status (may be NULL) is
  * its wait status and true comes back. *ret_empty: no child is left. */

@@ -119,8 +119,9 @@ void make_folder(char *ret, size_t size)
 void remove_folder(const char *dir)
 {
     DIR *folder = opendir(dir);
+    assert_non_null(folder);
     struct dirent *entry = NULL;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    while ((entry = readdir(folder)) != NULL) {
         char path[1024];
         (void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
         struct stat status;

@@ -114,6 +114,8 @@ static void sections_and_lists_can_be_set_too(void **state)
     config_destroy(&config);
     refuse_in("", ENVIRONMENT("UNDERSTUDY_CLUSTER__NODES=n1"),
               "environment UNDERSTUDY_CLUSTER__NODES", "did you mean \"node\"");
+    refuse_in("", ENVIRONMENT("UNDERSTUDY_MANAGERS__PM2__BACKUPS__[]=x"),
+              "environment UNDERSTUDY_MANAGERS__PM2__BACKUPS__[]", "unknown key");
     refuse_in("", ENVIRONMENT("UNDERSTUDY_GRANTS__TTL=5"), "environment UNDERSTUDY_GRANTS__TTL",
               "expected a duration");
     refuse_in("", ENVIRONMENT("UNDERSTUDY_CLUSTER__PEERS=[a"),

@@ -41,8 +41,9 @@ static int tear_down(void **state)
     struct place *self = *state;
     log_destroy(&self->log);
     DIR *folder = opendir(self->dir);
+    assert_non_null(folder);
     struct dirent *entry = NULL;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    while ((entry = readdir(folder)) != NULL) {
         (void)unlinkat(dirfd(folder), entry->d_name, 0);
     }
     (void)closedir(folder);
@@ -76,6 +77,7 @@ static char *contents(const struct place *self, const char *name)
 static size_t count_files(const struct place *self, const char *end, char *ret, size_t size)
 {
     DIR *folder = opendir(self->dir);
+    assert_non_null(folder);
     struct dirent *entry = NULL;
     size_t count = 0;
     while ((entry = readdir(folder)) != NULL) {
@@ -300,6 +302,7 @@ static void a_full_file_is_rotated_and_packed(void **state)
     /* Every line is in one of the files, once. */
     size_t lines = 0;
     DIR *folder = opendir(self->dir);
+    assert_non_null(folder);
     struct dirent *entry = NULL;
     while ((entry = readdir(folder)) != NULL) {
         char path[512];

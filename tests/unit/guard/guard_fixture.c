@@ -194,8 +194,9 @@ int fixture_tear_down(void **state)
     post_destroy(&self->post);
     (void)close(self->listen_fd);
     DIR *folder = opendir(self->dir);
+    assert_non_null(folder);
     struct dirent *entry = NULL;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    while ((entry = readdir(folder)) != NULL) {
         (void)unlinkat(dirfd(folder), entry->d_name, 0);
     }
     (void)closedir(folder);
