@@ -61,7 +61,12 @@ void reload_destroy(struct reload **self_p)
 
 static char *text_of(const struct config_errors *errors, const struct err *err)
 {
-    return errors->count > 0 ? config_errors_text(errors) : strdup(err->msg);
+    char *text = errors->count > 0 ? config_errors_text(errors) : strdup(err->msg);
+    size_t length = text == NULL ? 0 : strlen(text);
+    if (length > 0 && text[length - 1] == '\n') {
+        text[length - 1] = '\0';
+    }
+    return text;
 }
 
 static void *run(void *argument)
