@@ -116,7 +116,7 @@ static json_t *make_env(const struct settings_backup *backup, const struct app_p
                             place->node);
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)backup->env, name, value)
+    json_object_foreach(backup->env, name, value)
     {
         bool ours = strncmp(name, "UNDERSTUDY_", 11) == 0;
         if (json_is_string(value) && !ours && !request_env_is_dangerous(name)) {
@@ -134,7 +134,10 @@ static void set_path(json_t *app, const char *key, const struct app_place *place
     char plain[NAME_SIZE];
     size_t length = 0;
     for (; name[length] != '\0' && length < sizeof plain - 1; length++) {
-        plain[length] = name[length] == '/' || name[length] == '\\' ? '-' : name[length];
+        plain[length] = name[length];
+        if (name[length] == '/' || name[length] == '\\') {
+            plain[length] = '-';
+        }
     }
     plain[length] = '\0';
     (void)snprintf(path, sizeof path, "%.2000s/%s/%s%s", place->home, folder, plain, ending);

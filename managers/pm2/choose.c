@@ -77,15 +77,15 @@ static bool view_peer(const struct pm2 *self, const struct peer *peer, const cha
     return may_have_it;
 }
 
-size_t choose_views(const struct pm2 *self, const char *name, int64_t now_ms,
+size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
                     struct decide_view *ret)
 {
-    const struct settings_primary *primary = settings_primary(self->settings, name);
+    const struct settings_primary *settings = settings_primary(self->settings, primary);
     size_t count = 0;
     bool own_seen = false;
     for (size_t i = 0; i < NODES_MAX; i++) {
         const struct peer *peer = &self->peers[i];
-        if (!peer->used || (primary != NULL && !settings_on(&primary->on, peer->node))) {
+        if (!peer->used || (settings != NULL && !settings_on(&settings->on, peer->node))) {
             continue;
         }
         struct decide_view *view = &ret[count];
@@ -93,19 +93,19 @@ size_t choose_views(const struct pm2 *self, const char *name, int64_t now_ms,
         memcpy(view->node, peer->node, sizeof view->node);
         if (is_own(self, peer)) {
             own_seen = true;
-            view_own(self, name, now_ms, view);
+            view_own(self, primary, now_ms, view);
             count++;
-        } else if (view_peer(self, peer, name, primary != NULL && primary->on.count > 0, now_ms,
-                             view)) {
+        } else if (view_peer(self, peer, primary, settings != NULL && settings->on.count > 0,
+                             now_ms, view)) {
             count++;
         }
     }
     /* Before the first list of members. */
     if (!own_seen && count < NODES_MAX &&
-        (primary == NULL || settings_on(&primary->on, self->configure.node))) {
+        (settings == NULL || settings_on(&settings->on, self->configure.node))) {
         ret[count] = (struct decide_view){0};
         memcpy(ret[count].node, self->configure.node, sizeof ret[count].node);
-        view_own(self, name, now_ms, &ret[count]);
+        view_own(self, primary, now_ms, &ret[count]);
         count++;
     }
     return count;

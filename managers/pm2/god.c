@@ -170,13 +170,17 @@ int god_call(struct god *self, const struct request *request, god_reply_fn *repl
 static struct call *find_call(struct god *self, const struct amp_arg *id)
 {
     char text[REQUEST_ID_SIZE];
-    unsigned long long serial;
+    static const char prefix[] = "understudy:";
     if (id->type != AMP_TEXT || id->length >= sizeof text) {
         return NULL;
     }
     memcpy(text, id->data, id->length);
     text[id->length] = '\0';
-    if (sscanf(text, "understudy:%llu", &serial) != 1 || serial == 0) {
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0) {
+        return NULL;
+    }
+    unsigned long long serial = strtoull(text + sizeof prefix - 1, NULL, 10);
+    if (serial == 0) {
         return NULL;
     }
     for (size_t i = 0; i < GOD_REQUESTS_MAX; i++) {

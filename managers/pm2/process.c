@@ -1,5 +1,6 @@
 #include "managers/pm2/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -28,12 +29,25 @@ static bool read_small(const char *path, char *ret, size_t size)
 }
 
 struct stat_line {
-    char state;
     uint64_t cpu_ticks;
     uint64_t start_ticks;
 };
 
-/* proc(5): the name in parentheses may hold anything, so reading starts after the last one. */
+/* The number of field `index` (from 0, separated by blanks); false when there are fewer. */
+static bool field(const char *text, unsigned index, uint64_t *ret)
+{
+    for (unsigned i = 0; i < index; i++) {
+        text += strspn(text, " ");
+        text += strcspn(text, " ");
+    }
+    char *end;
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    return end != text && errno == 0;
+}
+
+/* proc(5): the name in parentheses may hold anything, so reading starts after the last one, with
+ * the third field. */
 static bool read_stat(int64_t pid, struct stat_line *ret)
 {
     char path[64];
@@ -42,18 +56,14 @@ static bool read_stat(int64_t pid, struct stat_line *ret)
     if (!read_small(path, text, sizeof text)) {
         return false;
     }
-    char *after = strrchr(text, ')');
-    unsigned long user;
-    unsigned long kernel;
-    unsigned long long start;
-    if (after == NULL ||
-        sscanf(after + 1,
-               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu",
-               &ret->state, &user, &kernel, &start) != 4) {
+    const char *after = strrchr(text, ')');
+    uint64_t user;
+    uint64_t kernel;
+    if (after == NULL || !field(after + 1, 14 - 3, &user) || !field(after + 1, 15 - 3, &kernel) ||
+        !field(after + 1, 22 - 3, &ret->start_ticks)) {
         return false;
     }
-    ret->cpu_ticks = (uint64_t)user + kernel;
-    ret->start_ticks = start;
+    ret->cpu_ticks = user + kernel;
     return true;
 }
 
@@ -103,10 +113,9 @@ static int64_t resident_bytes(int64_t pid)
 {
     char path[64];
     char text[256];
-    long size;
-    long resident;
+    uint64_t resident;
     (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/statm", pid);
-    if (!read_small(path, text, sizeof text) || sscanf(text, "%ld %ld", &size, &resident) != 2) {
+    if (!read_small(path, text, sizeof text) || !field(text, 1, &resident)) {
         return -1;
     }
     return (int64_t)resident * sysconf(_SC_PAGESIZE);

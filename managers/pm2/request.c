@@ -127,14 +127,14 @@ static int need_text(const json_t *app, const char *key, bool path, struct err *
     return 0;
 }
 
-static int check_env(const json_t *env, struct err *err)
+static int check_env(json_t *env, struct err *err)
 {
     if (!json_is_object(env)) {
         return err_set(err, ERR_INVALID, "an app for PM2 needs env");
     }
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)env, name, value)
+    json_object_foreach(env, name, value)
     {
         if (!json_is_string(value) || request_env_is_dangerous(name)) {
             return err_set(err, ERR_INVALID, "variable %.64s cannot be given to PM2", name);
@@ -163,7 +163,7 @@ static int check_lists(const json_t *app, struct err *err)
     return 0;
 }
 
-int request_check_app(const json_t *app, struct err *err)
+int request_check_app(json_t *app, struct err *err)
 {
     static const struct {
         const char *key;
@@ -189,7 +189,7 @@ int request_check_app(const json_t *app, struct err *err)
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)app, key, value)
+    json_object_foreach(app, key, value)
     {
         if (json_is_null(value)) {
             return err_set(err, ERR_INVALID, "%.64s of an app is null", key);

@@ -50,7 +50,7 @@ bool request_writes(enum request_method method);
 int request_put(const struct request *request, const char *id, struct buffer *out, struct err *err);
 
 /* 0 when `app` is what `prepare` needs; ERR_INVALID says what it lacks. */
-int request_check_app(const json_t *app, struct err *err);
+int request_check_app(json_t *app, struct err *err);
 
 /* True for a variable that PM2 would take for a setting of its own, or that would rename or break
  * the entry. Such a variable is left out of an app's `env`. */

@@ -54,7 +54,8 @@ static int64_t bounded(const json_t *object, const char *key, int64_t fallback, 
 
 static void read_figures(const json_t *object, struct settings_backup *ret)
 {
-    static const int64_t day_ms = 24LL * 3600 * 1000;
+    static const int64_t hour_ms = 3600 * INT64_C(1000);
+    static const int64_t day_ms = INT64_C(24) * 3600 * 1000;
     const json_t *unreachable = json_object_get(object, "when_unreachable");
     ret->settle_ms = bounded(object, "settle_ms", 10000, day_ms);
     ret->start_after_ms = bounded(unreachable, "start_after_ms", 30000, day_ms);
@@ -62,9 +63,9 @@ static void read_figures(const json_t *object, struct settings_backup *ret)
         ret->start_after_ms = -1;
     }
     ret->memory_bytes = bounded(object, "memory_bytes", 0, INT64_MAX);
-    ret->kill_timeout_ms = bounded(object, "kill_timeout_ms", 1600, 3600 * 1000);
+    ret->kill_timeout_ms = bounded(object, "kill_timeout_ms", 1600, hour_ms);
     ret->max_restarts = bounded(object, "max_restarts", 15, 10000);
-    ret->exp_backoff_ms = bounded(object, "exp_backoff_ms", 100, 3600 * 1000);
+    ret->exp_backoff_ms = bounded(object, "exp_backoff_ms", 100, hour_ms);
     ret->restart_delay_ms = bounded(object, "restart_delay_ms", 0, day_ms);
 }
 
@@ -180,7 +181,7 @@ int settings_read(const struct manager_document *section, const char *default_ho
         rc = doc_from_msgpack(section->data, section->length, &limits, &self->section, err);
     }
     if (rc == 0) {
-        self->poll_ms = bounded(self->section, "poll_ms", 5000, 3600 * 1000);
+        self->poll_ms = bounded(self->section, "poll_ms", 5000, 3600 * INT64_C(1000));
         self->poll_ms = self->poll_ms < 250 ? 250 : self->poll_ms;
         rc = read_homes(self, default_home, err);
     }

@@ -44,7 +44,7 @@ struct settings_backup {
     const char *cwd;         /* NULL: not given */
     const char *interpreter; /* NULL: by the script's name */
     const json_t *args;      /* NULL or an array of texts */
-    const json_t *env;       /* NULL or an object of texts */
+    json_t *env;             /* NULL or an object of texts */
 };
 
 struct settings {

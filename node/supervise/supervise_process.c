@@ -147,7 +147,12 @@ static void take_log_bytes(struct supervise *self, struct child *child, const ch
         }
         if (bytes[i] != '\n') {
             unsigned char byte = (unsigned char)bytes[i];
-            child->line[child->line_length++] = byte < 0x80 && !isprint(byte) ? '?' : bytes[i];
+            bool control = byte < 0x80 && !isprint(byte);
+            child->line[child->line_length] = bytes[i];
+            if (control) {
+                child->line[child->line_length] = '?';
+            }
+            child->line_length++;
         }
     }
 }
