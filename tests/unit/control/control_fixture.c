@@ -123,7 +123,7 @@ static void forward_reply(void *context, const char *origin, const uint8_t *byte
     struct fixture *self = context;
     struct internal *internal = self->internal;
     (void)origin;
-    push_bytes(internal->origin, bytes, length, true);
+    push_bytes(internal->origin == NULL ? self : internal->origin, bytes, length, true);
 }
 
 static void finished(void *context, const struct control_who *who, const char *verb, int exit,

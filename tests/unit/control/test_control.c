@@ -683,6 +683,32 @@ static void bad_forwards(struct fixture *self, struct control *control)
     }
 }
 
+static void forward_health(struct fixture *self, struct control *control)
+{
+    (void)self;
+    struct mp_writer writer;
+    mp_writer_init(&writer, 4096);
+    mp_put_array(&writer, 7);
+    mp_put_u64(&writer, 1);
+    mp_put_u64(&writer, 1);
+    mp_put_text(&writer, "health");
+    mp_put_map(&writer, 0);
+    mp_put_text(&writer, "operator");
+    mp_put_u64(&writer, VERB_OPERATOR);
+    mp_put_u64(&writer, 1000);
+    assert_int_equal(
+        control_execute_forwarded(control, "n2", writer.buffer.data, writer.buffer.length, NULL),
+        0);
+    mp_writer_deinit(&writer);
+}
+
+static void only_leaders_verbs_are_passed_on(void **state)
+{
+    (void)state;
+    fixture_run(&node, forward_health);
+    assert_int_equal(node.finished_exit, EXIT_USAGE); /* the handler would have said 1 */
+}
+
 static void malformed_forwards_are_refused(void **state)
 {
     (void)state;
@@ -767,6 +793,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_key_of_the_node_is_told, set_up_tcp, tear_down),
         TEST(leaders_verbs_fail_without_a_leader),
         TEST(leaders_verbs_are_passed_on),
+        TEST(only_leaders_verbs_are_passed_on),
         TEST(malformed_forwards_are_refused),
         TEST(a_live_path_is_not_bound_twice),
         TEST(the_path_of_a_dead_process_is_taken_over),
