@@ -34,19 +34,27 @@ static bool is_capable(const struct placement_node *node, const char *manager)
     return false;
 }
 
-static bool can_take(const struct placement_node *node, const struct placement_duty *duty)
+static bool is_among(const struct placement_node *node, const uint64_t *ids, size_t count)
 {
-    return node->alive && !node->draining && !node->witness && is_capable(node, duty->manager);
-}
-
-static bool is_avoided(const struct placement_node *node, const struct placement_duty *duty)
-{
-    for (size_t i = 0; i < duty->avoid_count && i < PLACEMENT_AVOID_MAX; i++) {
-        if (duty->avoid[i] == node->raft_id) {
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] == node->raft_id) {
             return true;
         }
     }
     return false;
+}
+
+static bool can_take(const struct placement_node *node, const struct placement_duty *duty)
+{
+    invariant(duty->only_count <= PLACEMENT_ONLY_MAX);
+    return node->alive && !node->draining && !node->witness && is_capable(node, duty->manager) &&
+           (duty->only_count == 0 || is_among(node, duty->only, duty->only_count));
+}
+
+static bool is_avoided(const struct placement_node *node, const struct placement_duty *duty)
+{
+    invariant(duty->avoid_count <= PLACEMENT_AVOID_MAX);
+    return is_among(node, duty->avoid, duty->avoid_count);
 }
 
 /* Health by state, as noise within a state must not outweigh the load. Unknown is neither healthy

@@ -1,7 +1,7 @@
 /* Placement: which node shall carry out which duty.
  *
  * One pure function. A duty stays where it is as long as that node is alive, not draining and able;
- * else it gets one target: never a dead, draining or incapable node or a witness; rather not a node
+ * else it gets one target: never a dead, draining or incapable node or a witness, nor one outside the duty's own list; rather not a node
  * of the duty's avoid list (its primary's hosts); then the better health state, then fewer duties,
  * then the name. Duties are placed in order of priority, then id, and each placed one counts. The
  * caller asks grants_leader_may_assign() before it proposes anything. */
@@ -14,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLACEMENT_AVOID_MAX 8
+#define PLACEMENT_AVOID_MAX 16
+#define PLACEMENT_ONLY_MAX 16
 
 struct placement_node {
     uint64_t raft_id;
@@ -37,6 +38,8 @@ struct placement_duty {
     bool assigned;    /* an assignment exists and was not released */
     uint64_t raft_id; /* of that assignment */
     uint64_t incarnation;
+    size_t only_count;                 /* nodes that may take it at all; 0: any */
+    uint64_t only[PLACEMENT_ONLY_MAX]; /* raft ids */
     size_t avoid_count;
     uint64_t avoid[PLACEMENT_AVOID_MAX]; /* raft ids */
 };

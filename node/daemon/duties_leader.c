@@ -3,6 +3,7 @@
 #include "node/base/clock.h"
 #include "node/daemon/node.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,20 @@ static const struct wish *find_wish(const struct node *self, const char *id)
     return NULL;
 }
 
+static_assert(PLACEMENT_AVOID_MAX >= MANAGER_PLACES_MAX, "a wish's places fit");
+static_assert(PLACEMENT_ONLY_MAX >= MANAGER_PLACES_MAX, "a wish's places fit");
+
+/* Raft ids of the named nodes; one that is not known gets an id that nobody has, so that a list of
+ * unknown nodes is not taken for no list. */
+static size_t ids_of(const struct node *self, const char names[][NAME_SIZE], size_t count,
+                     uint64_t *ret)
+{
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = node_id_of(self, names[i]);
+    }
+    return count;
+}
+
 static struct placement_duty describe_duty(const struct node *self, const struct state_duty *row)
 {
     struct placement_duty ret = {.wanted = row->is.wanted,
@@ -145,12 +160,13 @@ static struct placement_duty describe_duty(const struct node *self, const struct
     enum release_proof proof;
     ret.assigned = state_duty_held(row) && !grants_leader_released(self->granting, row, &proof);
     const struct wish *wish = find_wish(self, row->is.id);
-    for (size_t i = 0; wish != NULL && i < wish->is.avoid_count; i++) {
-        uint64_t id = node_id_of(self, wish->is.avoid[i]);
-        if (id != 0 && ret.avoid_count < PLACEMENT_AVOID_MAX) {
-            ret.avoid[ret.avoid_count++] = id;
-        }
+    if (wish == NULL || wish->term != self->view.term) {
+        /* This term's manager has not said yet where it may run: it stays where it is. */
+        ret.wanted = false;
+        return ret;
     }
+    ret.avoid_count = ids_of(self, wish->is.avoid, wish->is.avoid_count, ret.avoid);
+    ret.only_count = ids_of(self, wish->is.on, wish->is.on_count, ret.only);
     return ret;
 }
 

@@ -160,6 +160,22 @@ static void the_avoided_host_is_better_than_none(void **unused)
     assert_int_equal(placement_decide(nodes, 2, &duty, 1, &target), 0);
 }
 
+static void a_list_of_allowed_nodes_is_kept_to(void **unused)
+{
+    (void)unused;
+    struct placement_node nodes[] = {node_of(1), node_of(2), node_of(3)};
+    struct placement_duty duty = duty_of("a");
+    struct placement_target target;
+    duty.only_count = 1;
+    duty.only[0] = 3;
+    assert_int_equal(placement_decide(nodes, 3, &duty, 1, &target), 1);
+    assert_int_equal(target.node, 2);
+    nodes[2].alive = false; /* better nowhere than elsewhere */
+    assert_int_equal(placement_decide(nodes, 3, &duty, 1, &target), 0);
+    duty.only[0] = 0; /* a name that nobody has */
+    assert_int_equal(placement_decide(nodes, 3, &duty, 1, &target), 0);
+}
+
 static void priority_is_placed_first_and_load_is_spread(void **unused)
 {
     (void)unused;
@@ -220,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_duty_stays_where_it_is_well_enough),
         cmocka_unit_test(the_choice_goes_by_avoidance_health_load_and_name),
         cmocka_unit_test(the_avoided_host_is_better_than_none),
+        cmocka_unit_test(a_list_of_allowed_nodes_is_kept_to),
         cmocka_unit_test(priority_is_placed_first_and_load_is_spread),
         cmocka_unit_test(what_was_decided_is_stable_and_never_wrong),
     };
