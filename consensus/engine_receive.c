@@ -123,6 +123,22 @@ static bool drop_vote_request(struct consensus *self, struct raft_request_vote *
     return false;
 }
 
+static bool drop_stale_refusal(const struct consensus *self, const struct raft_message *message)
+{
+    const struct raft *raft = &self->instance->raft;
+    const struct raft_append_entries_result *result = &message->append_entries_result;
+    const struct raft_configuration *configuration = raft_internals_configuration(raft);
+    if (raft->state != RAFT_LEADER || result->term != raft_internals_term(raft)) {
+        return false;
+    }
+    for (unsigned i = 0; i < configuration->n; i++) {
+        if (configuration->servers[i].id == message->server_id) {
+            return guard_stale_refusal(raft_internals_match_index(raft, i), result);
+        }
+    }
+    return false;
+}
+
 static void take_answer(struct consensus *self, const struct wire_message *message)
 {
     const struct raft_append_entries_result *result = &message->raft.append_entries_result;
@@ -162,7 +178,7 @@ static bool drop(struct consensus *self, struct wire_message *message)
         return drop_vote_request(self, &message->raft.request_vote);
     case RAFT_IO_APPEND_ENTRIES_RESULT:
         take_answer(self, message);
-        return false;
+        return drop_stale_refusal(self, &message->raft);
     case RAFT_IO_TIMEOUT_NOW:
         return drop_timeout_now(self, message);
     default:

@@ -57,6 +57,11 @@ uint64_t guard_refusal_term(uint64_t stored_term, const struct raft_request_vote
     return refused_pre_vote && stored_term >= result->term ? stored_term : result->term;
 }
 
+bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_result *result)
+{
+    return result->rejected != 0 && result->rejected <= match_index;
+}
+
 bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id)
 {
     return configuration != NULL && logbook_voter_count(configuration) == 1 &&

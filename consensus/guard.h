@@ -38,6 +38,11 @@ uint64_t guard_snapshot_truncation(const struct logbook *log, uint64_t commit_in
  * pre-vote it repeats the term asked for. */
 uint64_t guard_refusal_term(uint64_t stored_term, const struct raft_request_vote_result *result);
 
+/* A refusal of what the follower is known to have stored (`match_index`): overtaken on its way. The
+ * library, probing, would take it for news, fall back to a snapshot that the follower has, and wait
+ * for an answer above the match for ever. */
+bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_result *result);
+
 /* A sole voter that would make itself leader: the library does so without a new term, and so would
  * lead in a term that another server led before it. True: raise the term first. */
 bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id);

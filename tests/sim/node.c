@@ -175,6 +175,9 @@ void node_start(struct node *node)
         return;
     }
     come_alive(node);
+    if (node->world->options.off.completions_at_once) {
+        storage_be_late(node->storage);
+    }
     TRACE(node->world,
           "n%d starts as %" PRIu64 ", incarnation %" PRIu64 ", term %" PRIu64
           ", last entry %" PRIu64,
@@ -211,6 +214,7 @@ static void drop_process(struct node *node)
     peers_end(node);
     machine_destroy(&node->machine);
     forget_inbox(node);
+    storage_process_ended(node->storage);
     node->alive = false;
     node->life++;
     node->frozen_until_us = 0;
@@ -293,18 +297,27 @@ static bool tick(struct node *node)
     return perform(node, &call);
 }
 
+/* With the rule completions_at_once off, writes become durable now and then, and only then their
+ * completions may come. False when the node died of it. */
+static bool complete_late(struct node *node)
+{
+    struct world *world = node->world;
+    if (world->now_us < node->completions_at_us) {
+        return true;
+    }
+    node->completions_at_us = world->now_us + world_between(world, 0, 400000);
+    storage_flush(node->storage);
+    struct call call = {.what = CALL_COMPLETIONS};
+    return perform(node, &call);
+}
+
 void node_timer(struct node *node)
 {
     node->timer_at_us = 0;
     if (!node_runs(node)) {
         return; /* the thaw lets it tick */
     }
-    if (!node->world->options.off.completions_at_once) {
-        (void)tick(node);
-        return;
-    }
-    struct call call = {.what = CALL_COMPLETIONS};
-    if (perform(node, &call)) {
+    if (!node->world->options.off.completions_at_once || complete_late(node)) {
         (void)tick(node);
     }
 }

@@ -48,9 +48,9 @@
     X(move, 1200, "move of a duty, mean")                                            \
     X(release, 6000, "a holder gives a duty up, mean")                               \
     X(reload, 0, "fresh raft instance from disk without a cause, mean")              \
-    X(completion, 0, "largest delay of a completion where they are delayed, ms")     \
     X(adapt, 8000, "change of a node's election timeout, mean")                      \
     X(gossip, 1, "run gossip too")                                                   \
+    X(liveness, 1, "check L1 to L3 at the end")                                      \
     X(messages, 0, "trace the engine's messages too")
 
 struct options {

@@ -119,6 +119,7 @@ struct node {
     struct message *inbox; /* arrived while frozen */
     struct message **inbox_end;
     int64_t timer_at_us;
+    int64_t completions_at_us;
     struct consensus *engine;
     struct consensus_view view; /* as of the last event */
     jmp_buf crash_point;

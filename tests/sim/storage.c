@@ -7,10 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct storage {
-    struct node *node;
-    uint64_t term;
-    uint64_t vote;
+struct contents {
     uint64_t first_index; /* of entries[0] */
     struct consensus_entry *entries;
     size_t count;
@@ -19,6 +16,15 @@ struct storage {
     struct consensus_snapshot_meta meta;
     uint8_t *snapshot;
     size_t snapshot_length;
+};
+
+struct storage {
+    struct node *node;
+    uint64_t term;
+    uint64_t vote;
+    struct contents now;
+    bool late; /* what a crash leaves is `durable` */
+    struct contents durable;
     enum storage_fault fault;
     int fault_in; /* calls until the fault, 0: none armed */
     bool failed;
@@ -29,16 +35,49 @@ struct storage *storage_create(struct node *node)
     struct storage *self = calloc(1, sizeof *self);
     if (self != NULL) {
         self->node = node;
-        self->first_index = 1;
+        self->now.first_index = 1;
+        self->durable.first_index = 1;
     }
     return self;
 }
 
-static void drop_from(struct storage *self, size_t position)
+static void drop_from(struct contents *self, size_t position)
 {
     while (self->count > position) {
         free((void *)(uintptr_t)self->entries[--self->count].bytes);
     }
+}
+
+static void drop_contents(struct contents *self)
+{
+    drop_from(self, 0);
+    free(self->entries);
+    free(self->snapshot);
+    *self = (struct contents){.first_index = 1};
+}
+
+static uint8_t *copy_bytes(const uint8_t *bytes, size_t length)
+{
+    uint8_t *copy = malloc(length == 0 ? 1 : length);
+    invariant(copy != NULL);
+    if (length > 0) {
+        memcpy(copy, bytes, length);
+    }
+    return copy;
+}
+
+static void copy_contents(struct contents *self, const struct contents *from)
+{
+    drop_contents(self);
+    *self = *from;
+    self->capacity = from->count;
+    self->entries = from->count == 0 ? NULL : calloc(from->count, sizeof *self->entries);
+    invariant(from->count == 0 || self->entries != NULL);
+    for (size_t i = 0; i < from->count; i++) {
+        self->entries[i] = from->entries[i];
+        self->entries[i].bytes = copy_bytes(from->entries[i].bytes, from->entries[i].length);
+    }
+    self->snapshot = from->has_snapshot ? copy_bytes(from->snapshot, from->snapshot_length) : NULL;
 }
 
 void storage_destroy(struct storage **self_p)
@@ -47,11 +86,29 @@ void storage_destroy(struct storage **self_p)
     if (self == NULL) {
         return;
     }
-    drop_from(self, 0);
-    free(self->entries);
-    free(self->snapshot);
+    drop_contents(&self->now);
+    drop_contents(&self->durable);
     free(self);
     *self_p = NULL;
+}
+
+void storage_be_late(struct storage *self)
+{
+    self->late = true;
+}
+
+void storage_flush(struct storage *self)
+{
+    if (self->late) {
+        copy_contents(&self->durable, &self->now);
+    }
+}
+
+void storage_process_ended(struct storage *self)
+{
+    if (self->late) {
+        copy_contents(&self->now, &self->durable);
+    }
 }
 
 void storage_arm(struct storage *self, enum storage_fault fault, int calls)
@@ -91,16 +148,6 @@ static enum storage_fault strike(struct storage *self)
     }                                   \
     return 0
 
-static uint8_t *copy_bytes(const uint8_t *bytes, size_t length)
-{
-    uint8_t *copy = malloc(length == 0 ? 1 : length);
-    invariant(copy != NULL);
-    if (length > 0) {
-        memcpy(copy, bytes, length);
-    }
-    return copy;
-}
-
 static int load(void *context, struct consensus_stored *ret, struct err *err)
 {
     struct storage *self = context;
@@ -108,21 +155,21 @@ static int load(void *context, struct consensus_stored *ret, struct err *err)
     memset(ret, 0, sizeof *ret);
     ret->term = self->term;
     ret->vote = self->vote;
-    ret->has_snapshot = self->has_snapshot;
-    if (self->has_snapshot) {
-        ret->snapshot = self->meta;
-        ret->snapshot_bytes = copy_bytes(self->snapshot, self->snapshot_length);
-        ret->snapshot_length = self->snapshot_length;
+    ret->has_snapshot = self->now.has_snapshot;
+    if (self->now.has_snapshot) {
+        ret->snapshot = self->now.meta;
+        ret->snapshot_bytes = copy_bytes(self->now.snapshot, self->now.snapshot_length);
+        ret->snapshot_length = self->now.snapshot_length;
     }
-    ret->first_index = self->first_index;
-    ret->entry_count = self->count;
-    if (self->count > 0) {
-        ret->entries = calloc(self->count, sizeof *ret->entries);
+    ret->first_index = self->now.first_index;
+    ret->entry_count = self->now.count;
+    if (self->now.count > 0) {
+        ret->entries = calloc(self->now.count, sizeof *ret->entries);
         invariant(ret->entries != NULL);
     }
-    for (size_t i = 0; i < self->count; i++) {
-        ret->entries[i] = self->entries[i];
-        ret->entries[i].bytes = copy_bytes(self->entries[i].bytes, self->entries[i].length);
+    for (size_t i = 0; i < self->now.count; i++) {
+        ret->entries[i] = self->now.entries[i];
+        ret->entries[i].bytes = copy_bytes(self->now.entries[i].bytes, self->now.entries[i].length);
     }
     END_CALL(self);
 }
@@ -151,14 +198,15 @@ static int append(void *context, uint64_t first_index, const struct consensus_en
 {
     struct storage *self = context;
     BEGIN_CALL(self, err);
-    check_append(self->node, self->first_index + self->count, first_index);
-    if (self->count + count > self->capacity) {
-        self->capacity = (self->count + count) * 2;
-        self->entries = realloc(self->entries, self->capacity * sizeof *self->entries);
-        invariant(self->entries != NULL);
+    check_append(self->node, self->now.first_index + self->now.count, first_index);
+    if (self->now.count + count > self->now.capacity) {
+        self->now.capacity = (self->now.count + count) * 2;
+        self->now.entries =
+            realloc(self->now.entries, self->now.capacity * sizeof *self->now.entries);
+        invariant(self->now.entries != NULL);
     }
     for (size_t i = 0; i < count; i++) {
-        struct consensus_entry *entry = &self->entries[self->count++];
+        struct consensus_entry *entry = &self->now.entries[self->now.count++];
         *entry = entries[i];
         entry->bytes = copy_bytes(entries[i].bytes, entries[i].length);
     }
@@ -169,13 +217,13 @@ static int truncate_from(void *context, uint64_t first_index, struct err *err)
 {
     struct storage *self = context;
     BEGIN_CALL(self, err);
-    for (uint64_t i = first_index; i < self->first_index + self->count; i++) {
+    for (uint64_t i = first_index; i < self->now.first_index + self->now.count; i++) {
         check_truncated(self->node, i, storage_term_at(self, i));
     }
-    if (first_index < self->first_index) {
-        first_index = self->first_index;
+    if (first_index < self->now.first_index) {
+        first_index = self->now.first_index;
     }
-    drop_from(self, (size_t)(first_index - self->first_index));
+    drop_from(&self->now, (size_t)(first_index - self->now.first_index));
     END_CALL(self);
 }
 
@@ -183,13 +231,14 @@ static int truncate_from(void *context, uint64_t first_index, struct err *err)
 static void drop_until(struct storage *self, uint64_t index)
 {
     size_t gone = 0;
-    while (gone < self->count && self->first_index + gone < index) {
-        free((void *)(uintptr_t)self->entries[gone++].bytes);
+    while (gone < self->now.count && self->now.first_index + gone < index) {
+        free((void *)(uintptr_t)self->now.entries[gone++].bytes);
     }
     if (gone > 0) {
-        self->count -= gone;
-        self->first_index += gone;
-        memmove(self->entries, self->entries + gone, self->count * sizeof *self->entries);
+        self->now.count -= gone;
+        self->now.first_index += gone;
+        memmove(self->now.entries, self->now.entries + gone,
+                self->now.count * sizeof *self->now.entries);
     }
 }
 
@@ -199,19 +248,19 @@ static int snapshot_put(void *context, const struct consensus_snapshot_meta *met
     struct storage *self = context;
     BEGIN_CALL(self, err);
     uint8_t *copy = copy_bytes(bytes, length);
-    free(self->snapshot);
-    self->snapshot = copy;
-    self->snapshot_length = length;
-    self->meta = *meta;
-    self->has_snapshot = true;
+    free(self->now.snapshot);
+    self->now.snapshot = copy;
+    self->now.snapshot_length = length;
+    self->now.meta = *meta;
+    self->now.has_snapshot = true;
     if (trailing == 0) {
-        drop_from(self, 0);
-        self->first_index = meta->index + 1;
+        drop_from(&self->now, 0);
+        self->now.first_index = meta->index + 1;
     } else if (meta->index > trailing) {
         drop_until(self, meta->index - trailing + 1);
     }
-    if (self->count == 0) {
-        self->first_index = meta->index + 1;
+    if (self->now.count == 0) {
+        self->now.first_index = meta->index + 1;
     }
     END_CALL(self);
 }
@@ -220,13 +269,13 @@ static int snapshot_get(void *context, struct consensus_stored *ret, struct err 
 {
     struct storage *self = context;
     BEGIN_CALL(self, err);
-    if (!self->has_snapshot) {
+    if (!self->now.has_snapshot) {
         return err_set(err, ERR_NOTFOUND, "no snapshot is stored");
     }
     ret->has_snapshot = true;
-    ret->snapshot = self->meta;
-    ret->snapshot_bytes = copy_bytes(self->snapshot, self->snapshot_length);
-    ret->snapshot_length = self->snapshot_length;
+    ret->snapshot = self->now.meta;
+    ret->snapshot_bytes = copy_bytes(self->now.snapshot, self->now.snapshot_length);
+    ret->snapshot_length = self->now.snapshot_length;
     END_CALL(self);
 }
 
@@ -256,13 +305,13 @@ uint64_t storage_vote(const struct storage *self)
 
 uint64_t storage_last_index(const struct storage *self)
 {
-    return self->first_index + self->count - 1;
+    return self->now.first_index + self->now.count - 1;
 }
 
 uint64_t storage_term_at(const struct storage *self, uint64_t index)
 {
-    if (index < self->first_index || index >= self->first_index + self->count) {
+    if (index < self->now.first_index || index >= self->now.first_index + self->now.count) {
         return 0;
     }
-    return self->entries[index - self->first_index].term;
+    return self->now.entries[index - self->now.first_index].term;
 }

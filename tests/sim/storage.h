@@ -23,6 +23,12 @@ void storage_destroy(struct storage **self_p);
 /* The interface for consensus_config.storage. */
 struct consensus_storage storage_interface(struct storage *self);
 
+/* Break the promise of durability for entries and snapshots: a crash loses what was written after
+ * the last flush. For runs in which completions come late, each after a flush. */
+void storage_be_late(struct storage *self);
+void storage_flush(struct storage *self);
+void storage_process_ended(struct storage *self);
+
 /* The `calls`-th call from now (at least 1) fails as `fault` says; once. */
 void storage_arm(struct storage *self, enum storage_fault fault, int calls);
 

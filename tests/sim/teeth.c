@@ -47,8 +47,10 @@ static const struct tooth teeth[] = {
      scenario_evidence_wait_inherits, "calm", STEERED, "I3", 1, 1},
     {"transfer_is_final", "two act: a transfer failed late", scenario_transfer_is_final, "calm",
      STEERED, "I3", 1, 1},
-    {"completions_at_once", "events between a write and its completion", NULL, "p2", "gossip=0",
-     "I2 OK CRASH", 1, 600},
+    {"completions_at_once", "events between a write and its completion", NULL, "p2",
+     "gossip=0 duties=0 move=0 release=0 liveness=0 calm=1000 duration=100000 propose=30 "
+     "transfer=0 partition=800 crash=800 host=0",
+     "I1 I2 OK CRASH", 1, 800},
     {"hold_of_new_leader", "a duty runs twice: the new leader moves what the old one granted", NULL,
      "p1", NULL, "I4", 1, 100},
     {"no_grant_while_moving", "a duty runs twice: granted while its move is proposed", NULL, "p2",

@@ -125,6 +125,18 @@ static void test_refusal_term(void **state)
     assert_int_equal(guard_refusal_term(9, &result), 5);
 }
 
+static void test_stale_refusal(void **state)
+{
+    (void)state;
+    struct raft_append_entries_result result = {.term = 5, .rejected = 81, .last_log_index = 0};
+    assert_true(guard_stale_refusal(81, &result));
+    assert_true(guard_stale_refusal(90, &result));
+    assert_false(guard_stale_refusal(80, &result));
+    assert_false(guard_stale_refusal(0, &result));
+    result.rejected = 0; /* a success */
+    assert_false(guard_stale_refusal(81, &result));
+}
+
 static void test_sole_voter(void **state)
 {
     (void)state;
@@ -146,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_acknowledgement), cmocka_unit_test(test_snapshot_early),
         cmocka_unit_test(test_truncation),      cmocka_unit_test(test_snapshot_truncation),
         cmocka_unit_test(test_refusal_term),    cmocka_unit_test(test_sole_voter),
+        cmocka_unit_test(test_stale_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
