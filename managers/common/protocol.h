@@ -187,6 +187,7 @@ struct manager_grant {
     int64_t deadline_ms; /* of the grant now; the guard gets each renewal from the node itself */
 };
 
+/* Stop it, then say released. A grant of the same assignment that follows takes this back. */
 struct manager_revoke {
     char duty[DUTY_ID_SIZE];
     uint64_t assignment;

@@ -376,9 +376,10 @@ void carry_reconcile(struct pm2 *self, int64_t now_ms)
 void carry_grant(struct pm2 *self, const struct manager_grant *grant)
 {
     struct slot *slot = find_slot(self, grant->duty);
-    if (slot != NULL && slot->assignment == grant->assignment) {
-        return; /* a renewal; the guard has it from the node. After a revocation it is late. */
+    if (slot != NULL && slot->assignment == grant->assignment && !slot->revoking) {
+        return; /* a renewal; the guard has it from the node */
     }
+    /* After a revocation it is the node's later word: the grant had lapsed and is back. */
     if (slot == NULL) {
         slot = make_slot(self, grant->duty);
     }

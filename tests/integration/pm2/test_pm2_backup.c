@@ -159,6 +159,29 @@ static void lost_grant_is_not_restarted_by_pm2(void **state)
     RUN_UNTIL(bench, runs_again);
 }
 
+static bool was_revoked(struct bench *bench)
+{
+    return bench->guard_released || bench->released;
+}
+
+/* The grant lapsed and came back, as after a short cut: the node's later word counts. */
+static void grant_after_a_revocation_starts_it_again(void **state)
+{
+    struct bench *bench = *state;
+    start(bench);
+    give_grant(bench);
+    RUN_UNTIL(bench, runs);
+    struct manager_revoke revoke = {
+        .duty = bench_duty, .assignment = bench->assignment, .why = "its grant has ended"};
+    assert_int_equal(supervise_revoke(bench->supervise, "pm2", &revoke, NULL), 0);
+    assert_int_equal(post_revoke(bench->post, bench_duty, NULL), 0);
+    RUN_UNTIL(bench, was_revoked);
+    bench->guard_started = false;
+    bench->duty_states = 0;
+    give_grant(bench);
+    RUN_UNTIL(bench, runs);
+}
+
 static bool has_refused(struct bench *bench)
 {
     return bench->duty_states > 0 && bench->duty.phase == MANAGER_DUTY_FAILED;
@@ -227,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(granted_backup_runs_and_a_revoked_one_is_gone),
         WITH_BENCH(lost_grant_is_not_restarted_by_pm2),
+        WITH_BENCH(grant_after_a_revocation_starts_it_again),
         WITH_BENCH(entry_of_somebody_else_is_left_alone),
         WITH_BENCH(leader_wants_the_backup_while_the_primary_is_down),
     };
