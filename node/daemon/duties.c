@@ -61,7 +61,8 @@ static void send_releases(struct node *self)
 
 static void release(struct node *self, struct local_duty *duty)
 {
-    if (grants_holder_release(self->holding, duty->id) != 0) {
+    const struct grants_held *held = grants_holder_by_duty(self->holding, duty->id);
+    if (held == NULL || held->released || grants_holder_release(self->holding, duty->id) != 0) {
         return;
     }
     events_add(self->events, LOG_LEVEL_INFO, duty->term, "duty.stopped",
@@ -93,6 +94,41 @@ static void revoke_duty(struct node *self, struct local_duty *duty, const char *
 
 /* ---- following the replicated state ---- */
 
+/* What `name` says of itself; GOSSIP_UNKNOWN when it has said nothing. */
+static int capability_of(const struct node *self, const char *name, const char *manager)
+{
+    struct gossip_health health;
+    bool complete;
+    if (!gossip_member_health(self->gossip, name, &health, &complete)) {
+        return GOSSIP_UNKNOWN;
+    }
+    for (size_t i = 0; i < health.capability_count; i++) {
+        if (strcmp(health.capabilities[i].manager, manager) == 0) {
+            return health.capabilities[i].percent;
+        }
+    }
+    return GOSSIP_UNKNOWN;
+}
+
+/* This node's manager cannot do its work (its PM2 is dead, say) and another node's can. When none
+ * can, what still runs is left alone. */
+static bool incapable_here(const struct node *self, const char *manager)
+{
+    if (capability_of(self, node_name(self), manager) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < gossip_member_count(self->gossip); i++) {
+        struct gossip_member member;
+        gossip_member_at(self->gossip, i, &member);
+        if (!member.self && member.state == GOSSIP_ALIVE &&
+            (member.flags & GOSSIP_FLAG_DRAINING) == 0 &&
+            capability_of(self, member.name, manager) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool wants_elsewhere(const struct node *self, const struct state_duty *row, const char **why)
 {
     char key[SETTING_KEY_SIZE];
@@ -107,6 +143,8 @@ static bool wants_elsewhere(const struct node *self, const struct state_duty *ro
         *why = "the node drains";
     } else if (target != NULL && strcmp(target, node_name(self)) != 0) {
         *why = "moved by an operator";
+    } else if (incapable_here(self, row->manager)) {
+        *why = "its manager cannot work here now";
     } else {
         return false;
     }
