@@ -318,7 +318,7 @@ static void feed_guards(struct node *node)
         if (ours && (held == NULL || held->assignment != guard->assignment)) {
             *guard = (struct guard){0};
         }
-        if (held != NULL && !held->released && held->deadline_ms > guard->deadline_ms) {
+        if (held != NULL && held->deadline_ms > guard->deadline_ms) {
             TRACE(node->world, "n%d may run duty %d (assignment %" PRIu64 ") for %" PRId64 " ms",
                   node->index, duty, held->assignment, held->deadline_ms - node_now_ms(node));
             guard->deadline_ms = held->deadline_ms;

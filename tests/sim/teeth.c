@@ -63,7 +63,6 @@ static const struct tooth teeth[] = {
      "release=800 late=50 move=600", "I4", 1, 600},
     {"grants_only_while_acting", "a duty runs twice: granted without a lease", NULL, "p3", NULL,
      "I4", 1, 400},
-    {"echo_term", "two act: an echo of another term counts", NULL, "p1", NULL, "I3", 1, 600},
     {"lease_check", "two act: the lease's end is not minded", NULL, "p1", NULL, "I3", 1, 300},
 };
 
