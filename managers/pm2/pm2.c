@@ -154,6 +154,17 @@ static struct home *home_of_god(struct pm2 *self, const struct god *god)
     return NULL;
 }
 
+/* Without the daemon nobody lists the processes that outlived it. A primary among them runs. */
+static void look_for_orphans(struct pm2 *self, const struct home *home)
+{
+    for (size_t i = 0; i < self->watch_count; i++) {
+        struct watch *watch = &self->watches[i];
+        if (home_for(self, watch) == home && !process_lives(&watch->process)) {
+            (void)process_hold(&watch->process, orphan_find(god_home(home->god), watch->name));
+        }
+    }
+}
+
 static void on_god_state(void *context, struct god *god, enum god_state state, const char *why)
 {
     struct pm2 *self = context;
@@ -170,6 +181,9 @@ static void on_god_state(void *context, struct god *god, enum god_state state, c
     }
     home->fresh = false;
     home->pending = false;
+    if (state == GOD_DEAD || state == GOD_HUNG) {
+        look_for_orphans(self, home);
+    }
     runtime_event(self->runtime, MANAGER_ERROR, "pm2.down", NULL, "PM2 of %s is %s: %s",
                   god_home(god), god_state_name(state), why);
 }

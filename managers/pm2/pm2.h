@@ -129,6 +129,10 @@ void answer_command(struct pm2 *self, const struct manager_command *command);
 /* True when no guard holds the duty's lock on this host: nothing of the duty runs here. */
 bool lock_is_free(const char *lock_dir, const char *duty);
 
+/* ---- orphan.c ---- */
+/* A process of PM2's entry `name` that runs on without its daemon; 0: none is found. */
+int64_t orphan_find(const char *home, const char *name);
+
 /* ---- journal.c ---- */
 /* One line about what we did to PM2 in this manager's own folder, bounded. */
 void journal_write(const struct pm2 *self, const char *did, const char *duty, const char *why);

@@ -164,6 +164,33 @@ static void dead_daemon_takes_the_capability_and_not_the_truth(void **state)
     RUN_UNTIL(bench, is_dead_with_daemon);
 }
 
+static bool has_restarted(struct bench *bench)
+{
+    return bench->ready == 2;
+}
+
+/* A manager that never saw the daemon alive must still not take the primary for dead. */
+static void orphan_is_found_by_a_new_manager(void **state)
+{
+    struct bench *bench = *state;
+    start_worker(bench);
+    bench_start_manager(bench, section("worker"));
+    RUN_UNTIL(bench, is_up);
+    pid_t pid = worker_pid(bench);
+    bench_kill_god(bench);
+    RUN_UNTIL(bench, is_orphan);
+    bench->event_count = 0;
+    assert_int_equal(supervise_restart(bench->supervise, "pm2", NULL), 0);
+    json_decref(bench->seen);
+    bench->seen = NULL;
+    RUN_UNTIL(bench, has_restarted);
+    RUN_UNTIL(bench, is_orphan);
+    assert_int_equal(worker_pid(bench), pid);
+    assert_false(bench_had_event(bench, "primary.down"));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    RUN_UNTIL(bench, is_dead_with_daemon);
+}
+
 static bool is_hung(struct bench *bench)
 {
     const json_t *home = json_array_get(json_object_get(bench->seen, "homes"), 0);
@@ -197,6 +224,7 @@ int main(void)
         WITH_BENCH(errored_is_down),
         WITH_BENCH(online_without_a_process_is_down),
         WITH_BENCH(dead_daemon_takes_the_capability_and_not_the_truth),
+        WITH_BENCH(orphan_is_found_by_a_new_manager),
         WITH_BENCH(stopped_daemon_is_noticed_and_its_return_too),
     };
     return cmocka_run_group_tests_name("pm2_watch", tests, NULL, NULL);
