@@ -188,6 +188,7 @@ static void publish_view(struct consensus_thread *self, int64_t now_ms,
     self->view_sent_ms = now_ms;
     struct consensus_output *output = make_output(CONSENSUS_OUTPUT_VIEW, NULL, 0);
     output->view = *view;
+    consensus_counters(self->engine, &output->counters);
     hand_out(self, output);
 }
 

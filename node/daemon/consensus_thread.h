@@ -45,7 +45,7 @@ enum consensus_output_kind {
     CONSENSUS_OUTPUT_APPLIED,  /* index, term, bytes */
     CONSENSUS_OUTPUT_RESTORED, /* index, bytes of the whole state */
     CONSENSUS_OUTPUT_NOTICE,   /* notice */
-    CONSENSUS_OUTPUT_VIEW,     /* view; only when something other than the lease changed */
+    CONSENSUS_OUTPUT_VIEW,     /* view, counters; when something other than the lease changed */
     CONSENSUS_OUTPUT_REFUSED,  /* token, err: a proposal, change or hand-over was not taken */
     CONSENSUS_OUTPUT_FATAL,    /* err: the process must end now */
 };
@@ -59,6 +59,7 @@ struct consensus_output {
     uint64_t token;
     struct consensus_notice notice;
     struct consensus_view view;
+    struct consensus_counters counters;
     struct err err;
     size_t length;
     uint8_t bytes[]; /* `length` of them */

@@ -163,13 +163,13 @@ void failover_run(struct node *self, int64_t now_ms)
 
 /* ---- obituaries ---- */
 
-void failover_obituary(struct node *self, const struct transport_message *message)
+bool failover_obituary(struct node *self, const struct transport_message *message)
 {
     int64_t now_ms = clock_boot_ms();
     struct obituary obituary;
     if (obituary_decode(message->bytes, message->length, &obituary, NULL) != 0 ||
         obituary.raft_id != message->sender_id) {
-        return;
+        return false;
     }
     events_add(
         self->events, LOG_LEVEL_WARN, self->view.term, "member.obituary",
@@ -186,6 +186,7 @@ void failover_obituary(struct node *self, const struct transport_message *messag
         (void)transport_reply(self->transport, &message->route, TRANSPORT_OBITUARY_ACK,
                               acknowledgement, sizeof acknowledgement);
     }
+    return true;
 }
 
 int failover_create(struct node *self, struct err *err)

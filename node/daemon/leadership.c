@@ -185,6 +185,7 @@ static bool on_output(struct node *self, const struct consensus_output *output, 
         on_notice(self, &output->notice, now_ms);
         break;
     case CONSENSUS_OUTPUT_VIEW:
+        self->consensus_counters = output->counters;
         on_view(self, &output->view, now_ms);
         break;
     case CONSENSUS_OUTPUT_REFUSED:

@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+#define LEAVE_VERSION 1
+#define LEAVE_WORD "leave"
+#define LEAVE_BYTES_MAX 64
 #define ROSTER_PATIENCE_MS 5000
 #define ROSTER_REPEAT_MS 500
 #define DUTIES_PATIENCE_MS 4000
@@ -39,12 +42,37 @@ static void propose_removal(struct node *self, const char *name)
     (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
 }
 
-void leaving_peer_asks(struct node *self, const char *peer)
+/* [version, what]; the sender is who leaves. */
+static void encode_request(struct mp_writer *writer)
 {
-    const struct state_node *row = state_node_by_name(self->state, peer);
+    mp_put_array(writer, 2);
+    mp_put_u64(writer, LEAVE_VERSION);
+    mp_put_text(writer, LEAVE_WORD);
+}
+
+static void remove_from_roster(struct node *self, const char *name)
+{
+    const struct state_node *row = state_node_by_name(self->state, name);
     if (node_may_act(self) && row != NULL && !row->removed) {
-        propose_removal(self, peer);
+        propose_removal(self, name);
     }
+}
+
+bool leaving_peer_asks(struct node *self, const char *peer, const uint8_t *bytes, size_t length)
+{
+    static const struct mp_limits limits = {.bytes = 64, .elements = 8, .depth = 2};
+    struct mp_doc doc;
+    uint64_t version = 0;
+    if (mp_parse(bytes, length, &limits, &doc, NULL) != 0) {
+        return false;
+    }
+    bool asks = mp_array(&doc.root, 2) != NULL && mp_u64(mp_at(&doc.root, 0), &version) &&
+                version == LEAVE_VERSION && mp_is(mp_at(&doc.root, 1), LEAVE_WORD);
+    mp_doc_deinit(&doc);
+    if (asks) {
+        remove_from_roster(self, peer);
+    }
+    return asks;
 }
 
 void leaving_for_good(struct node *self)
@@ -58,16 +86,19 @@ void leaving_for_good(struct node *self)
 
 static void ask_for_removal(struct node *self, int64_t now_ms)
 {
-    static const uint8_t leave_request[] = {0xc0}; /* msgpack nil: the sender leaves */
     if (now_ms < self->leaving_asked_ms + ROSTER_REPEAT_MS) {
         return;
     }
     self->leaving_asked_ms = now_ms;
     if (self->view.leader == self->id) {
-        leaving_peer_asks(self, node_name(self));
+        remove_from_roster(self, node_name(self));
     } else if (self->view.leader != 0) {
-        (void)transport_send_id(self->transport, self->view.leader, TRANSPORT_HELLO, leave_request,
-                                sizeof leave_request, false);
+        struct mp_writer writer;
+        mp_writer_init(&writer, LEAVE_BYTES_MAX);
+        encode_request(&writer);
+        (void)transport_send_id(self->transport, self->view.leader, TRANSPORT_HELLO,
+                                writer.buffer.data, writer.buffer.length, false);
+        mp_writer_deinit(&writer);
     }
 }
 

@@ -143,7 +143,9 @@ struct node {
 
     struct consensus_thread *consensus;
     struct consensus_view view;
-    struct state *state; /* mirror of the replicated state */
+    struct consensus_counters consensus_counters; /* as of the latest view */
+    uint64_t payloads_refused; /* authenticated frames whose contents were malformed */
+    struct state *state;       /* mirror of the replicated state */
     struct proposals *proposals;
     uint64_t recorded_term; /* leader record proposed for it */
     uint64_t elected_term;  /* the parent was told */
@@ -230,7 +232,8 @@ int leadership_hand_over(struct node *self, uint64_t target, enum consensus_caus
 int failover_create(struct node *self, struct err *err);
 void failover_follow(struct node *self, int64_t now_ms);
 void failover_run(struct node *self, int64_t now_ms);
-void failover_obituary(struct node *self, const struct transport_message *message);
+/* False: malformed, or about another node than its sender. */
+bool failover_obituary(struct node *self, const struct transport_message *message);
 
 /* ---- duties.c and duties_leader.c ---- */
 int duties_create(struct node *self, struct err *err);
@@ -267,7 +270,7 @@ bool managers_command(struct node *self, struct control_request *request, const 
 
 /* ---- reports.c: what nodes tell of themselves ---- */
 void reports_run(struct node *self, int64_t now_ms);
-void reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length);
+bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length);
 const struct report *reports_of(const struct node *self, const char *node);
 int reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
                              size_t length);
@@ -287,8 +290,9 @@ void publish_run(struct node *self, int64_t now_ms);
 /* ---- leaving.c ---- */
 void leaving_begin(struct node *self, const char *why);
 void leaving_for_good(struct node *self);
-/* A peer asks to be taken out of the roster; the leader proposes it. */
-void leaving_peer_asks(struct node *self, const char *peer);
+/* A peer's message of kind HELLO: it asks to be taken out of the roster; the leader proposes it.
+ * False: malformed. */
+bool leaving_peer_asks(struct node *self, const char *peer, const uint8_t *bytes, size_t length);
 void leaving_run(struct node *self, int64_t now_ms);
 
 /* ---- run a node until it ends; returns the process's exit code ---- */

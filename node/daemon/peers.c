@@ -216,98 +216,108 @@ void peers_broadcast(struct node *self, uint32_t kind, const uint8_t *bytes, siz
 
 /* ---- what comes in ---- */
 
-static void on_renew(struct node *self, const struct transport_message *message, int64_t now_ms)
+/* Each returns false for a payload that is malformed, or that speaks for another than its sender. */
+
+static bool on_renew(struct node *self, const struct transport_message *message, int64_t now_ms)
 {
     static struct grants_renew request;
-    if (grants_renew_decode(message->bytes, message->length, &request, NULL) == 0 &&
-        request.raft_id == message->sender_id) {
-        duties_leader_renew(self, now_ms, message->sender_id, &request);
+    if (grants_renew_decode(message->bytes, message->length, &request, NULL) != 0 ||
+        request.raft_id != message->sender_id) {
+        return false;
     }
+    duties_leader_renew(self, now_ms, message->sender_id, &request);
+    return true;
 }
 
-static void on_grant(struct node *self, const struct transport_message *message, int64_t now_ms)
+static bool on_grant(struct node *self, const struct transport_message *message, int64_t now_ms)
 {
     static struct grants_grant grant;
-    if (grants_grant_decode(message->bytes, message->length, &grant, NULL) == 0) {
-        duties_take_grant(self, now_ms, &grant);
+    if (grants_grant_decode(message->bytes, message->length, &grant, NULL) != 0) {
+        return false;
     }
+    duties_take_grant(self, now_ms, &grant);
+    return true;
 }
 
-static void on_release(struct node *self, const struct transport_message *message)
+static bool on_release(struct node *self, const struct transport_message *message)
 {
     static struct grants_release release;
-    if (grants_release_decode(message->bytes, message->length, &release, NULL) == 0 &&
-        release.raft_id == message->sender_id) {
-        duties_leader_release(self, message->sender_id, &release);
+    if (grants_release_decode(message->bytes, message->length, &release, NULL) != 0 ||
+        release.raft_id != message->sender_id) {
+        return false;
     }
+    duties_leader_release(self, message->sender_id, &release);
+    return true;
 }
 
-static void on_evidence(struct node *self, const struct transport_message *message, int64_t now_ms)
+static bool on_evidence(struct node *self, const struct transport_message *message, int64_t now_ms)
 {
     struct evidence_message evidence;
-    if (evidence_decode(message->bytes, message->length, &evidence, NULL) == 0) {
-        evidence_receive(self->evidence, now_ms, message->sender_id, &evidence);
+    if (evidence_decode(message->bytes, message->length, &evidence, NULL) != 0) {
+        return false;
     }
+    evidence_receive(self->evidence, now_ms, message->sender_id, &evidence);
+    return true;
 }
 
-static void on_forward(struct node *self, const struct transport_message *message)
+static bool on_forward(struct node *self, const struct transport_message *message)
 {
-    struct err err = {0};
     int rc =
         message->kind == TRANSPORT_FORWARD
             ? control_execute_forwarded(self->control, message->sender, message->bytes,
-                                        message->length, &err)
-            : control_accept_forward_reply(self->control, message->bytes, message->length, &err);
-    if (rc == ERR_PROTO) {
-        log_write(self->log, LOG_LEVEL_WARN, "control.forward.malformed",
-                  log_text("peer", message->sender), log_text("why", err.msg));
+                                        message->length, NULL)
+            : control_accept_forward_reply(self->control, message->bytes, message->length, NULL);
+    return rc != ERR_PROTO;
+}
+
+static void on_raft(struct node *self, const struct transport_message *message, int64_t now_ms)
+{
+    struct consensus_event event = {.kind = CONSENSUS_EVENT_MESSAGE,
+                                    .peer = message->sender_id,
+                                    .bytes = message->bytes,
+                                    .length = message->length};
+    gossip_note_contact(self->gossip, now_ms, message->sender);
+    (void)consensus_thread_post(self->consensus, &event);
+}
+
+static bool dispatch(struct node *self, const struct transport_message *message, int64_t now_ms)
+{
+    switch (message->kind) {
+    case TRANSPORT_GOSSIP: /* counts what it refuses itself */
+        gossip_receive(self->gossip, now_ms, message->sender, message->bytes, message->length);
+        return true;
+    case TRANSPORT_RAFT: /* so does the engine */
+        on_raft(self, message, now_ms);
+        return true;
+    case TRANSPORT_EVIDENCE:
+        return on_evidence(self, message, now_ms);
+    case TRANSPORT_OBITUARY:
+        return failover_obituary(self, message);
+    case TRANSPORT_GRANT_RENEW:
+        return on_renew(self, message, now_ms);
+    case TRANSPORT_GRANT:
+        return on_grant(self, message, now_ms);
+    case TRANSPORT_RELEASE:
+        return on_release(self, message);
+    case TRANSPORT_OBSERVATION:
+        return reports_receive(self, message->sender, message->bytes, message->length);
+    case TRANSPORT_FORWARD:
+    case TRANSPORT_FORWARD_REPLY:
+        return on_forward(self, message);
+    case TRANSPORT_HELLO:
+        return leaving_peer_asks(self, message->sender, message->bytes, message->length);
+    default:
+        return true; /* of a newer version */
     }
 }
 
 void peers_received(void *context, const struct transport_message *message)
 {
     struct node *self = context;
-    int64_t now_ms = clock_boot_ms();
-    switch (message->kind) {
-    case TRANSPORT_GOSSIP:
-        gossip_receive(self->gossip, now_ms, message->sender, message->bytes, message->length);
-        break;
-    case TRANSPORT_RAFT: {
-        struct consensus_event event = {.kind = CONSENSUS_EVENT_MESSAGE,
-                                        .peer = message->sender_id,
-                                        .bytes = message->bytes,
-                                        .length = message->length};
-        gossip_note_contact(self->gossip, now_ms, message->sender);
-        (void)consensus_thread_post(self->consensus, &event);
-        break;
-    }
-    case TRANSPORT_EVIDENCE:
-        on_evidence(self, message, now_ms);
-        break;
-    case TRANSPORT_OBITUARY:
-        failover_obituary(self, message);
-        break;
-    case TRANSPORT_GRANT_RENEW:
-        on_renew(self, message, now_ms);
-        break;
-    case TRANSPORT_GRANT:
-        on_grant(self, message, now_ms);
-        break;
-    case TRANSPORT_RELEASE:
-        on_release(self, message);
-        break;
-    case TRANSPORT_OBSERVATION:
-        reports_receive(self, message->sender, message->bytes, message->length);
-        break;
-    case TRANSPORT_FORWARD:
-    case TRANSPORT_FORWARD_REPLY:
-        on_forward(self, message);
-        break;
-    case TRANSPORT_HELLO:
-        leaving_peer_asks(self, message->sender);
-        break;
-    default:
-        break; /* of a newer version */
+    if (!dispatch(self, message, clock_boot_ms())) {
+        self->payloads_refused++;
+        log_write(self->log, LOG_LEVEL_WARN, "peer.payload.malformed",
+                  log_text("peer", message->sender), log_int("kind", message->kind));
     }
     node_pump(self);
 }

@@ -37,6 +37,14 @@ static void put_raft(const struct node *self, struct metrics *metrics)
     metrics_value(metrics, (double)view->commit_index);
     metrics_family(metrics, METRICS_GAUGE, "raft_applied_index", "Highest applied index.");
     metrics_value(metrics, (double)view->applied_index);
+    metrics_family(metrics, METRICS_COUNTER, "raft_votes_silenced",
+                   "Vote requests dropped because a leader may still hold its lease.");
+    metrics_value(metrics, (double)self->consensus_counters.votes_silenced);
+    metrics_family(metrics, METRICS_COUNTER, "raft_elections_won", "Elections that this node won.");
+    metrics_value(metrics, (double)self->consensus_counters.elections_won);
+    metrics_family(metrics, METRICS_COUNTER, "raft_reloads",
+                   "Fresh starts of the engine from disk.");
+    metrics_value(metrics, (double)self->consensus_counters.reloads);
     metrics_family(metrics, METRICS_GAUGE, "quorum", "1 while a leader with a majority is known.");
     metrics_value(metrics, node_has_quorum(self) ? 1 : 0);
     struct storage_latency latency;
@@ -92,6 +100,10 @@ static void put_traffic(const struct node *self, struct metrics *metrics)
         metrics_value1(metrics, "cause", transport_event_name((enum transport_event)i),
                        (double)transport.events[i]);
     }
+    metrics_value1(metrics, "cause", "peer.payload.malformed", (double)self->payloads_refused);
+    metrics_value1(metrics, "cause", "gossip.malformed", (double)gossip.dropped_malformed);
+    metrics_value1(metrics, "cause", "gossip.forged", (double)gossip.dropped_forged);
+    metrics_value1(metrics, "cause", "raft.malformed", (double)self->consensus_counters.malformed);
     metrics_family(metrics, METRICS_COUNTER, "keys_refused", "Connections with an unknown key.");
     metrics_value(metrics, (double)zap.refused);
     metrics_family(metrics, METRICS_COUNTER, "gossip_messages_sent", "Gossip messages sent.");
@@ -105,6 +117,19 @@ static void put_traffic(const struct node *self, struct metrics *metrics)
     metrics_family(metrics, METRICS_COUNTER, "control_refused",
                    "Control requests malformed, denied or over a bound.");
     metrics_value(metrics, (double)(control.malformed + control.denied + control.refused));
+    struct post_counters post;
+    post_counters(self->post, &post);
+    metrics_family(metrics, METRICS_COUNTER, "guard_refused",
+                   "Connections and messages that the guards' socket refused.");
+    metrics_value(metrics, (double)(post.refused + post.malformed));
+    metrics_family(metrics, METRICS_COUNTER, "http_refused", "HTTP requests refused.");
+    uint64_t refused = 0;
+    for (size_t i = 0; i < self->http_count; i++) {
+        struct http_counters http;
+        http_counters(self->http[i], &http);
+        refused += http.refused;
+    }
+    metrics_value(metrics, (double)refused);
 }
 
 static char *build_metrics(const struct node *self)

@@ -186,14 +186,15 @@ static void take_report(struct node *self, const char *from, const msgpack_objec
     self->publish_now = true;
 }
 
-void reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length)
+bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length)
 {
     static const struct mp_limits limits = {
         .bytes = REPORT_BYTES_MAX, .elements = 4096, .depth = 5};
     struct mp_doc doc;
     if (mp_parse(bytes, length, &limits, &doc, NULL) != 0) {
-        return;
+        return false;
     }
+    bool known = false;
     uint64_t version = 0;
     uint64_t kind = 0;
     char manager[NAME_SIZE];
@@ -203,13 +204,16 @@ void reports_receive(struct node *self, const char *from, const uint8_t *bytes, 
         version == REPORT_VERSION && mp_u64(mp_at(&doc.root, 1), &kind)) {
         if (kind == REPORT_SELF) {
             take_report(self, from, &doc.root);
+            known = true;
         } else if (kind == REPORT_OBSERVATION &&
                    mp_text(mp_at(&doc.root, 2), manager, sizeof manager) &&
                    mp_bytes(mp_at(&doc.root, 3), &document, &document_length)) {
             managers_observation(self, from, manager, document, document_length);
+            known = true;
         }
     }
     mp_doc_deinit(&doc);
+    return known;
 }
 
 const struct report *reports_of(const struct node *self, const char *node)
