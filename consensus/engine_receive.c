@@ -5,6 +5,8 @@
 #include "consensus/guard.h"
 #include "consensus/raft_internals.h"
 
+#include <string.h>
+
 /* A leader gets no append or snapshot of its own term; the library would take its own state apart.
  */
 static bool is_from_rival(const struct consensus *self, uint64_t term)
@@ -37,9 +39,32 @@ static void truncate_and_reload(struct consensus *self, uint64_t term, uint64_t 
     }
 }
 
-static bool drop_append(struct consensus *self, const struct wire_message *message)
+/* RG8: only the front is cut, so the request still reaches the leader's end. */
+static void cut_known_prefix(const struct logbook *log, struct raft_append_entries *append)
 {
-    const struct raft_append_entries *append = &message->raft.append_entries;
+    uint64_t index = guard_known_prefix(log, append);
+    if (index == 0) {
+        return;
+    }
+    uint64_t drop = index - append->prev_log_index;
+    append->prev_log_index = index;
+    append->prev_log_term = log->snapshot_term;
+    if (drop < append->n_entries) {
+        append->prev_log_term = append->entries[drop - 1].term;
+        append->n_entries -= (unsigned)drop;
+        memmove(append->entries, append->entries + drop,
+                append->n_entries * sizeof *append->entries);
+    } else if (append->n_entries > 0) {
+        raft_free(append->entries[0].batch);
+        raft_free(append->entries);
+        append->entries = NULL;
+        append->n_entries = 0;
+    }
+}
+
+static bool drop_append(struct consensus *self, struct wire_message *message)
+{
+    struct raft_append_entries *append = &message->raft.append_entries;
     const struct raft *raft = &self->instance->raft;
     if (is_from_rival(self, append->term)) {
         return true;
@@ -60,6 +85,7 @@ static bool drop_append(struct consensus *self, const struct wire_message *messa
     heard->heartbeat_ms = message->extra.heartbeat_ms;
     heard->acting = message->extra.acting;
     self->context = (struct raft_io_context){.bounded = true, .bound = guard_append_bound(append)};
+    cut_known_prefix(&self->log, append);
     return false;
 }
 

@@ -62,6 +62,13 @@ bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_
     return result->rejected != 0 && result->rejected <= match_index;
 }
 
+uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_entries *request)
+{
+    bool behind = request->prev_log_index < log->snapshot_index &&
+                  request->prev_log_index + 1 < log->first_index;
+    return behind ? log->snapshot_index : 0;
+}
+
 bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id)
 {
     return configuration != NULL && logbook_voter_count(configuration) == 1 &&

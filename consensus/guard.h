@@ -43,7 +43,13 @@ uint64_t guard_refusal_term(uint64_t stored_term, const struct raft_request_vote
  * for an answer above the match for ever. */
 bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_result *result);
 
-/* A sole voter that would make itself leader: the library does so without a new term, and so would
+/* RG8: entries that this log has left behind in its snapshot. The library takes "not in my log" for
+ * "not yet in my log" and would append them again at its end. The index of the snapshot, as the new
+ * prev_log_index behind which the request may stand, or 0: leave the request as it is. All entries
+ * up to there are committed, so any leader of this term has the same. */
+uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_entries *request);
+
+/* RG7: a sole voter that would make itself leader: the library does so without a new term, and so would
  * lead in a term that another server led before it. True: raise the term first. */
 bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id);
 

@@ -137,6 +137,25 @@ static void test_stale_refusal(void **state)
     assert_false(guard_stale_refusal(81, &result));
 }
 
+static void test_known_prefix(void **state)
+{
+    (void)state;
+    struct logbook log = {.snapshot_index = 50, .snapshot_term = 3, .first_index = 41};
+    struct raft_append_entries request = {.term = 4, .n_entries = 60};
+    assert_int_equal(guard_known_prefix(&log, &request), 50); /* from the very first entry on */
+    request.prev_log_index = 39;
+    assert_int_equal(guard_known_prefix(&log, &request), 50);
+    request.prev_log_index = 40;
+    assert_int_equal(guard_known_prefix(&log, &request), 0); /* the library sees entry 41 */
+    log.first_index = 51;
+    assert_int_equal(guard_known_prefix(&log, &request), 50);
+    request.prev_log_index = 50;
+    assert_int_equal(guard_known_prefix(&log, &request), 0);
+    log = (struct logbook){.first_index = 1};
+    request.prev_log_index = 0;
+    assert_int_equal(guard_known_prefix(&log, &request), 0); /* no snapshot: nothing is gone */
+}
+
 static void test_sole_voter(void **state)
 {
     (void)state;
@@ -157,8 +176,8 @@ int main(void)
         cmocka_unit_test(test_second_vote),     cmocka_unit_test(test_barrier_due),
         cmocka_unit_test(test_acknowledgement), cmocka_unit_test(test_snapshot_early),
         cmocka_unit_test(test_truncation),      cmocka_unit_test(test_snapshot_truncation),
-        cmocka_unit_test(test_refusal_term),    cmocka_unit_test(test_sole_voter),
-        cmocka_unit_test(test_stale_refusal),
+        cmocka_unit_test(test_refusal_term),    cmocka_unit_test(test_known_prefix),
+        cmocka_unit_test(test_sole_voter),      cmocka_unit_test(test_stale_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
