@@ -59,10 +59,12 @@ int keys_generate(const char *name, enum key_role role, struct key_own *ret, str
     }
     *ret = (struct key_own){.role = role};
     (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
-    if (zmq_curve_keypair(ret->public_key, ret->secret_key) != 0) {
-        key_own_wipe(ret);
-        return err_set_errno(err, ERR_UNSUPPORTED, "libzmq makes no CURVE keys");
-    }
+    do { /* a command line would take a public key that begins with '-' for an option */
+        if (zmq_curve_keypair(ret->public_key, ret->secret_key) != 0) {
+            key_own_wipe(ret);
+            return err_set_errno(err, ERR_UNSUPPORTED, "libzmq makes no CURVE keys");
+        }
+    } while (ret->public_key[0] == '-');
     return 0;
 }
 

@@ -422,7 +422,8 @@ int node_run(const struct node_start *start_with)
     self->probe.fd = -1;
     zsys_handler_set(NULL);
     zsys_set_logstream(NULL);
-    void *zmq_context = zmq_ctx_new();
+    /* One context for all: keys are asked for over inproc, which does not leave its context. */
+    void *zmq_context = zsys_init();
     self->loop = zloop_new();
     zloop_set_nonstop(self->loop, true);
     struct err err = {0};
@@ -444,7 +445,7 @@ int node_run(const struct node_start *start_with)
     int code = self->exit_code;
     stop(self);
     zloop_destroy(&self->loop);
-    (void)zmq_ctx_term(zmq_context);
+    zsys_shutdown();
     key_own_wipe(&self->own);
     free(self);
     return code;

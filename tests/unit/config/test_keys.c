@@ -210,11 +210,25 @@ static void damaged_files_name_their_line(void **state)
     assert_null(strstr(err.msg, text + 80)); /* no key in a message */
 }
 
+/* One key in 85 would, and `understudy join NAME ADDR PUBKEY` would take it for an option. */
+static void no_public_key_looks_like_an_option(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        struct key_own key;
+        assert_int_equal(keys_generate("n1", KEY_NODE, &key, NULL), 0);
+        assert_int_not_equal(key.public_key[0], '-');
+        assert_true(key_valid_z85(key.public_key) && key_valid_z85(key.secret_key));
+        key_own_wipe(&key);
+    }
+}
+
 #define KEY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        KEY_TEST(no_public_key_looks_like_an_option),
         KEY_TEST(init_makes_nodes_operator_and_viewer),
         KEY_TEST(existing_keys_stay_unless_asked),
         KEY_TEST(bad_names_are_refused),
