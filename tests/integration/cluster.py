@@ -52,7 +52,8 @@ def wait_until(condition, what, patience_s=PATIENCE_S, pause_s=0.02):
             last = condition()
             if last:
                 return last
-        except (OSError, AssertionError, KeyError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, AssertionError, KeyError, TypeError, ValueError,
+                subprocess.SubprocessError) as error:
             last = repr(error)
         if boot_s() > deadline:
             raise AssertionError(f"waited {patience_s} s in vain until {what}; last: {last}")
@@ -99,13 +100,13 @@ def kill(pid, number=signal.SIGKILL):
 
 
 def free_base_port(count):
-    """A base such that base+10*i and base+10*i+1 are free for 1..count."""
+    """A base such that base+10*i and the two after it are free for 1..count."""
     for _ in range(200):
         base = random.randrange(10000, 32000 - 10 * count, 10)
         held = []
         try:
             for i in range(1, count + 1):
-                for port in (base + 10 * i, base + 10 * i + 1):
+                for port in (base + 10 * i, base + 10 * i + 1, base + 10 * i + 2):
                     sock = socket.socket()
                     held.append(sock)
                     sock.bind(("127.0.0.1", port))
@@ -153,6 +154,7 @@ class Node:
         self.config = os.path.join(self.folder, "understudy.yml")
         self.peer_port = cluster.base + 10 * number
         self.http_port = self.peer_port + 1
+        self.control_port = self.peer_port + 2  # only with the cluster's tcp_control
         self.process = None  # the parent, when started by us directly
         self.namespace = None
 
@@ -189,7 +191,7 @@ class Node:
   keys: "{self.keys_folder()}"
 control:
   listen: "ipc://{self.folder}/control.sock"
-dashboard:
+{self.tcp_control()}dashboard:
   listen: ["{self.host}:{self.http_port}"]
 data_dir: "{self.folder}/data"
 runtime_dir: "{self.folder}"
@@ -204,6 +206,10 @@ managers:
         os.makedirs(os.path.join(self.folder, "data"), 0o700, exist_ok=True)
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text)
+
+    def tcp_control(self):
+        return f'  listen_tcp: "tcp://{self.host}:{self.control_port}"\n' if (
+            self.cluster.tcp_control) else ""
 
     # -- life --
 
@@ -299,7 +305,8 @@ managers:
 class Cluster:
     """n1..nN; a context manager that leaves nothing behind."""
 
-    def __init__(self, count=3, hosts=None, base=None, extra=""):
+    def __init__(self, count=3, hosts=None, base=None, extra="", tcp_control=False):
+        self.tcp_control = tcp_control
         self.folder = tempfile.mkdtemp(prefix="us-", dir="/tmp")
         self.keys = os.path.join(self.folder, "keys")
         self.base = base if base is not None else free_base_port(count + 2)
