@@ -137,6 +137,8 @@ static bool wants_elsewhere(const struct node *self, const struct state_duty *ro
     const struct state_node *own = state_node_by_name(self->state, node_name(self));
     if (!row->is.wanted) {
         *why = "not wanted any more";
+    } else if (self->managers_stopped) {
+        *why = "the cluster's managers are stopped";
     } else if (self->leaving != LEAVING_NOT) {
         *why = "the node leaves";
     } else if (own != NULL && own->draining) {

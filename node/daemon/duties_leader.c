@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PLACEMENT_PERIOD_MS 100
+#define REFUSED_PAUSE_MS 1000 /* a refusal means that something is not understood: no haste */
 #define WISH_REPEAT_MS 500
 
 /* ---- grants and releases ---- */
@@ -49,6 +50,8 @@ static void on_moved(void *context, uint64_t token, int status, const struct sta
     if (effect != NULL && effect->status != 0) {
         log_write(self->log, LOG_LEVEL_WARN, "duty.refused", log_text("duty", effect->target),
                   log_text("why", effect->reason));
+        self->placement_at_ms = clock_boot_ms() + REFUSED_PAUSE_MS;
+        return;
     }
     self->placement_at_ms = 0;
 }
@@ -254,27 +257,31 @@ static void place(struct node *self, const struct placement_work *work,
     }
 }
 
-/* What is not wanted and whose holder cannot say that it ended: released by the end of its grant.
- */
-static void release_unwanted(struct node *self, int64_t now_ms)
+static bool holder_is_gone(const struct node *self, const struct state_duty *duty)
+{
+    struct gossip_member member;
+    return !gossip_member_find(self->gossip, duty->assignment.node, &member) ||
+           member.state == GOSSIP_DEAD || member.state == GOSSIP_LEFT;
+}
+
+/* Commit what is known to have ended: released by its holder or an obituary, or not wanted while
+ * its holder cannot say that it ended (then the end of its grant tells). Only what is released in
+ * the state is placed anew. */
+static void settle_releases(struct node *self, int64_t now_ms)
 {
     for (size_t i = 0; i < state_duty_count(self->state); i++) {
-        const struct state_duty *row = state_duty_at(self->state, i);
+        const struct state_duty *duty = state_duty_at(self->state, i);
         enum release_proof proof;
-        if (row->is.wanted || !state_duty_held(row) ||
-            grants_leader_moving(self->granting, row->is.id)) {
+        if (!state_duty_held(duty) || grants_leader_moving(self->granting, duty->is.id)) {
             continue;
         }
-        if (grants_leader_released(self->granting, row, &proof)) {
-            propose_release(self, row, proof, REASON_DUTY_UNWANTED);
-            continue;
-        }
-        struct gossip_member member;
-        bool dead = !gossip_member_find(self->gossip, row->assignment.node, &member) ||
-                    member.state == GOSSIP_DEAD || member.state == GOSSIP_LEFT;
-        if (dead &&
-            grants_leader_may_assign(self->granting, now_ms, node_may_act(self), row, 0, 0, NULL)) {
-            propose_release(self, row, RELEASE_BY_EXPIRY, REASON_GRANT_EXPIRED);
+        if (grants_leader_released(self->granting, duty, &proof)) {
+            propose_release(self, duty, proof,
+                            proof == RELEASE_BY_OBITUARY ? REASON_OBITUARY : REASON_UNSPECIFIED);
+        } else if (!duty->is.wanted && holder_is_gone(self, duty) &&
+                   grants_leader_may_assign(self->granting, now_ms, node_may_act(self), duty, 0, 0,
+                                            NULL)) {
+            propose_release(self, duty, RELEASE_BY_EXPIRY, REASON_GRANT_EXPIRED);
         }
     }
 }
@@ -286,6 +293,10 @@ void duties_leader_run(struct node *self, int64_t now_ms)
         return;
     }
     self->placement_at_ms = now_ms + PLACEMENT_PERIOD_MS;
+    settle_releases(self, now_ms);
+    if (self->managers_stopped) {
+        return;
+    }
     work.node_count = 0;
     for (size_t i = 0; i < state_node_count(self->state) && work.node_count < NODES_MAX; i++) {
         const struct state_node *row = state_node_at(self->state, i);
@@ -302,7 +313,6 @@ void duties_leader_run(struct node *self, int64_t now_ms)
     for (size_t i = 0; i < count; i++) {
         place(self, &work, &work.targets[i], now_ms);
     }
-    release_unwanted(self, now_ms);
 }
 
 /* ---- wishes of the active managers ---- */
