@@ -213,6 +213,10 @@ static void print_tally(const char *name, const struct tally *tally, int64_t too
                  ", overlaps of woken hosts %" PRIu64 "\n",
                  s->stands, s->obituaries, s->proofs, s->silenced, s->reloads, s->snapshots,
                  s->restores, s->grants, s->moves, s->releases, s->wake_overlaps);
+    if (s->standstills > 0) {
+        (void)printf("         standstills of roles, a known limit (see check.c): %" PRIu64 "\n",
+                     s->standstills);
+    }
     (void)printf("         recovery: mean %" PRIu64 " ms, longest %" PRIu64 " ms; events %" PRIu64
                  " a seed\n",
                  s->recovered_ms / runs, s->recovered_max_ms, s->events / runs);
@@ -253,6 +257,20 @@ static void report_failure(const struct arguments *arguments, const char *profil
     (void)fflush(stdout);
 }
 
+/* The same seed again is the same run, event for event. */
+static bool replays(const struct options *options, uint64_t seed, struct verdict *verdict)
+{
+    struct verdict again;
+    (void)runner_one(runner_random, options, seed, &again, NULL);
+    if (again.digest == verdict->digest && again.stats.events == verdict->stats.events) {
+        return true;
+    }
+    (void)snprintf(verdict->check, sizeof verdict->check, "REPLAY");
+    (void)snprintf(verdict->text, sizeof verdict->text,
+                   "digest %016" PRIx64 " and then %016" PRIx64, verdict->digest, again.digest);
+    return false;
+}
+
 static int run_many(const struct arguments *arguments)
 {
     const char *const *all = options_profiles();
@@ -283,6 +301,9 @@ static int run_many(const struct arguments *arguments)
         int64_t from_ms = clock_boot_ms();
         enum outcome outcome = runner_one(runner_random, &options, seed, &verdict, NULL);
         took_ms[which] += clock_boot_ms() - from_ms;
+        if (done < count && outcome == OUTCOME_OK && !replays(&options, seed, &verdict)) {
+            outcome = OUTCOME_VIOLATION;
+        }
         tallies[which].runs++;
         add_stats(&tallies[which].stats, &verdict.stats);
         if (outcome != OUTCOME_OK) {

@@ -51,6 +51,7 @@ static void run_child(run_function *run, const struct options *options, uint64_t
     (void)setrlimit(RLIMIT_CPU, &cpu);
     (void)setrlimit(RLIMIT_CORE, &core);
     redirect(trace);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* a crash keeps the lines before it */
     run(options, seed, verdict, trace != NULL);
     verdict->kind = VERDICT_OK;
     (void)fflush(stdout);

@@ -145,7 +145,7 @@ struct stats {
     uint64_t crashes, host_crashes, crash_points, freezes, cuts, false_evidence, transfers;
     uint64_t changes, stands, obituaries, proofs, waits_cut, reloads, silenced, commands;
     uint64_t grants, moves, releases, wake_overlaps, snapshots, restores, storage_errors;
-    uint64_t recovered_ms, recovered_max_ms, duty_us;
+    uint64_t recovered_ms, recovered_max_ms, duty_us, standstills;
 };
 
 enum verdict_kind { VERDICT_NONE, VERDICT_OK, VERDICT_VIOLATION };
