@@ -187,7 +187,8 @@ int consensus_propose(struct consensus *self, int64_t now_ms, const uint8_t *byt
                       uint64_t token, struct err *err);
 
 enum consensus_change { CONSENSUS_ADD, CONSENSUS_ASSIGN, CONSENSUS_REMOVE };
-/* One change of the configuration at a time (ERR_BUSY). ADD makes a spare; ASSIGN gives `role`.
+/* One change of the configuration at a time (ERR_BUSY). ADD makes a spare; ASSIGN gives `role`. A
+ * leader is not demoted or removed before it has handed over (ERR_UNSAFE).
  * 0: a CONSENSUS_NOTICE_CHANGE with `token` follows. */
 int consensus_change(struct consensus *self, int64_t now_ms, enum consensus_change what,
                      uint64_t id, enum consensus_role role, uint64_t token, struct err *err);

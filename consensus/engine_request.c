@@ -211,13 +211,14 @@ static int change_error(int rv, uint64_t id, struct err *err)
     }
 }
 
-/* Demoting or removing the last voter would leave a cluster that can never decide again. */
-static bool removes_last_voter(const struct consensus *self, enum consensus_change what,
-                               uint64_t id, enum consensus_role role)
+/* A leader hands over before it is demoted or removed. The library neither votes nor stands once its
+ * own newest configuration says that it is no voter, committed or not: a leader that demotes itself
+ * and fails could leave a cluster in which nobody can be elected. It also keeps the last voter. */
+static bool demotes_leader(const struct consensus *self, enum consensus_change what, uint64_t id,
+                           enum consensus_role role)
 {
-    const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
-    return (what == CONSENSUS_REMOVE || (what == CONSENSUS_ASSIGN && role != CONSENSUS_VOTER)) &&
-           guard_sole_voter(newest, id);
+    return id == self->config.id &&
+           (what == CONSENSUS_REMOVE || (what == CONSENSUS_ASSIGN && role != CONSENSUS_VOTER));
 }
 
 static int check_change(const struct consensus *self, enum consensus_change what, uint64_t id,
@@ -239,8 +240,8 @@ static int check_change(const struct consensus *self, enum consensus_change what
         self->leadership.quorum_ms < self->leadership.configuration_ms) {
         return err_set(err, ERR_BUSY, "another change or a hand-over is under way");
     }
-    if (removes_last_voter(self, what, id, role)) {
-        return err_set(err, ERR_UNSAFE, "server %" PRIu64 " is the last voter", id);
+    if (demotes_leader(self, what, id, role)) {
+        return err_set(err, ERR_UNSAFE, "server %" PRIu64 " leads: it must hand over first", id);
     }
     if (what == CONSENSUS_ADD && newest != NULL && newest->server_count >= NODES_MAX) {
         return err_set(err, ERR_FULL, "%d servers are in the configuration", NODES_MAX);
