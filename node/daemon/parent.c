@@ -79,6 +79,8 @@ static int start_node(struct parent *self)
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         int code = self->start->run_node(self->start->context, ends[1]);
+        parent_news_forget(&self->news);
+        free(self); /* the child's copy, so that a leak checker has nothing to say */
         _exit(code);
     }
     (void)close(ends[1]);
