@@ -7,7 +7,7 @@
  *   engine_receive.c  guards and silence in front of the library
  *   engine_timer.c    when the library's election timer runs out
  *   engine_view.c     view, notices, counters
- *   raft_io.c         struct raft_io and raft_fsm over our storage, transport and machine
+ *   raft_io*.c        struct raft_io and raft_fsm over our storage, transport and machine
  *   raft_internals.c  every look into struct raft */
 #ifndef UNDERSTUDY_CONSENSUS_ENGINE_H
 #define UNDERSTUDY_CONSENSUS_ENGINE_H

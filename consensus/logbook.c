@@ -106,11 +106,12 @@ static int check_entries(const struct consensus_stored *stored, struct err *err)
     uint64_t term = 0;
     for (size_t i = 0; i < stored->entry_count; i++) {
         const struct consensus_entry *entry = &stored->entries[i];
+        uint64_t index = stored->first_index + i;
         if (entry->term == 0 || entry->term < term || entry->type < CONSENSUS_ENTRY_COMMAND ||
             entry->type > CONSENSUS_ENTRY_CHANGE) {
             return err_set(err, ERR_CORRUPT, "stored entry %llu has term %llu and type %d",
-                           (unsigned long long)(stored->first_index + i),
-                           (unsigned long long)entry->term, (int)entry->type);
+                           (unsigned long long)index, (unsigned long long)entry->term,
+                           (int)entry->type);
         }
         term = entry->term;
     }
