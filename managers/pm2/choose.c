@@ -111,7 +111,7 @@ size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
     return count;
 }
 
-/* ---- where it must not run ---- */
+/* ---- where it rather not runs ---- */
 
 static bool must_avoid(const json_t *document, const char *backup, int64_t age_ms)
 {
@@ -144,6 +144,12 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
             must_avoid(peer->document, backup->name, now_ms - peer->made_ms)) {
             add_avoid(wanted, peer->node);
         }
+    }
+    /* What felled the primary may be its host: rather elsewhere. */
+    const struct settings_primary *primary =
+        settings_primary(self->settings, backup->stands_in_for);
+    for (size_t i = 0; primary != NULL && i < primary->on.count; i++) {
+        add_avoid(wanted, primary->on.nodes[i]);
     }
 }
 
