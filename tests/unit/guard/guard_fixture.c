@@ -188,11 +188,30 @@ int fixture_set_up(void **state)
     return 0;
 }
 
+/* What a failed test left running: only a victim of this folder, whatever has its pid by now. */
+static void end_left_over(const struct fixture *self, const char *name)
+{
+    char path[64];
+    char command[1024];
+    pid_t pid = (pid_t)fixture_number(self, name);
+    (void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t got = fd >= 0 ? read(fd, command, sizeof(command)) : 0;
+    if (got > 0 && memmem(command, (size_t)got, self->dir, strlen(self->dir)) != NULL) {
+        (void)kill(pid, SIGKILL);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
 int fixture_tear_down(void **state)
 {
     struct fixture *self = *state;
     post_destroy(&self->post);
     (void)close(self->listen_fd);
+    end_left_over(self, "victim");
+    end_left_over(self, "grandchild");
     DIR *folder = opendir(self->dir);
     assert_non_null(folder);
     struct dirent *entry = NULL;
