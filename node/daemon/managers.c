@@ -143,7 +143,7 @@ static void on_observation(void *context, const char *manager, const uint8_t *by
 {
     struct node *self = node_of(context);
     managers_observation(self, node_name(self), manager, bytes, length);
-    (void)reports_send_observation(self, manager, bytes, length);
+    reports_send_observation(self, manager, bytes, length);
 }
 
 static void on_event(void *context, const char *manager, const struct manager_event *event)

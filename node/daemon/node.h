@@ -186,6 +186,7 @@ struct node {
     struct report reports[NODES_MAX];
     bool report_changed;
     int64_t report_at_ms;
+    int64_t observations_to_all_until_ms;
 
     struct control *control;
     struct http *http[CONFIG_LISTEN_MAX];
@@ -272,8 +273,8 @@ bool managers_command(struct node *self, struct control_request *request, const 
 void reports_run(struct node *self, int64_t now_ms);
 bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length);
 const struct report *reports_of(const struct node *self, const char *node);
-int reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
-                             size_t length);
+void reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
+                              size_t length);
 
 /* ---- documents.c, handlers.c, publish.c ---- */
 json_t *document_status(struct node *self);

@@ -1,5 +1,7 @@
 /* What nodes tell each other of themselves beside gossip: each its managers and duties to all (at a
- * change, and slowly again), and its managers' observations to the leader. Advice, never authority.
+ * change, and slowly again), and its managers' observations: to the leader as they come, to the
+ * others after something happened and slowly again, so that any node can answer and a new leader
+ * need not wait. Advice, never authority.
  *
  * Messages, msgpack arrays: [1, 1, manager, bytes] an observation; [1, 2, managers, duties] a
  * report. */
@@ -14,8 +16,9 @@
 #define REPORT_OBSERVATION 1
 #define REPORT_SELF 2
 #define REPORT_BYTES_MAX (MANAGER_OBSERVATION_BYTES_MAX + 4096)
-#define REPORT_PERIOD_MS 10000
-#define REPORT_HASTE_MS 50 /* the least time between two */
+#define REPORT_PERIOD_MS 4000
+#define REPORT_AFTERMATH_MS 3000 /* after something happened, observations go to all */
+#define REPORT_HASTE_MS 50       /* the least time between two */
 
 /* ---- sending ---- */
 
@@ -91,13 +94,30 @@ static struct report *report_slot(struct node *self, const char *node)
     return free_slot;
 }
 
-/* The latest observations of this node's managers, for a leader that is new or was out of reach. */
+static bool encode_observation(struct mp_writer *writer, const char *manager, const uint8_t *bytes,
+                               size_t length)
+{
+    mp_put_array(writer, 4);
+    mp_put_u64(writer, REPORT_VERSION);
+    mp_put_u64(writer, REPORT_OBSERVATION);
+    mp_put_text(writer, manager);
+    mp_put_bytes(writer, bytes, length);
+    return mp_writer_ok(writer);
+}
+
+/* The latest observations of this node's managers, to all. */
 static void send_own_observations(struct node *self)
 {
     for (size_t i = 0; i < sizeof self->observations / sizeof self->observations[0]; i++) {
         const struct observation *seen = &self->observations[i];
         if (seen->bytes != NULL && strcmp(seen->node, node_name(self)) == 0) {
-            (void)reports_send_observation(self, seen->manager, seen->bytes, seen->length);
+            struct mp_writer writer;
+            mp_writer_init(&writer, REPORT_BYTES_MAX);
+            if (encode_observation(&writer, seen->manager, seen->bytes, seen->length)) {
+                peers_broadcast(self, TRANSPORT_OBSERVATION, writer.buffer.data,
+                                writer.buffer.length);
+            }
+            mp_writer_deinit(&writer);
         }
     }
 }
@@ -107,6 +127,9 @@ void reports_run(struct node *self, int64_t now_ms)
     bool due = now_ms >= self->report_at_ms + REPORT_PERIOD_MS;
     if (!due && (!self->report_changed || now_ms < self->report_at_ms + REPORT_HASTE_MS)) {
         return;
+    }
+    if (self->report_changed) {
+        self->observations_to_all_until_ms = now_ms + REPORT_AFTERMATH_MS;
     }
     self->report_at_ms = now_ms;
     self->report_changed = false;
@@ -126,25 +149,21 @@ void reports_run(struct node *self, int64_t now_ms)
     send_own_observations(self);
 }
 
-int reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
-                             size_t length)
+void reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
+                              size_t length)
 {
-    if (self->view.leader == 0 || self->view.leader == self->id) {
-        return 0;
-    }
+    bool to_all = clock_boot_ms() < self->observations_to_all_until_ms;
+    bool to_leader = self->view.leader != 0 && self->view.leader != self->id;
     struct mp_writer writer;
     mp_writer_init(&writer, REPORT_BYTES_MAX);
-    mp_put_array(&writer, 4);
-    mp_put_u64(&writer, REPORT_VERSION);
-    mp_put_u64(&writer, REPORT_OBSERVATION);
-    mp_put_text(&writer, manager);
-    mp_put_bytes(&writer, bytes, length);
-    int rc = mp_writer_ok(&writer)
-                 ? transport_send_id(self->transport, self->view.leader, TRANSPORT_OBSERVATION,
-                                     writer.buffer.data, writer.buffer.length, false)
-                 : ERR_FULL;
+    bool encoded = (to_all || to_leader) && encode_observation(&writer, manager, bytes, length);
+    if (encoded && to_all) {
+        peers_broadcast(self, TRANSPORT_OBSERVATION, writer.buffer.data, writer.buffer.length);
+    } else if (encoded) {
+        (void)transport_send_id(self->transport, self->view.leader, TRANSPORT_OBSERVATION,
+                                writer.buffer.data, writer.buffer.length, false);
+    }
     mp_writer_deinit(&writer);
-    return rc;
 }
 
 /* ---- receiving ---- */
