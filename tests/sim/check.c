@@ -27,7 +27,7 @@ struct check {
     size_t count;
     size_t capacity;
     int64_t recovered_us; /* L1 holds since; 0: not yet */
-    uint64_t rest_term;   /* the term of L3 */
+    uint64_t rest_term;   /* the term when recovery is due: it stays */
 };
 
 struct check *check_create(void)
@@ -103,10 +103,27 @@ static void check_duties(struct world *world)
     }
 }
 
+static uint64_t newest_term(const struct world *world)
+{
+    uint64_t term = 0;
+    for (int i = 0; i < world->node_count; i++) {
+        const struct consensus_view *view = &world->nodes[i].view;
+        term = world->nodes[i].alive && view->term > term ? view->term : term;
+    }
+    return term;
+}
+
 static void watch_recovery(struct world *world)
 {
     struct check *self = world->check;
-    if (world->faults || self->recovered_us != 0) {
+    if (world->faults) {
+        return;
+    }
+    int64_t healed_ms = world->options.duration - world->options.calm;
+    if (self->rest_term == 0 && world->now_us >= (healed_ms + world->options.recovery) * 1000) {
+        self->rest_term = newest_term(world);
+    }
+    if (self->recovered_us != 0) {
         return;
     }
     char why[200];
@@ -415,5 +432,9 @@ void check_end(struct world *world)
         check_failed(world, "L1", "recovery took %" PRId64 " ms", took_ms);
     }
     world->verdict->stats.recovered_ms = (uint64_t)took_ms;
+    if (newest_term(world) != self->rest_term) {
+        check_failed(world, "L3", "term %" PRIu64 " has become term %" PRIu64 " without a cause",
+                     self->rest_term, newest_term(world));
+    }
     peers_check_gossip(world);
 }

@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 #define SETTINGS_MAX 32
+#define PROFILES_MAX 32
 #define SHOWN_MAX 5
 #define TAIL_LINES 60
 
 struct arguments {
-    const char *profiles[32];
+    const char *profiles[PROFILES_MAX];
     size_t profile_count;
     const char *settings[SETTINGS_MAX];
     size_t setting_count;
@@ -73,7 +74,7 @@ static bool is_flag(const char *argument, struct arguments *ret)
 static void parse_one(int argc, char **argv, int *i, struct arguments *ret)
 {
     const char *name = argv[*i];
-    if (strcmp(name, "--profile") == 0 && ret->profile_count < 32) {
+    if (strcmp(name, "--profile") == 0 && ret->profile_count < PROFILES_MAX) {
         ret->profiles[ret->profile_count++] = value_of(argc, argv, i);
     } else if (strcmp(name, "--set") == 0 && ret->setting_count < SETTINGS_MAX) {
         ret->settings[ret->setting_count++] = value_of(argc, argv, i);
@@ -274,18 +275,18 @@ static bool replays(const struct options *options, uint64_t seed, struct verdict
 static int run_many(const struct arguments *arguments)
 {
     const char *const *all = options_profiles();
-    struct tally tallies[32] = {0};
-    int64_t took_ms[32] = {0};
-    size_t count = arguments->profile_count;
-    const char *names[32];
-    for (size_t i = 0; i < count; i++) {
-        names[i] = arguments->profiles[i];
+    struct tally tallies[PROFILES_MAX] = {0};
+    int64_t took_ms[PROFILES_MAX] = {0};
+    const char *names[PROFILES_MAX] = {0};
+    size_t count = 0;
+    for (; count < arguments->profile_count; count++) {
+        names[count] = arguments->profiles[count];
     }
-    for (size_t i = 0; count == 0 && all[i] != NULL; i++) {
-        names[i] = all[i];
+    for (size_t i = 0; arguments->profile_count == 0 && all[i] != NULL; i++) {
+        names[count++] = all[i];
     }
-    while (count == 0 || (arguments->profile_count == 0 && all[count] != NULL)) {
-        count++;
+    if (count == 0) {
+        return 2;
     }
     int64_t begun_ms = clock_boot_ms();
     uint64_t failed = 0;

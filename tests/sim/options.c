@@ -1,6 +1,8 @@
 #include "tests/sim/options.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,23 +71,58 @@ static const struct named_profile profiles[] = {
     X(released_takes_no_grant)  \
     X(grants_only_while_acting)
 
+struct named_option {
+    const char *name;
+    size_t offset; /* of an int64_t in struct options */
+    int64_t value; /* default */
+    const char *text;
+};
+
+static const struct named_option named_options[] = {
+#define OPTION_ROW(name, value, text) {#name, offsetof(struct options, name), value, text},
+    SIM_OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+struct named_rule {
+    const char *name;
+    size_t offset; /* of a bool in struct options */
+};
+
+static const struct named_rule named_rules[] = {
+#define RULE_ROW(name) {#name, offsetof(struct options, off.name)},
+    SIM_RULES(RULE_ROW)
+#undef RULE_ROW
+#define GRANTS_RULE_ROW(name) {#name, offsetof(struct options, grants_off.name)},
+        SIM_GRANTS_RULES(GRANTS_RULE_ROW)
+#undef GRANTS_RULE_ROW
+};
+
+#define OPTION_COUNT (sizeof named_options / sizeof named_options[0])
+#define RULE_COUNT (sizeof named_rules / sizeof named_rules[0])
+
+static void put_option(struct options *self, const struct named_option *option, int64_t value)
+{
+    memcpy((char *)self + option->offset, &value, sizeof value);
+}
+
 static void set_defaults(struct options *self)
 {
     memset(self, 0, sizeof *self);
-#define SET_DEFAULT(name, value, text) self->name = (value);
-    SIM_OPTIONS(SET_DEFAULT)
-#undef SET_DEFAULT
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        put_option(self, &named_options[i], named_options[i].value);
+    }
 }
 
 static int set_one(struct options *self, const char *name, size_t name_length, int64_t value)
 {
-#define SET_NAMED(option, unused, text)                                              \
-    if (strlen(#option) == name_length && memcmp(name, #option, name_length) == 0) { \
-        self->option = value;                                                        \
-        return 0;                                                                    \
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const char *known = named_options[i].name;
+        if (strlen(known) == name_length && memcmp(name, known, name_length) == 0) {
+            put_option(self, &named_options[i], value);
+            return 0;
+        }
     }
-    SIM_OPTIONS(SET_NAMED)
-#undef SET_NAMED
     return ERR_NOTFOUND;
 }
 
@@ -130,20 +167,13 @@ int options_profile(struct options *ret, const char *name, struct err *err)
 
 int options_off(struct options *self, const char *name, struct err *err)
 {
-#define OFF_NAMED(rule)             \
-    if (strcmp(name, #rule) == 0) { \
-        self->off.rule = true;      \
-        return 0;                   \
+    const bool off = true;
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        if (strcmp(name, named_rules[i].name) == 0) {
+            memcpy((char *)self + named_rules[i].offset, &off, sizeof off);
+            return 0;
+        }
     }
-    SIM_RULES(OFF_NAMED)
-#undef OFF_NAMED
-#define GRANTS_OFF_NAMED(rule)        \
-    if (strcmp(name, #rule) == 0) {   \
-        self->grants_off.rule = true; \
-        return 0;                     \
-    }
-    SIM_GRANTS_RULES(GRANTS_OFF_NAMED)
-#undef GRANTS_OFF_NAMED
     return err_set(err, ERR_NOTFOUND, "no rule '%s'", name);
 }
 
@@ -163,13 +193,12 @@ void options_print(void)
         (void)printf("  %-10s %s\n", profiles[i].name, profiles[i].text);
     }
     (void)printf("options (--set name=value), times in ms:\n");
-#define PRINT_OPTION(name, value, text) \
-    (void)printf("  %-16s %6" PRId64 "  %s\n", #name, (int64_t)(value), text);
-    SIM_OPTIONS(PRINT_OPTION)
-#undef PRINT_OPTION
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        (void)printf("  %-17s %6" PRId64 "  %s\n", named_options[i].name, named_options[i].value,
+                     named_options[i].text);
+    }
     (void)printf("rules (--off RULE):\n");
-#define PRINT_RULE(rule) (void)printf("  %s\n", #rule);
-    SIM_RULES(PRINT_RULE)
-    SIM_GRANTS_RULES(PRINT_RULE)
-#undef PRINT_RULE
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        (void)printf("  %s\n", named_rules[i].name);
+    }
 }

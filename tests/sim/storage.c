@@ -41,10 +41,20 @@ struct storage *storage_create(struct node *node)
     return self;
 }
 
+/* The bytes of a stored entry are ours, though the interface lends them as constant. */
+static void drop_bytes(const uint8_t *bytes)
+{
+    union {
+        const uint8_t *lent;
+        void *owned;
+    } pointer = {.lent = bytes};
+    free(pointer.owned);
+}
+
 static void drop_from(struct contents *self, size_t position)
 {
     while (self->count > position) {
-        free((void *)(uintptr_t)self->entries[--self->count].bytes);
+        drop_bytes(self->entries[--self->count].bytes);
     }
 }
 
@@ -232,7 +242,7 @@ static void drop_until(struct storage *self, uint64_t index)
 {
     size_t gone = 0;
     while (gone < self->now.count && self->now.first_index + gone < index) {
-        free((void *)(uintptr_t)self->now.entries[gone++].bytes);
+        drop_bytes(self->now.entries[gone++].bytes);
     }
     if (gone > 0) {
         self->now.count -= gone;

@@ -49,12 +49,7 @@ void network_cut(struct world *self, int from, int to); /* one way */
 void network_isolate(struct world *self, int node);
 
 /* One line to the trace; nothing is formatted unless somebody reads it. */
-#define TRACE(world, ...)                     \
-    do {                                      \
-        if ((world)->tracing) {               \
-            trace_line((world), __VA_ARGS__); \
-        }                                     \
-    } while (0)
+#define TRACE(world, ...) ((world)->tracing ? trace_line((world), __VA_ARGS__) : (void)0)
 void trace_line(const struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
