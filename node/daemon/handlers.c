@@ -262,6 +262,12 @@ static void set_stopped(void *context, struct control_request *request, bool sto
 
 static void on_start(void *context, struct control_request *request)
 {
+    struct node *self = context;
+    if (state_setting(self->state, "managers.stopped") == NULL) {
+        control_reply(request, json_pack("{s:s, s:b, s:n}", "target", "managers.stopped", "changed",
+                                         0, "index"));
+        return;
+    }
     set_stopped(context, request, false);
 }
 

@@ -10,7 +10,7 @@ import random
 import signal
 import threading
 
-from cluster import Cluster, boot_s, check, history, kill, alive, run, say, wait_until
+from cluster import Cluster, boot_s, check, history, kill, mentions, run, say, wait_until
 
 ROUNDS = 10
 NAMES = 6  # nodes that do not exist; drained or not is what changes, and what is looked at
@@ -68,12 +68,21 @@ def draining(node):
 
 
 def kill_all(cluster):
+    """SIGKILL to all in random order, and to what a parent started in its last instant."""
     pids = [pid for node in cluster.nodes for pid in (node.parent(), node.worker()) if pid]
     random.shuffle(pids)
     for pid in pids:
         kill(pid, signal.SIGKILL)
-    wait_until(lambda: [node.reap() for node in cluster.nodes] and not any(map(alive, pids)),
-               "all are dead", pause_s=0.005)
+
+    def all_dead():
+        for node in cluster.nodes:
+            node.reap()
+        late = [pid for pid in cluster.own_pids() if mentions(pid, "understudyd")]
+        for pid in late:
+            kill(pid, signal.SIGKILL)
+        return not late
+
+    wait_until(all_dead, "all are dead", pause_s=0.005)
     return len(pids)
 
 
