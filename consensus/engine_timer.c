@@ -9,9 +9,9 @@
  *
  * Never before our own silence is over, unless the candidature carries the disrupt flag.
  *
- * A candidature with that flag ends after ROUNDS_WITH_FLAG_MAX lost rounds: a voter that was made
- * spare without hearing of it would depose every leader for ever, as no leader talks to it. It
- * goes on as after a restart, a follower that asks by pre-votes. */
+ * A candidature that lost ROUNDS_MAX rounds of real votes ends: the library would raise its term for
+ * ever, without asking by pre-votes, and a voter that was made spare without hearing of it loses
+ * every round, as no leader talks to it. It goes on as after a restart, as a follower. */
 #include "consensus/engine.h"
 
 #include "consensus/raft_internals.h"
@@ -48,7 +48,7 @@ static int64_t follower_wait(struct consensus *self)
     return self->election_timeout_ms + spread(self);
 }
 
-#define ROUNDS_WITH_FLAG_MAX 5
+#define ROUNDS_MAX 5
 
 static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
 {
@@ -58,7 +58,7 @@ static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
         wait <<= self->lost_rounds < 3 ? self->lost_rounds : 3;
         self->lost_rounds++;
     }
-    if (self->candidature.disrupts && self->lost_rounds > ROUNDS_WITH_FLAG_MAX) {
+    if (self->lost_rounds > ROUNDS_MAX) {
         self->lost_rounds = 0;
         self->reload_wanted = true;
     }
