@@ -211,6 +211,7 @@ int main(int argc, char **argv)
         config_destroy(&daemon.config);
         return 0;
     }
+    (void)parent_block_signals();
     code = run(&daemon);
     if (daemon.guard_listen_fd >= 0) {
         (void)close(daemon.guard_listen_fd);

@@ -147,7 +147,7 @@ int membership_create(struct node *self, struct err *err)
     (void)snprintf(config.address, sizeof config.address, "%s", cluster->advertise);
     config.incarnation = self->incarnation << GOSSIP_REFUTATION_BITS;
     config.rng_seed = rng_system_seed();
-    config.members_max = NODES_MAX * 2;
+    config.members_max = (size_t)NODES_MAX * 2;
     if (cluster->gossip_interval_ms > 0) {
         /* The timeout keeps its share of the interval. */
         config.probe_timeout_ms =

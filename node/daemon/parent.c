@@ -96,6 +96,20 @@ static int start_node(struct parent *self)
     return 0;
 }
 
+/* Orphans come to the first process of a container, and to a subreaper: their ends are taken, the
+ * node's own is left to watch_node. */
+static void reap_orphans(const struct parent *self)
+{
+    for (;;) {
+        siginfo_t found = {0};
+        if (waitid(P_ALL, 0, &found, WEXITED | WNOHANG | WNOWAIT) != 0 || found.si_pid == 0 ||
+            found.si_pid == self->node) {
+            return; /* one behind the node in the list is taken after the node */
+        }
+        (void)waitid(P_PID, (id_t)found.si_pid, &found, WEXITED | WNOHANG);
+    }
+}
+
 /* Its exit code, or 128 + signal. */
 static int reap_node(struct parent *self)
 {
@@ -108,6 +122,7 @@ static int reap_node(struct parent *self)
     self->link_fd = -1;
     self->node_fd = -1;
     self->node = 0;
+    reap_orphans(self);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -246,11 +261,15 @@ static void speak_for_the_dead(struct parent *self)
 
 /* ---- the loop ---- */
 
-static void pass_signal_on(struct parent *self)
+static void take_signals(struct parent *self)
 {
     struct signalfd_siginfo info;
     while (read(self->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         int number = (int)info.ssi_signo;
+        if (number == SIGCHLD) {
+            reap_orphans(self);
+            continue;
+        }
         if (number == SIGTERM || number == SIGINT) {
             self->stopping = true;
             number = SIGTERM;
@@ -275,7 +294,7 @@ static int watch_node(struct parent *self)
             return reap_node(self);
         }
         if (fds[0].revents != 0) {
-            pass_signal_on(self);
+            take_signals(self);
         }
         if (fds[2].revents != 0 && !parent_news_read(self->link_fd, &self->news)) {
             return reap_node(self); /* it closed its end: it is about to end */
@@ -298,22 +317,22 @@ static bool pause_before_restart(struct parent *self)
         int64_t left_ms = until_ms - clock_boot_ms();
         struct pollfd poll_fd = {.fd = self->signal_fd, .events = POLLIN};
         if (poll(&poll_fd, 1, (int)(left_ms < 0 ? 0 : left_ms)) > 0) {
-            pass_signal_on(self);
+            take_signals(self);
         }
     } while (!self->stopping && clock_boot_ms() < until_ms);
     return !self->stopping;
 }
 
-static int open_signals(void)
+sigset_t parent_block_signals(void)
 {
     sigset_t set;
     (void)sigemptyset(&set);
-    int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         (void)sigaddset(&set, numbers[i]);
     }
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return set;
 }
 
 static int run_lives(struct parent *self)
@@ -346,7 +365,9 @@ int parent_run(const struct parent_start *start)
         return DAEMON_EXIT_TEMPORARY;
     }
     self->start = start;
-    self->signal_fd = open_signals();
+    sigset_t signals = parent_block_signals();
+    self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     (void)prctl(PR_SET_NAME, "understudyd");
     write_pid(start->config, "node.pid", getpid());
     int code = self->signal_fd < 0 ? DAEMON_EXIT_TEMPORARY : run_lives(self);

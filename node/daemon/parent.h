@@ -11,6 +11,8 @@
 #include "node/config/config.h"
 #include "node/config/keys.h"
 
+#include <signal.h>
+
 #define OBITUARY_WAIT_MS 500
 
 /* Exit codes of the program. */
@@ -26,6 +28,10 @@ struct parent_start {
     int (*run_node)(void *context, int link_fd);
     void *context;
 };
+
+/* Block the signals that the parent takes. Call it first thing: the first process of a container has
+ * no default actions, so a signal that comes before would be lost. */
+sigset_t parent_block_signals(void);
 
 /* Until the node has left or cannot be started; returns the exit code. One thread. */
 int parent_run(const struct parent_start *start);

@@ -12,7 +12,7 @@
 
 #define LINK_VERSION 1
 #define LINK_BYTES_MAX (32 << 10)
-#define MANAGER_FDS_MAX (MANAGERS_MAX * 4)
+#define MANAGER_FDS_MAX ((size_t)MANAGERS_MAX * 4)
 
 enum link_kind {
     LINK_IDENTITY = 1,
