@@ -14,7 +14,7 @@
 #define ENTRY_OVERHEAD 16 /* array, term, type and length around an entry's bytes */
 #define CATCH_UP_ROUNDS_MAX 100
 #define CATCH_UP_ROUND_MAX_MS 20000
-#define INSTALL_SNAPSHOT_MIN_MS 3000
+#define INSTALL_SNAPSHOT_MIN_MS 2000 /* a lost one is sent again; a repeated one does no harm */
 
 void engine_fatal(struct consensus *self, const char *format, ...)
 {
@@ -151,7 +151,7 @@ static void copy_config(struct consensus *self, const struct consensus_config *c
 static void set_up_raft(struct consensus *self)
 {
     struct raft *raft = &self->instance->raft;
-    int64_t install = 20 * self->config.election_timeout_ms;
+    int64_t install = 4 * self->config.election_timeout_ms;
     raft_set_election_timeout(raft, (unsigned)self->election_timeout_ms);
     raft_set_heartbeat_timeout(raft, (unsigned)self->config.heartbeat_ms);
     raft_set_install_snapshot_timeout(

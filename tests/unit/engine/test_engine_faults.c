@@ -236,6 +236,61 @@ static void test_lost_change_and_a_snapshot(void **state)
     cluster_deinit(&cluster);
 }
 
+static uint8_t kept[65536];
+static size_t kept_length;
+
+/* Keep the longest append to node 3: the one that brings it everything from the first entry on. */
+static bool keep_longest_append(struct cluster *cluster, size_t from, size_t to,
+                                const uint8_t *bytes, size_t length)
+{
+    (void)cluster;
+    (void)from;
+    if (to == 3 && length > kept_length && length <= sizeof kept && bytes[2] == 1) {
+        memcpy(kept, bytes, length);
+        kept_length = length;
+    }
+    return false;
+}
+
+/* A late append of entries that the log has left behind must not be appended once more. */
+static void test_late_append_from_the_first_entry_on(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    cluster_init(&cluster, 3);
+    cluster.snapshot_threshold = 30;
+    cluster.snapshot_trailing = 5;
+    cluster_start_all(&cluster);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 3000);
+    cluster_run(&cluster, 300);
+    for (uint64_t i = 1; i <= 15; i++) {
+        cluster_commit(&cluster, i);
+    }
+    kept_length = 0;
+    cluster.filter = keep_longest_append;
+    cluster_start(&cluster, 3);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ADD, 3, CONSENSUS_SPARE), 0);
+    assert_int_equal(cluster_change(&cluster, CONSENSUS_ASSIGN, 3, CONSENSUS_STANDBY), 0);
+    (void)cluster_run_until(&cluster, cluster_all_applied, 2000);
+    cluster.filter = NULL;
+    assert_true(kept_length > 15 * 16);
+    for (uint64_t i = 16; i <= 60; i++) {
+        cluster_commit(&cluster, i);
+    }
+    struct cluster_node *node = &cluster.nodes[3];
+    assert_true(node->disk.first_index > 1);
+    uint64_t last = node->view.last_index;
+    consensus_receive(node->engine, cluster_clock(&cluster, 3), cluster_acting(&cluster) + 1, kept,
+                      kept_length);
+    cluster_look(&cluster, 3);
+    assert_null(consensus_fatal(node->engine));
+    assert_int_equal(node->view.last_index, last);
+    assert_int_equal(disk_last_index(&node->disk), last);
+    cluster_commit(&cluster, 61);
+    assert_int_equal(node->applied_count, 61);
+    cluster_deinit(&cluster);
+}
+
 /* Demoted while cut off, it still thinks that it votes, and stands with the disrupt flag. */
 static void test_demoted_server_cannot_depose(void **state)
 {
@@ -336,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_former_leader_is_silent),
         cmocka_unit_test(test_lost_change_is_rolled_back_by_reload),
         cmocka_unit_test(test_lost_change_and_a_snapshot),
+        cmocka_unit_test(test_late_append_from_the_first_entry_on),
         cmocka_unit_test(test_demoted_server_cannot_depose),
         cmocka_unit_test(test_longer_election_timeout),
         cmocka_unit_test(test_delayed_completions_still_work),
