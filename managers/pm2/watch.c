@@ -124,6 +124,17 @@ static void count_restarts(struct watch *self, int64_t restarts, int64_t now_ms)
     self->restarts = restarts;
 }
 
+/* PM2 starts nothing again that it gave up, or that was stopped for longer than between an exit and
+ * its restart: somebody did, and the exits before are no crash loop of the new process. */
+static bool started_anew(const struct watch *self, const struct entry *row, int64_t now_ms)
+{
+    bool was_off =
+        self->status == ENTRY_ERRORED ||
+        (self->status == ENTRY_STOPPED && now_ms - self->status_since_ms >= WATCH_DOWN_HOLD_MS);
+    return self->listed && was_off &&
+           (row->status == ENTRY_ONLINE || row->status == ENTRY_LAUNCHING);
+}
+
 void watch_row(struct watch *self, const struct entry *row, int64_t now_ms)
 {
     if (row == NULL) {
@@ -131,10 +142,13 @@ void watch_row(struct watch *self, const struct entry *row, int64_t now_ms)
         process_drop(&self->process);
         return;
     }
+    count_restarts(self, row->restarts, now_ms);
+    if (started_anew(self, row, now_ms)) {
+        memset(self->restart_times_ms, 0, sizeof self->restart_times_ms);
+    }
     if (!self->listed || self->status != row->status) {
         self->status_since_ms = now_ms;
     }
-    count_restarts(self, row->restarts, now_ms);
     self->listed = true;
     self->status = row->status;
     self->started_wall_ms = row->started_wall_ms;

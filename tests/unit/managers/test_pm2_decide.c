@@ -226,6 +226,52 @@ static void restarts_within_the_window_are_a_loop(void **state)
     watch_deinit(&watch);
 }
 
+/* Given up after a loop, then started by somebody: well at once, not after the window. */
+static void a_start_by_hand_forgets_the_loop(void **state)
+{
+    (void)state;
+    struct watch watch;
+    watch_init(&watch, "worker", 0);
+    struct entry row = {.status = ENTRY_ONLINE, .pid = getpid()};
+    watch_row(&watch, &row, 1000);
+    (void)watch_step(&watch, daemon_up, 1000);
+    row.restarts = WATCH_LOOP_RESTARTS;
+    row.status = ENTRY_ERRORED;
+    row.pid = 0;
+    watch_row(&watch, &row, 3000);
+    (void)watch_step(&watch, daemon_up, 3000);
+    assert_true(watch_step(&watch, daemon_up, 3000 + WATCH_DOWN_HOLD_MS));
+    assert_string_equal(watch.reason, "errored");
+    row = (struct entry){.status = ENTRY_ONLINE, .pid = getpid(), .restarts = row.restarts + 1};
+    watch_row(&watch, &row, 9000);
+    assert_true(watch_step(&watch, daemon_up, 9000));
+    assert_int_equal(watch.state, DECIDE_UP);
+    watch_deinit(&watch);
+}
+
+/* PM2 shows "stopped" for an instant between an exit and the restart: that forgets nothing. */
+static void a_restart_by_pm2_keeps_the_loop(void **state)
+{
+    (void)state;
+    struct watch watch;
+    watch_init(&watch, "worker", 0);
+    struct entry row = {.status = ENTRY_ONLINE, .pid = getpid()};
+    int64_t now_ms = 1000;
+    watch_row(&watch, &row, now_ms);
+    for (int i = 0; i < WATCH_LOOP_RESTARTS; i++) {
+        now_ms += 2000;
+        row.status = ENTRY_STOPPED;
+        watch_row(&watch, &row, now_ms);
+        row.status = ENTRY_ONLINE;
+        row.restarts++;
+        watch_row(&watch, &row, now_ms + 50);
+        (void)watch_step(&watch, daemon_up, now_ms + 50);
+    }
+    assert_true(watch_step(&watch, daemon_up, now_ms + 50 + WATCH_DOWN_HOLD_MS));
+    assert_string_equal(watch.reason, "crash loop");
+    watch_deinit(&watch);
+}
+
 /* ---- the configuration ---- */
 
 static int read_section(const char *text, struct settings **ret, struct err *err)
@@ -293,6 +339,8 @@ int main(void)
         cmocka_unit_test(stuck_states_and_loops_are_down),
         cmocka_unit_test(down_is_held_back_for_a_moment),
         cmocka_unit_test(restarts_within_the_window_are_a_loop),
+        cmocka_unit_test(a_start_by_hand_forgets_the_loop),
+        cmocka_unit_test(a_restart_by_pm2_keeps_the_loop),
         cmocka_unit_test(settings_are_read_with_defaults),
         cmocka_unit_test(wrong_settings_are_refused),
     };
