@@ -211,9 +211,10 @@ static int change_error(int rv, uint64_t id, struct err *err)
     }
 }
 
-/* A leader hands over before it is demoted or removed. The library neither votes nor stands once its
- * own newest configuration says that it is no voter, committed or not: a leader that demotes itself
- * and fails could leave a cluster in which nobody can be elected. It also keeps the last voter. */
+/* A leader hands over before it is demoted or removed. The library neither votes nor stands once
+ * its own newest configuration says that it is no voter, committed or not: a leader that demotes
+ * itself and fails could leave a cluster in which nobody can be elected. It also keeps the last
+ * voter. */
 static bool demotes_leader(const struct consensus *self, enum consensus_change what, uint64_t id,
                            enum consensus_role role)
 {

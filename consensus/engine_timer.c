@@ -9,9 +9,9 @@
  *
  * Never before our own silence is over, unless the candidature carries the disrupt flag.
  *
- * A candidature that lost ROUNDS_MAX rounds of real votes ends: the library would raise its term for
- * ever, without asking by pre-votes, and a voter that was made spare without hearing of it loses
- * every round, as no leader talks to it. It goes on as after a restart, as a follower. */
+ * A candidature that lost ROUNDS_MAX rounds of real votes ends: the library would raise its term
+ * for ever, without asking by pre-votes, and a voter that was made spare without hearing of it
+ * loses every round, as no leader talks to it. It goes on as after a restart, as a follower. */
 #include "consensus/engine.h"
 
 #include "consensus/raft_internals.h"

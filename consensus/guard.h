@@ -49,8 +49,8 @@ bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_
  * up to there are committed, so any leader of this term has the same. */
 uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_entries *request);
 
-/* RG7: a sole voter that would make itself leader: the library does so without a new term, and so would
- * lead in a term that another server led before it. True: raise the term first. */
+/* RG7: a sole voter that would make itself leader: the library does so without a new term, and so
+ * would lead in a term that another server led before it. True: raise the term first. */
 bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id);
 
 #endif

@@ -1,10 +1,11 @@
 /* Placement: which node shall carry out which duty.
  *
  * One pure function. A duty stays where it is as long as that node is alive, not draining and able;
- * else it gets one target: never a dead, draining or incapable node or a witness, nor one outside the duty's own list; rather not a node
- * of the duty's avoid list (its primary's hosts); then the better health state, then fewer duties,
- * then the name. Duties are placed in order of priority, then id, and each placed one counts. The
- * caller asks grants_leader_may_assign() before it proposes anything. */
+ * else it gets one target: never a dead, draining or incapable node or a witness, nor one outside
+ * the duty's own list; rather not a node of the duty's avoid list (its primary's hosts); then the
+ * better health state, then fewer duties, then the name. Duties are placed in order of priority,
+ * then id, and each placed one counts. The caller asks grants_leader_may_assign() before it
+ * proposes anything. */
 #ifndef UNDERSTUDY_CONSENSUS_PLACEMENT_H
 #define UNDERSTUDY_CONSENSUS_PLACEMENT_H
 

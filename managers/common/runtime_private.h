@@ -6,8 +6,7 @@
 
 #include <czmq.h>
 
-#define RUNTIME_OUTBOX_MAX 256 /* messages that must not get lost, waiting for a node that reads \
-                                */
+#define RUNTIME_OUTBOX_MAX 256 /* messages that must not get lost, until the node reads them */
 
 struct runtime_out {
     uint8_t *bytes;

@@ -61,7 +61,7 @@ static bool read_header(struct walk *walk, struct header *ret)
         return true; /* small integers */
     }
     if (first <= 0x8f) {
-        *ret = (struct header){.children = 2u * (first & 0x0fu), .container = true};
+        *ret = (struct header){.children = UINT64_C(2) * (first & 0x0fu), .container = true};
         return true;
     }
     if (first <= 0x9f) {

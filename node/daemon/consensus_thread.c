@@ -180,7 +180,8 @@ static void publish_view(struct consensus_thread *self, int64_t now_ms,
 {
     atomic_store(&self->leader_told_ms, view->leader_told_ms);
     struct consensus_view quiet = without_noise(view);
-    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding may at worst tell one view twice
+    /* Padding may at worst tell one view twice. */
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
     bool news = memcmp(&quiet, &self->last_view, sizeof quiet) != 0;
     if (!news && now_ms < self->view_sent_ms + VIEW_PERIOD_MS) {
         return;

@@ -250,7 +250,7 @@ void duties_guard_released(void *context, const struct post_guard *guard, enum p
                            int status);
 void duties_guard_gone(void *context, const struct post_guard *guard);
 void duties_manager_state(struct node *self, const struct manager_duty_state *state);
-void duties_manager_released(struct node *self, const char *duty, uint64_t assignment);
+void duties_manager_released(struct node *self, const char *id, uint64_t assignment);
 
 void duties_leader_run(struct node *self, int64_t now_ms);
 void duties_leader_renew(struct node *self, int64_t now_ms, uint64_t from,

@@ -29,8 +29,8 @@ struct parent_start {
     void *context;
 };
 
-/* Block the signals that the parent takes. Call it first thing: the first process of a container has
- * no default actions, so a signal that comes before would be lost. */
+/* Block the signals that the parent takes. Call it first thing: the first process of a container
+ * has no default actions, so a signal that comes before would be lost. */
 sigset_t parent_block_signals(void);
 
 /* Until the node has left or cannot be started; returns the exit code. One thread. */

@@ -216,7 +216,7 @@ void peers_broadcast(struct node *self, uint32_t kind, const uint8_t *bytes, siz
 
 /* ---- what comes in ---- */
 
-/* Each returns false for a payload that is malformed, or that speaks for another than its sender */
+/* Each returns false for a payload that is malformed or speaks for another than its sender. */
 
 static bool on_renew(struct node *self, const struct transport_message *message, int64_t now_ms)
 {
