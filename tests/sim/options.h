@@ -14,7 +14,7 @@
     X(voters, 0, "founding voters, the rest joins later; 0: all")                    \
     X(duration, 40000, "virtual ms")                                                 \
     X(calm, 14000, "virtual ms after the last fault")                                \
-    X(recovery, 10000, "ms after the last fault in which L1 and L2 must hold")        \
+    X(recovery, 10000, "ms after the last fault in which L1 and L2 must hold")       \
     X(delay, 60, "largest ordinary delay of a message, ms")                          \
     X(tail, 1500, "largest delay of a late message, ms")                             \
     X(tail_percent, 3, "late messages, percent")                                     \
