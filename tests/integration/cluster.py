@@ -251,7 +251,8 @@ managers:
         pid = self.parent()
         kill(pid, signal.SIGTERM)
         wait_until(lambda: self.reap() or not alive(pid), f"{self.name} has ended", pause_s=0.01)
-        return self.process.returncode if self.process is not None else None
+        started_here = self.process is not None and self.process.pid == pid
+        return self.process.wait() if started_here else None
 
     # -- questions --
 
