@@ -24,7 +24,7 @@ struct placement_node {
     uint64_t incarnation; /* the present one */
     bool alive;
     bool draining;
-    bool witness;
+    bool witness; /* takes no duties: a witness, or a spare (which gets no log) */
     bool score_known;
     double score;         /* 0 to 100 */
     size_t manager_count; /* managers whose work it can do now */

@@ -99,11 +99,23 @@ static void propose_assign(struct node *self, const struct state_duty *duty,
 
 /* ---- placement ---- */
 
+/* A spare gets no log: it would never learn of a duty that it was given. */
+static bool gets_log(const struct node *self, uint64_t id)
+{
+    for (size_t i = 0; i < self->view.server_count; i++) {
+        if (self->view.servers[i].id == id) {
+            return self->view.servers[i].role != CONSENSUS_SPARE;
+        }
+    }
+    return false;
+}
+
 static struct placement_node describe_node(const struct node *self, const struct state_node *row)
 {
     struct placement_node ret = {.raft_id = row->is.raft_id,
                                  .draining = row->draining,
-                                 .witness = row->is.wanted == NODE_ROLE_WITNESS};
+                                 .witness = row->is.wanted == NODE_ROLE_WITNESS ||
+                                            !gets_log(self, row->is.raft_id)};
     (void)snprintf(ret.name, sizeof ret.name, "%s", row->is.name);
     struct gossip_member member;
     if (!gossip_member_find(self->gossip, row->is.name, &member)) {
