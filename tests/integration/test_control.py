@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""The control protocol and the command line against a running cluster: envelopes, codes, streams."""
+"""Control protocol and command line against a running cluster: envelopes, codes, streams."""
 
 import json
 import os
@@ -149,10 +149,12 @@ def envelopes(leader, follower):
         (["leader"], "leader", dict, 0), (["leader", "history"], "leader.history", list, 0),
         (["manager", "list"], "manager.list", list, 0), (["duty", "list"], "duty.list", list, 0),
         (["health"], "health", dict, None), (["health", "--explain"], "health", dict, None),
-        (["health", "--local"], "health", dict, 0), (["health", follower.name], "health", dict, None),
+        (["health", "--local"], "health", dict, 0),
+        (["health", follower.name], "health", dict, None),
         (["manager", "pause", "pm2"], "manager.pause", dict, 0),
         (["manager", "resume", "pm2"], "manager.resume", dict, 0),
-        (["drain", follower.name], "drain", dict, 0), (["undrain", follower.name], "undrain", dict, 0),
+        (["drain", follower.name], "drain", dict, 0),
+        (["undrain", follower.name], "undrain", dict, 0),
         (["stop", "--force"], "stop", dict, 0), (["start"], "start", dict, 0),
     ]
     for node in (leader, follower):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Leaders that die, freeze, leave and return: another one leads, two never act, history tells why."""
+"""Leaders that die, freeze, leave and return: another leads, two never act, history says why."""
 
 import signal
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Leadership moved on purpose: transfer, a score taken down, drain; and left alone for no reason."""
+"""Leadership moved on purpose: transfer, a low score, drain; and left alone without a reason."""
 
 import os
 import random
@@ -126,7 +126,8 @@ def drain():
                    "nobody drains")
         answer = third.cli("leader", "transfer", leader.name)
         check(answer.exit == 0 and cluster.wait_leader() is leader, f"{answer}")
-        say(f"drain moved leadership (elected after {entry['elected_ms']} ms), undrain lets it back")
+        say(f"drain moved leadership (elected after {entry['elected_ms']} ms), undrain lets it "
+            "back")
 
 
 if __name__ == "__main__":

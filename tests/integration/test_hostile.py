@@ -174,14 +174,16 @@ def forged_senders(scene):
 
         def forge():
             for i in range(FRAMES):
-                peer.socket.send(frame(others[i % len(others)], 1 + i % HELLO, noise(200), sequence=i))
+                claimed = others[i % len(others)]
+                peer.socket.send(frame(claimed, 1 + i % HELLO, noise(200), sequence=i))
 
         scene.attack(f"{FRAMES} frames with forged senders", forge,
                      lambda n: refused_sum(n, "forged"), "transport.frame.forged", least=FRAMES)
 
         def stray():
             for i in range(FRAMES):
-                peer.socket.send(frame(own, 1 + i % HELLO, noise(200), cluster=RNG.randrange(1, 99)))
+                foreign = RNG.randrange(1, 99)
+                peer.socket.send(frame(own, 1 + i % HELLO, noise(200), cluster=foreign))
 
         scene.attack(f"{FRAMES} frames of another cluster", stray,
                      lambda n: refused_sum(n, "wrong_cluster"), "transport.frame.wrong_cluster",

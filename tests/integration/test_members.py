@@ -34,7 +34,8 @@ def members():
         leader = cluster.start()
         keys = {node.name: cluster.public_key(node.name) for node in cluster.nodes}
         fourth = new_node(cluster, 4, cluster.founders)
-        check(keys == {name: cluster.public_key(name) for name in keys}, "keys init changed other keys")
+        check(keys == {name: cluster.public_key(name) for name in keys},
+              "keys init changed other keys")
 
         # Not admitted yet: it is refused, as any unknown key is.
         fourth.start()

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Two of three dead: the last one says so and does nothing alone; they return, and all is as before."""
+"""Two of three dead: the last one says so and does not act; they return, all is as before."""
 
 import json
 
@@ -39,7 +39,7 @@ def minority():
                 data = wait_until(lambda: lost_quorum(last), "the last one says so")
                 alone_since = boot_s()
                 check({row["name"] for row in data["members"]} ==
-                      {node.name for node in cluster.nodes}, f"the document is no whole one: {data}")
+                      {node.name for node in cluster.nodes}, f"not the whole document: {data}")
                 check(last.http("/livez")[0] == 200, "/livez depends on the quorum")
                 status, body = last.http("/leader")
                 check(status == 503 and json.loads(body)["acting"] is False, f"/leader: {body}")

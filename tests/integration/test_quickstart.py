@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""deploy/quickstart: starts, repeats, restarts what is dead, refuses, begins afresh, stops its own."""
+"""deploy/quickstart starts, repeats, restarts what is dead, refuses, begins afresh, stops."""
 
 import os
 import signal
@@ -89,7 +89,8 @@ def life():
             check(not any(alive(pid) for pair in after.values() for pid in pair), "stop left some")
             check(pids(neighbour) == others and other.poll() is None, "stop ended somebody else's")
             # A pid file that outlived its process may name anybody.
-            with open(os.path.join(cluster.folder, "n1", "node.pid"), "w", encoding="ascii") as file:
+            stale = os.path.join(cluster.folder, "n1", "node.pid")
+            with open(stale, "w", encoding="ascii") as file:
                 file.write(f"{other.pid}\n")
             quickstart(cluster, "stop")
             check(other.poll() is None, "stop trusted a stale pid file")
