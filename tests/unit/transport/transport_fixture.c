@@ -3,7 +3,9 @@
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,34 +189,93 @@ void run_until(struct node *const *nodes, size_t count, const uint64_t *value, u
     }
 }
 
-static void live_as_child(struct node *self, const struct node *peer, const char *listen, int fd)
+/* ---- a node in a child process ----
+ *
+ * The child is this program again, not a fork that goes on: a fork of a process with threads may
+ * inherit locks that nobody will open, those of a sanitizer's allocator for one. */
+
+#define CHILD_ARGUMENT "--live-as-child"
+
+struct orders {
+    char name[NAME_SIZE];
+    char peer_name[NAME_SIZE];
+    char listen[ADDRESS_SIZE]; /* empty: any */
+    char peer_address[ADDRESS_SIZE];
+    uint64_t id;
+    uint64_t peer_id;
+    struct keys keys;
+    struct keys peer_keys;
+    bool echo_ack;
+};
+
+static void live_as_child(const struct orders *orders)
 {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct node fresh = {.keys = self->keys, .echo = true, .echo_ack = self->echo_ack};
-    node_start(&fresh, self->name, self->id, FIXTURE_CLUSTER, listen);
-    const struct node *const known[] = {&fresh, peer};
+    struct node fresh = {.keys = orders->keys, .echo = true, .echo_ack = orders->echo_ack};
+    const struct node peer = {
+        .name = orders->peer_name, .id = orders->peer_id, .keys = orders->peer_keys};
+    node_start(&fresh, orders->name, orders->id, FIXTURE_CLUSTER,
+               orders->listen[0] != '\0' ? orders->listen : NULL);
+    const struct node *const known[] = {&fresh, &peer};
     node_admit(&fresh, known, 2);
-    node_add_peer(&fresh, peer, transport_endpoint(peer->transport));
+    node_add_peer(&fresh, &peer, orders->peer_address);
     char endpoint[ADDRESS_SIZE] = {0};
     (void)snprintf(endpoint, sizeof endpoint, "%s", transport_endpoint(fresh.transport));
-    invariant(write(fd, endpoint, sizeof endpoint) == (ssize_t)sizeof endpoint);
+    invariant(write(STDOUT_FILENO, endpoint, sizeof endpoint) == (ssize_t)sizeof endpoint);
     (void)zloop_start(fresh.loop);
-    _exit(0);
+}
+
+/* Before main: a child is no test program. */
+__attribute__((constructor)) static void become_child(int argc, char **argv)
+{
+    static struct orders orders;
+    if (argc != 2 || strcmp(argv[1], CHILD_ARGUMENT) != 0) {
+        return;
+    }
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (read(STDIN_FILENO, &orders, sizeof orders) == (ssize_t)sizeof orders) {
+        live_as_child(&orders);
+    }
+    _exit(1);
+}
+
+static pid_t spawn_child(int orders_fd, int answer_fd)
+{
+    static char path[] = "/proc/self/exe";
+    static char argument[] = CHILD_ARGUMENT;
+    char *const argv[] = {path, argument, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+    invariant(posix_spawn_file_actions_init(&actions) == 0);
+    invariant(posix_spawn_file_actions_adddup2(&actions, orders_fd, STDIN_FILENO) == 0);
+    invariant(posix_spawn_file_actions_adddup2(&actions, answer_fd, STDOUT_FILENO) == 0);
+    invariant(posix_spawn(&pid, path, &actions, NULL, argv, environ) == 0);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return pid;
 }
 
 pid_t child_start(struct node *description, const struct node *peer, const char *listen,
                   char ret_endpoint[ADDRESS_SIZE])
 {
-    int ends[2];
-    invariant(pipe(ends) == 0);
-    pid_t pid = fork();
-    invariant(pid >= 0);
-    if (pid == 0) {
-        live_as_child(description, peer, listen, ends[1]);
-    }
-    (void)close(ends[1]);
-    invariant(read(ends[0], ret_endpoint, ADDRESS_SIZE) == ADDRESS_SIZE);
-    (void)close(ends[0]);
+    struct orders orders = {.id = description->id,
+                            .peer_id = peer->id,
+                            .keys = description->keys,
+                            .peer_keys = peer->keys,
+                            .echo_ack = description->echo_ack};
+    (void)snprintf(orders.name, sizeof orders.name, "%s", description->name);
+    (void)snprintf(orders.peer_name, sizeof orders.peer_name, "%s", peer->name);
+    (void)snprintf(orders.listen, sizeof orders.listen, "%s", listen != NULL ? listen : "");
+    (void)snprintf(orders.peer_address, sizeof orders.peer_address, "%s",
+                   transport_endpoint(peer->transport));
+    int down[2];
+    int up[2];
+    invariant(pipe2(down, O_CLOEXEC) == 0 && pipe2(up, O_CLOEXEC) == 0);
+    pid_t pid = spawn_child(down[0], up[1]);
+    (void)close(down[0]);
+    (void)close(up[1]);
+    invariant(write(down[1], &orders, sizeof orders) == (ssize_t)sizeof orders);
+    invariant(read(up[0], ret_endpoint, ADDRESS_SIZE) == ADDRESS_SIZE);
+    (void)close(down[1]);
+    (void)close(up[0]);
     return pid;
 }
 
