@@ -179,7 +179,7 @@ void leaving_run(struct node *self, int64_t now_ms)
         tell_others(self, now_ms);
         break;
     case LEAVING_MANAGERS: /* on_stopped ends it; the bound is for a callback that never comes */
-        if (now_ms > self->leaving_step_ms + 2 * MANAGERS_GRACE_MS) {
+        if (now_ms > self->leaving_step_ms + INT64_C(2) * MANAGERS_GRACE_MS) {
             self->leaving = LEAVING_DONE;
         }
         break;
