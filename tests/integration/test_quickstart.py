@@ -1,140 +1,175 @@
 #!/usr/bin/python3 -B
-"""deploy/quickstart starts, repeats, restarts what is dead, refuses, begins afresh, stops."""
+"""deploy/quickstart again and again: it starts what is dead, ends its own, and touches nothing else."""
 
 import os
-import signal
-import subprocess
-import sys
+import shutil
 
-from cluster import (BUILD, ROOT, Cluster, alive, boot_s, check, kill, run, say, wait_until)
-
-
-def quickstart(cluster, *words, good=True):
-    begun = boot_s()
-    done = subprocess.run([f"{ROOT}/deploy/quickstart", *words, "--dir", cluster.folder],
-                          capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "UNDERSTUDY_BUILD": BUILD}, timeout=300)
-    check((done.returncode == 0) is good, f"quickstart {words}: {done.returncode} "
-          f"{done.stdout[-1500:]} {done.stderr[-1500:]}")
-    return done, boot_s() - begun
+from cluster import alive, check, kill, run, say, wait_until
+from demo import ALWAYS, BACKUP, PRIMARY, Demo, duty
 
 
-def start(cluster, *words, good=True):
-    return quickstart(cluster, "--no-install", "--no-demo", "--base-port", str(cluster.base),
-                      *words, good=good)
+def pids(demo):
+    return {node.name: (node.parent(), node.worker()) for node in demo.nodes}
 
 
-def pids(cluster):
-    return {node.name: (node.parent(), node.worker()) for node in cluster.nodes}
+def files(demo, *names):
+    texts = {}
+    for node in demo.nodes:
+        for name in names:
+            with open(os.path.join(node.folder, name), "rb") as file:
+                texts[node.name, name] = file.read()
+    return texts
 
 
-def files(cluster):
-    for node in cluster.nodes:
-        for name in ("understudy.yml", "keys", "data", "control.sock", "node.pid", "worker.pid",
-                     "log"):
-            check(os.path.exists(os.path.join(node.folder, name)), f"{node.name}/{name} is missing")
-        with open(node.config, encoding="utf-8") as file:
-            check("environment: production" in file.read(), f"{node.name}: no production")
-        check(os.stat(node.keys_folder()).st_mode & 0o77 == 0, "keys are open to others")
-        check(node.http("/livez")[0] == 200, f"no dashboard of {node.name} on {node.http_port}")
-    check(any(name.startswith("operator") for name in os.listdir(cluster.keys)), "no operator key")
+def wrong_words(demo):
+    for words in (["--nodes"], ["--nodes", "0"], ["--base-port", "x"], ["--bogus"]):
+        code, output = demo.quickstart(*words)
+        check(code == 2 and "usage" in output, f"quickstart {words} exits {code}: {output}")
+    code, output = demo.quickstart("stop", "--dir", os.path.join(demo.folder, "nowhere"))
+    check(code == 0, f"stop of nothing exits {code}: {output}")
 
 
-def bystander(cluster):
-    """A process of somebody else that even mentions the cluster's folder."""
-    return subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()",
-                             f"{cluster.folder}/n1/log"], stdin=subprocess.DEVNULL)
+def again_and_again(demo):
+    output = demo.up()
+    check("leader transfer" in output and (f":{demo.base + 11}/" in output or ":3001/" in output),
+          f"it does not say what to try: {output}")
+    leader = demo.leader()
+    term = leader.status()["term"]
+    before = pids(demo)
+    kept = files(demo, "understudy.yml", f"keys/{demo.nodes[0].name}.key")
+    demo.up()
+    check(pids(demo) == before, f"the second call started something: {before} {pids(demo)}")
+    check(files(demo, "understudy.yml", f"keys/{demo.nodes[0].name}.key") == kept,
+          "the second call changed configuration or keys")
+    check(demo.leader() is leader and leader.status()["term"] == term, "leadership moved")
 
 
-def life():
-    with Cluster() as cluster, Cluster() as neighbour:
-        done, first_s = start(cluster)
-        leader = cluster.wait_leader()
-        check(str(cluster.base + 11) in done.stdout or ":3001" in done.stdout,
-              f"no dashboard's address: {done.stdout}")
-        check("leader transfer" in done.stdout and leader.name in done.stdout,
-              f"no status, nothing to try: {done.stdout}")
-        files(cluster)
-        before = pids(cluster)
-        check(all(all(pair) for pair in before.values()), f"not all run: {before}")
-
-        done, again_s = start(cluster)
-        check(pids(cluster) == before, "a second call restarted what was alive")
-        check(cluster.wait_leader() is leader, "a second call moved leadership")
-
-        # It restarts what is dead, and that alone.
-        dead = next(node for node in cluster.nodes if node is not leader)
-        dead.kill_both()
-        start(cluster)
-        cluster.wait_leader()
-        after = pids(cluster)
-        check(all(after[dead.name]) and after[dead.name] != before[dead.name], f"{after}")
-        check(all(after[name] == before[name] for name in before if name != dead.name), f"{after}")
-        say(f"quickstart: {first_s:.1f} s, again {again_s:.1f} s; a dead node is restarted alone")
-
-        # Another number of nodes needs --clean.
-        done, _ = start(cluster, "--nodes", "5", good=False)
-        check("--clean" in done.stderr, f"{done.stderr}")
-        check(pids(cluster) == after, "a refused call touched the cluster")
-        done, _ = start(cluster, "--nodes", "0", good=False)
-        check(done.returncode == 2, f"wrong usage ends with {done.returncode}")
-
-        # stop ends its own, in this folder, and nothing else.
-        start(neighbour)
-        neighbour.wait_leader()
-        others = pids(neighbour)
-        other = bystander(cluster)
-        try:
-            quickstart(cluster, "stop")
-            check(not any(alive(pid) for pair in after.values() for pid in pair), "stop left some")
-            check(pids(neighbour) == others and other.poll() is None, "stop ended somebody else's")
-            # A pid file that outlived its process may name anybody.
-            stale = os.path.join(cluster.folder, "n1", "node.pid")
-            with open(stale, "w", encoding="ascii") as file:
-                file.write(f"{other.pid}\n")
-            quickstart(cluster, "stop")
-            check(other.poll() is None, "stop trusted a stale pid file")
-            start(cluster)
-            cluster.wait_leader()
-            check(other.poll() is None, "a start ended somebody else's process")
-        finally:
-            kill(other.pid, signal.SIGKILL)
-            other.wait()
-        quickstart(cluster, "stop")
-        quickstart(cluster, "stop")  # nothing to do is no error
-        neighbour.wait_leader()
-        quickstart(neighbour, "stop")
-        say("quickstart stop ends its own processes and nobody else's")
+def starts_what_is_dead(demo):
+    before = pids(demo)
+    leader = demo.leader()
+    leader.kill_both()
+    demo.up()
+    demo.leader()
+    after = pids(demo)
+    for name, both in after.items():
+        check(all(both), f"{name} does not run: {both}")
+        check((both == before[name]) == (name != leader.name), f"{name}: {before[name]} {both}")
 
 
-def four_nodes():
-    """An even number: three found the cluster, the fourth joins; then --clean begins afresh."""
-    with Cluster(count=4) as cluster:
-        overlay = os.path.join(cluster.folder, "overlay.yml")
-        with open(overlay, "w", encoding="ascii") as file:
-            file.write("leadership:\n  margin: 22\n")
-        start(cluster, "--nodes", "4", "--config", overlay)
-        leader = cluster.wait_leader()
-        roles = wait_until(lambda: {row["name"]: row["role"] for row in
-                                    leader.status()["members"]}, "members are known")
-        check(set(roles) == {"n1", "n2", "n3", "n4"}, f"{roles}")
-        for node in cluster.nodes:
-            with open(node.config, encoding="utf-8") as file:
-                text = file.read()
-            check("22" in text and "n4:" not in text, f"{node.name}: overlay or founders: {text}")
-            shown = node.cli("config", "show", json_output=False)
-            check("margin: 22" in shown.stdout, f"{node.name}: {shown}")
-        check(leader.cli("drain", "n4").exit == 0, "drain")
-        start(cluster, "--nodes", "3", "--clean")
-        cluster.nodes.pop()
-        leader = cluster.wait_leader()
-        rows = leader.status()["members"]
-        check({row["name"] for row in rows} == {"n1", "n2", "n3"} and
-              not any(row["draining"] for row in rows), f"--clean kept old data: {rows}")
-        check(not os.path.exists(os.path.join(cluster.folder, "n4")), "--clean left n4")
-        quickstart(cluster, "stop")
-        say(f"--nodes 4 --config: {roles}; --clean --nodes 3 begins afresh")
+def refuses_other_count(demo):
+    before = pids(demo)
+    code, output = demo.try_up(count=4)
+    check(code == 1 and "--clean" in output, f"another --nodes exits {code}: {output}")
+    check(pids(demo) == before, "a refused call touched something")
+    check(not os.path.exists(os.path.join(demo.folder, "n4")), "a refused call made a node")
+
+
+def merges_overlay(demo):
+    for node in demo.nodes:
+        answer = node.cli("config", "show")
+        check(answer.exit == 0, f"config show: {answer}")
+        values = {row["key"]: row["value"] for row in answer.data}
+        check(values["leadership.handover_below"] in (0, "0"),
+              f"--config is not in the configuration of {node.name}: {answer.stdout}")
+
+
+def clean_begins_anew(demo):
+    before = pids(demo)
+    index = demo.leader().status()["applied_index"]
+    shutil.copytree(os.path.join(demo.folder, "keys"), os.path.join(demo.folder, "old"))
+    demo.up("--clean")
+    leader = demo.leader()
+    check(not any(alive(pid) for both in before.values() for pid in both), "old processes live")
+    check(leader.status()["applied_index"] < index, "old data is there")
+    with open(os.path.join(demo.folder, "old", "n1.key"), "rb") as old, open(
+            os.path.join(demo.folder, "keys", "n1.key"), "rb") as new:
+        check(old.read() != new.read(), "old keys are there")
+
+
+def joins_beyond_founders(demo):
+    """Four nodes: three founders, the fourth joins while they run."""
+    code, output = demo.try_up("--clean", count=4)
+    check(code == 0, f"four nodes: {code}: {output}")
+
+    def all_there():
+        answer = demo["n1"].cli("members")
+        states = {row["name"]: row["state"] for row in answer.data}
+        check(states == {f"n{i}": "alive" for i in range(1, 5)}, f"{states}")
+        return True
+
+    wait_until(all_there, "the fourth has joined")
+    again, output = demo.try_up(count=4)
+    check(again == 0, f"four nodes again: {again}: {output}")
+
+
+def ends_its_own(demo, other):
+    theirs = pids(other)
+    check(demo.own_pids(), "nothing runs that could be ended")
+    demo.stop()
+    check(not demo.own_pids(), f"stop leaves {demo.own_pids()}")
+    check(pids(other) == theirs, "stop touched another cluster")
+    demo.stop()  # of what has stopped
+
+
+def quickstart_without_demo():
+    with Demo(demo=False) as first, Demo(demo=False) as second:
+        wrong_words(first)
+        again_and_again(first)
+        second.up()
+        second.leader()
+        starts_what_is_dead(first)
+        refuses_other_count(first)
+        merges_overlay(first)
+        clean_begins_anew(first)
+        joins_beyond_founders(first)
+        ends_its_own(first, second)
+        check(second.leader(), "the other cluster has no leader")
+        first.up(*["--clean"])  # what was stopped can be started
+        first.leader()
+        ends_its_own(second, first)
+    say("started twice, repaired, refused, cleaned, joined and stopped, beside another cluster")
+
+
+def everything_of_demo(demo):
+    """Pids that a second call must not change."""
+    found = pids(demo)
+    for node in demo.nodes:
+        found["pm2 of " + node.name] = demo.god(node)
+        check(demo.god(node), f"no PM2 daemon on {node.name}")
+    return found, demo.workers(PRIMARY)
+
+
+def quickstart_with_demo():
+    with Demo() as first, Demo() as second:
+        first.up()
+        first.settled((ALWAYS,), idle=(BACKUP,))
+        before = everything_of_demo(first)
+        check(len(before[1]) == 1 and list(before[1].values()) == ["n1"], f"{before[1]}")
+        first.up()
+        check(everything_of_demo(first) == before, "the second call started something")
+        # One of each kind dies: a PM2 daemon, a parent with its node.
+        place = first.duties(first.leader())[duty(ALWAYS)]["node"]
+        idle = next(node for node in first.nodes if node.name not in ("n1", place))
+        god = first.god(idle)
+        kill(god)
+        wait_until(lambda: not alive(god), "the PM2 daemon is dead")
+        idle.kill_both()
+        first.up()
+        after = everything_of_demo(first)
+        changed = {name for name in after[0] if after[0][name] != before[0][name]}
+        check(changed == {idle.name, "pm2 of " + idle.name}, f"started: {changed}")
+        check(after[1] == before[1], "the primary was touched")
+        first.settled((ALWAYS,), idle=(BACKUP,))
+        second.up()
+        theirs = everything_of_demo(second)
+        first.stop()
+        check(not first.own_pids(), f"stop leaves {first.own_pids()}")
+        check(everything_of_demo(second) == theirs, "stop touched another cluster")
+        second.settled((ALWAYS,), idle=(BACKUP,))
+        second.stop()
+        check(not second.own_pids(), f"stop leaves {second.own_pids()}")
+    say("with PM2: called twice, a daemon and a node started again, nothing left after stop")
 
 
 if __name__ == "__main__":
-    run(life, four_nodes)
+    run(quickstart_without_demo, quickstart_with_demo)
