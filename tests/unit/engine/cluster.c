@@ -369,6 +369,10 @@ bool cluster_all_applied(const struct cluster *self)
     if (!cluster_someone_acts(self)) {
         return false;
     }
+    const struct consensus_view *leader = &self->nodes[cluster_acting(self)].view;
+    if (leader->commit_index != leader->last_index) {
+        return false; /* what is under way would come after */
+    }
     for (size_t i = 0; i < self->node_count; i++) {
         if (runs(&self->nodes[i]) && replicates(self, i) &&
             self->nodes[i].applied_count != self->sequence_count) {
