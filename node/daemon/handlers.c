@@ -322,9 +322,12 @@ static void on_transfer(void *context, struct control_request *request)
             return;
         }
     } else {
-        struct policy_input input;
-        leadership_policy_input(self, clock_boot_ms(), &input);
-        target = policy_best(&input);
+        target = leadership_policy_best(self, clock_boot_ms());
+        if (target == 0) {
+            control_fail(request, "precondition", EXIT_PRECONDITION, "see `understudy members`",
+                         "no other voter is alive and does not drain");
+            return;
+        }
     }
     handlers_stream_transfer(self, request, target);
 }

@@ -84,6 +84,20 @@ void leadership_policy_input(const struct node *self, int64_t now_ms, struct pol
     }
 }
 
+uint64_t leadership_policy_best(const struct node *self, int64_t now_ms)
+{
+    struct policy_input input;
+    leadership_policy_input(self, now_ms, &input);
+    uint64_t best = policy_best(&input);
+    for (size_t i = 0; best == 0 && i < input.voter_count; i++) {
+        const struct policy_node *voter = &input.voters[i];
+        if (voter->alive && !voter->draining && !voter->witness) {
+            best = voter->id;
+        }
+    }
+    return best;
+}
+
 static void run_policy(struct node *self, int64_t now_ms)
 {
     /* A node that leaves hands over when its duties have ended: leaving.c asks for it. */

@@ -14,4 +14,8 @@ void leadership_policy_run(struct node *self, int64_t now_ms);
 /* What the policy sees now: this node and the other voters. */
 void leadership_policy_input(const struct node *self, int64_t now_ms, struct policy_input *ret);
 
+/* Whom to hand over to when nobody was named: the best voter, or, while none is known to have
+ * caught up (a term that has just begun), one that is alive and does not drain. 0: nobody. */
+uint64_t leadership_policy_best(const struct node *self, int64_t now_ms);
+
 #endif

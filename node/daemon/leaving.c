@@ -149,9 +149,8 @@ static void hand_over(struct node *self, int64_t now_ms)
         return;
     }
     if (self->hand_over_asked_ms == 0) {
-        struct policy_input input;
-        leadership_policy_input(self, now_ms, &input);
-        (void)leadership_hand_over(self, policy_best(&input), CONSENSUS_CAUSE_DRAIN, NULL);
+        (void)leadership_hand_over(self, leadership_policy_best(self, now_ms),
+                                   CONSENSUS_CAUSE_DRAIN, NULL);
     }
 }
 
