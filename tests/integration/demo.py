@@ -45,9 +45,9 @@ class Demo(Cluster):
     """A quickstart's folder; a context manager that leaves nothing behind."""
 
     def __init__(self, count=3, demo=True, overlay=OVERLAY):
-        super().__init__(count)
         self.demo = demo
         self.program = require_pm2() if demo else None
+        super().__init__(count)
         self.writes = os.path.join(self.folder, "demo", "writes.log")
         self.overlay = os.path.join(self.folder, "overlay.yml")
         with open(self.overlay, "w", encoding="utf-8") as file:
