@@ -3,6 +3,7 @@
 #include "node/base/clock.h"
 #include "node/base/rng.h"
 #include "node/daemon/apply.h"
+#include "node/daemon/names.h"
 #include "node/daemon/service.h"
 
 #include <stdio.h>
@@ -115,6 +116,7 @@ void node_pump(struct node *self)
     leadership_run(self, now_ms);
     failover_run(self, now_ms);
     membership_run(self, now_ms);
+    names_run(self, now_ms);
     duties_run(self, now_ms);
     managers_run(self, now_ms);
     reports_run(self, now_ms);
@@ -342,6 +344,7 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     const char *inject = self->config->health.inject_file;
     rc = sampler_create(self->config->data_dir, inject[0] == '\0' ? NULL : inject, NULL,
                         &self->sampler, err);
+    rc = rc != 0 ? rc : names_create(self, err);
     rc = rc != 0 ? rc : create_parts(self, zmq_context, err);
     rc = rc != 0 ? rc : watch_fd(self, sampler_fd(self->sampler), on_sample, err);
     rc = rc != 0 ? rc : watch_fd(self, reload_fd(self->reload), on_reload, err);
@@ -370,6 +373,7 @@ static void stop(struct node *self)
     state_destroy(&self->state);
     sampler_destroy(&self->sampler);
     reload_destroy(&self->reload);
+    resolver_destroy(&self->resolver);
     storage_close(&self->storage);
     events_destroy(&self->events);
     parent_link_destroy(&self->parent);

@@ -22,6 +22,7 @@
 #include "node/daemon/parent_link.h"
 #include "node/daemon/proposals.h"
 #include "node/daemon/reload.h"
+#include "node/daemon/resolver.h"
 #include "node/daemon/sampler.h"
 #include "node/guard/post.h"
 #include "node/http/http.h"
@@ -75,6 +76,13 @@ struct observation {
     int64_t taken_ms;
     uint8_t *bytes;
     size_t length;
+};
+
+/* ---- host names of peers (names.c) ---- */
+
+struct known_name {
+    char host[ADDRESS_SIZE];
+    char numeric[RESOLVER_NUMERIC_SIZE]; /* empty: not known yet */
 };
 
 /* ---- duties on this node and wishes of its managers (duties.c) ---- */
@@ -155,6 +163,10 @@ struct node {
     int64_t hand_over_refused_ms; /* by the engine; hand_over_err says why */
     struct err hand_over_err;
 
+    struct resolver *resolver;
+    size_t name_count;
+    struct known_name names[NODES_MAX];
+    int64_t names_at_ms;
     struct zap *zap;
     struct transport *transport;
     struct gossip *gossip;

@@ -1,6 +1,7 @@
 /* Connections to the other nodes: who they are (roster, founders), where they are (gossip,
  * configuration, roster), and what to do with what they send. */
 #include "node/base/clock.h"
+#include "node/daemon/names.h"
 #include "node/daemon/node.h"
 
 #include <stdio.h>
@@ -89,6 +90,16 @@ static void add_gossiped(const struct node *self, struct known_nodes *ret)
         if (self->gossip != NULL && gossip_member_find(self->gossip, ret->rows[i].name, &member) &&
             member.state == GOSSIP_ALIVE && member.address[0] != '\0') {
             (void)snprintf(ret->rows[i].address, sizeof ret->rows[i].address, "%s", member.address);
+        }
+    }
+}
+
+/* The transport and the parent get numeric addresses; one that is not known yet is left out. */
+static void resolve_names(struct node *self, struct known_nodes *ret)
+{
+    for (size_t i = 0; i < ret->count; i++) {
+        if (ret->rows[i].address[0] != '\0' && !names_resolve(self, ret->rows[i].address)) {
+            ret->rows[i].address[0] = '\0';
         }
     }
 }
@@ -197,9 +208,10 @@ void peers_sync(struct node *self)
     add_roster(self, &nodes);
     add_configured(self, &nodes);
     add_gossiped(self, &nodes);
+    set_seeds(self, &nodes);
+    resolve_names(self, &nodes);
     set_key_table(self, &nodes);
     set_connections(self, &nodes);
-    set_seeds(self, &nodes);
     tell_parent(self, &nodes);
 }
 
