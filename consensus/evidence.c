@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBES_MAX 10
+#define PROBES_MAX 16
 #define SPREADS_MAX 20 /* repeats of one piece of evidence, against loss */
 #define NEVER INT64_MAX
 
@@ -265,6 +265,14 @@ void evidence_link_up(struct evidence *self, int64_t now_ms, uint64_t peer)
     judge(self, now_ms);
 }
 
+/* A dying process closes its connections before its listening socket, so the first probe may still
+ * be accepted: the first repeats come after 2, 4, 8, ... milliseconds. */
+static int64_t probe_pause_ms(unsigned probes)
+{
+    int64_t pause_ms = probes < 6 ? INT64_C(1) << probes : EVIDENCE_REPEAT_MS;
+    return pause_ms < EVIDENCE_REPEAT_MS ? pause_ms : EVIDENCE_REPEAT_MS;
+}
+
 void evidence_probed(struct evidence *self, int64_t now_ms, uint64_t peer, bool refused)
 {
     if (peer != self->leader || peer == 0) {
@@ -274,7 +282,7 @@ void evidence_probed(struct evidence *self, int64_t now_ms, uint64_t peer, bool 
     if (refused) {
         note_sign(self, now_ms);
     } else if (!self->connected && follows(self) && self->probes < PROBES_MAX) {
-        self->probe_at_ms = now_ms + EVIDENCE_REPEAT_MS;
+        self->probe_at_ms = now_ms + probe_pause_ms(self->probes);
     }
     judge(self, now_ms);
 }

@@ -180,7 +180,25 @@ static void a_silent_probe_is_repeated_within_bounds(void **unused)
             evidence_probed(self, now_ms, LEADER, false);
         }
     }
-    assert_int_equal(probes, 10);
+    assert_int_equal(probes, 16);
+    evidence_destroy(&self);
+}
+
+/* The listening socket of a dying process outlives its connections by an instant. */
+static void a_probe_that_came_too_early_is_repeated_at_once(void **unused)
+{
+    (void)unused;
+    struct evidence *self = open_stage();
+    evidence_link_lost(self, 100, LEADER);
+    assert_int_equal(drain(self, 100).probes, 1);
+    evidence_probed(self, 100, LEADER, false);
+    assert_int_equal(drain(self, 101).probes, 0);
+    assert_int_equal(drain(self, 102).probes, 1);
+    evidence_probed(self, 102, LEADER, false);
+    assert_int_equal(drain(self, 105).probes, 0);
+    assert_int_equal(drain(self, 106).probes, 1);
+    evidence_probed(self, 106, LEADER, true);
+    assert_int_equal(drain(self, 106).spreads, 1);
     evidence_destroy(&self);
 }
 
@@ -339,6 +357,7 @@ int main(void)
         cmocka_unit_test(refusals_without_a_lost_connection_are_no_evidence),
         cmocka_unit_test(a_peers_evidence_makes_this_node_probe),
         cmocka_unit_test(a_silent_probe_is_repeated_within_bounds),
+        cmocka_unit_test(a_probe_that_came_too_early_is_repeated_at_once),
         cmocka_unit_test(evidence_is_forgotten),
         cmocka_unit_test(a_withdrawal_counts_and_older_messages_do_not),
         cmocka_unit_test(an_obituary_counts_for_the_leader_of_exactly_its_term),
