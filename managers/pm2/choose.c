@@ -125,6 +125,11 @@ static bool must_avoid(const json_t *document, const char *backup, int64_t age_m
 
 static void add_avoid(struct manager_duty_wanted *wanted, const char *node)
 {
+    for (size_t i = 0; i < wanted->avoid_count; i++) {
+        if (strcmp(wanted->avoid[i], node) == 0) {
+            return;
+        }
+    }
     if (wanted->avoid_count < MANAGER_PLACES_MAX) {
         memcpy(wanted->avoid[wanted->avoid_count++], node, NAME_SIZE);
     }
