@@ -13,8 +13,8 @@ struct node;
 
 int names_create(struct node *self, struct err *err);
 
-/* Replace a name in `address` by what it stands for. False: not known yet; peers_sync follows when it
- * is. */
+/* Replace a name in `address` by what it stands for. False: not known yet; peers_sync follows when
+ * it is. */
 bool names_resolve(struct node *self, char address[ADDRESS_SIZE]);
 
 /* Look up again the names of peers that are not connected. */
