@@ -82,14 +82,13 @@ json_t *document_members(struct node *self)
             (void)json_array_append_new(ret, describe_member(self, row->is.name, row->is.address));
         }
     }
-    if (json_array_size(ret) > 0) {
-        return ret;
-    }
-    /* Before the roster's first entries: the founders as configured. */
+    /* Founders that the roster does not name yet, in the first instants of a cluster. */
     const struct config_cluster *cluster = &self->config->cluster;
     for (size_t i = 0; i < cluster->peer_count; i++) {
-        (void)json_array_append_new(
-            ret, describe_member(self, cluster->peers[i].name, cluster->peers[i].address));
+        const struct config_peer *peer = &cluster->peers[i];
+        if (state_node_by_name(self->state, peer->name) == NULL) {
+            (void)json_array_append_new(ret, describe_member(self, peer->name, peer->address));
+        }
     }
     return ret;
 }
