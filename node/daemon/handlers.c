@@ -13,11 +13,7 @@
 
 static void on_status(void *context, struct control_request *request)
 {
-    if (control_request_streams(request)) {
-        handlers_stream_status(context, request);
-        return;
-    }
-    control_reply(request, document_status(context));
+    control_reply(request, document_status(context)); /* --watch: the endpoint asks again */
 }
 
 static void on_members(void *context, struct control_request *request)
@@ -418,9 +414,8 @@ static const struct control_handler HANDLERS[] = {
     {"stop", on_stop},
 };
 
-int handlers_create(struct node *self, void *zmq_context, struct err *err)
+int handlers_create(struct node *self, struct err *err)
 {
-    (void)zmq_context;
     const struct config_control *config = &self->config->control;
     struct control_config control = {
         .loop = self->loop,

@@ -8,16 +8,14 @@
 #include <string.h>
 
 #define FOLLOWERS_MAX 64
-#define STATUS_PERIOD_MS 1000
 #define LOG_LINES_PER_TURN 200
 #define TRANSFER_PATIENCE_MS 5000
 
-enum follower_kind { FOLLOWS_NOTHING, FOLLOWS_STATUS, FOLLOWS_EVENTS, FOLLOWS_LOGS, AWAITS_LEADER };
+enum follower_kind { FOLLOWS_NOTHING, FOLLOWS_EVENTS, FOLLOWS_LOGS, AWAITS_LEADER };
 
 struct follower {
     enum follower_kind kind;
     struct control_request *request;
-    int64_t next_ms;         /* status */
     uint64_t cursor;         /* logs */
     enum log_level level;    /* logs */
     char manager[NAME_SIZE]; /* logs */
@@ -51,13 +49,6 @@ static struct follower *keep(struct node *self, struct control_request *request,
     control_fail(request, "busy", EXIT_FAILED, "end another one first",
                  "%d streams are open already", FOLLOWERS_MAX);
     return NULL;
-}
-
-/* ---- status ---- */
-
-void handlers_stream_status(struct node *self, struct control_request *request)
-{
-    (void)keep(self, request, FOLLOWS_STATUS);
 }
 
 /* ---- events ---- */
@@ -205,12 +196,6 @@ void handlers_stream_run(struct node *self, int64_t now_ms)
     for (size_t i = 0; i < FOLLOWERS_MAX; i++) {
         struct follower *follower = &followers[i];
         switch (follower->kind) {
-        case FOLLOWS_STATUS:
-            if (now_ms >= follower->next_ms) {
-                follower->next_ms = now_ms + STATUS_PERIOD_MS;
-                control_stream_item(follower->request, document_status(self));
-            }
-            break;
         case FOLLOWS_LOGS:
             send_lines(self, follower);
             break;

@@ -1,4 +1,4 @@
-/* Handlers that answer more than once, or later: streams of status, events and logs, and the
+/* Handlers that answer more than once, or later: streams of events and logs, and the
  * transfer of leadership, which is answered when another node leads. */
 #ifndef UNDERSTUDY_NODE_DAEMON_HANDLERS_STREAM_H
 #define UNDERSTUDY_NODE_DAEMON_HANDLERS_STREAM_H
@@ -8,7 +8,6 @@
 struct control_request;
 struct node;
 
-void handlers_stream_status(struct node *self, struct control_request *request);
 void handlers_stream_events(void *context, struct control_request *request);
 void handlers_stream_logs(void *context, struct control_request *request);
 

@@ -320,7 +320,7 @@ static int create_parts(struct node *self, void *zmq_context, struct err *err)
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++) {
         rc = steps[i](self, err);
     }
-    return rc != 0 ? rc : handlers_create(self, zmq_context, err);
+    return rc != 0 ? rc : handlers_create(self, err);
 }
 
 static int start(struct node *self, void *zmq_context, struct err *err)
@@ -356,9 +356,7 @@ static int start(struct node *self, void *zmq_context, struct err *err)
 static void stop(struct node *self)
 {
     control_destroy(&self->control);
-    for (size_t i = 0; i < self->http_count; i++) {
-        http_destroy(&self->http[i]);
-    }
+    http_destroy(&self->http);
     supervise_destroy(&self->supervise);
     post_destroy(&self->post);
     probe_cancel(&self->probe);

@@ -201,8 +201,7 @@ struct node {
     int64_t observations_to_all_until_ms;
 
     struct control *control;
-    struct http *http[CONFIG_LISTEN_MAX];
-    size_t http_count;
+    struct http *http; /* NULL: no dashboard */
     int64_t publish_at_ms;
     bool publish_now;
 
@@ -296,7 +295,7 @@ json_t *document_leader(struct node *self);
 json_t *document_history(struct node *self);
 json_t *document_duties(struct node *self);
 json_t *document_managers(struct node *self);
-int handlers_create(struct node *self, void *zmq_context, struct err *err);
+int handlers_create(struct node *self, struct err *err);
 int publish_create(struct node *self, struct err *err);
 void publish_run(struct node *self, int64_t now_ms);
 

@@ -123,13 +123,11 @@ static void put_traffic(const struct node *self, struct metrics *metrics)
                    "Connections and messages that the guards' socket refused.");
     metrics_value(metrics, (double)(post.refused + post.malformed));
     metrics_family(metrics, METRICS_COUNTER, "http_refused", "HTTP requests refused.");
-    uint64_t refused = 0;
-    for (size_t i = 0; i < self->http_count; i++) {
-        struct http_counters http;
-        http_counters(self->http[i], &http);
-        refused += http.refused;
+    struct http_counters http = {0};
+    if (self->http != NULL) {
+        http_counters(self->http, &http);
     }
-    metrics_value(metrics, (double)refused);
+    metrics_value(metrics, (double)http.refused);
 }
 
 static char *build_metrics(const struct node *self)
@@ -181,21 +179,19 @@ static struct http_snapshot *build_snapshot(struct node *self)
 
 static void publish(struct node *self)
 {
-    /* Few addresses are served, and mostly one: a snapshot for each. */
-    for (size_t i = 0; i < self->http_count; i++) {
-        struct http_snapshot *snapshot = build_snapshot(self);
-        if (snapshot != NULL) {
-            http_publish(self->http[i], &snapshot);
-        }
+    struct http_snapshot *snapshot = build_snapshot(self);
+    if (snapshot != NULL) {
+        http_publish(self->http, &snapshot);
     }
 }
 
 void publish_run(struct node *self, int64_t now_ms)
 {
     handlers_stream_run(self, now_ms);
-    for (size_t i = 0; i < self->http_count; i++) {
-        http_heartbeat(self->http[i], now_ms);
+    if (self->http == NULL) {
+        return;
     }
+    http_heartbeat(self->http, now_ms);
     int64_t period_ms = self->publish_now ? PUBLISH_HASTE_MS : PUBLISH_PERIOD_MS;
     if (self->control != NULL && now_ms >= self->publish_at_ms + period_ms) {
         self->publish_at_ms = now_ms;
@@ -213,8 +209,8 @@ static void on_event(void *context, const json_t *event)
         "{s:s, s:o, s:s, s:s, s:I, s:b, s:O}", "schema", "understudy.events/1", "time",
         doc_time(clock_wall_ms()), "node", node_name(self), "cluster", self->config->cluster.name,
         "term", (json_int_t)self->view.term, "stale", !node_has_quorum(self), "data", event);
-    for (size_t i = 0; i < self->http_count && envelope != NULL; i++) {
-        http_event(self->http[i], envelope);
+    if (self->http != NULL && envelope != NULL) {
+        http_event(self->http, envelope);
     }
     json_decref(envelope);
 }
@@ -243,11 +239,8 @@ static int listen_at(struct node *self, const char *listen, struct err *err)
                                  .node = node_name(self),
                                  .may_act = may_act,
                                  .context = self};
-    int rc = http_create(&config, &self->http[self->http_count], err);
-    if (rc == 0) {
-        self->http_count++;
-    }
-    return rc;
+    return self->http == NULL ? http_create(&config, &self->http, err)
+                              : http_listen(self->http, config.address, config.port, err);
 }
 
 int publish_create(struct node *self, struct err *err)
