@@ -67,7 +67,7 @@ static int64_t suspicion_end_ms(const struct gossip *self, const struct member *
     int64_t max_ms = min_ms * self->config.suspicion_max_mult;
     size_t others = gossip_members_alive_others(&self->members);
     unsigned wanted = self->config.confirmations;
-    if (suspicion->doubted) {
+    if (suspicion->doubted || self->config.off.shrinking) {
         wanted = 0;
     } else if (others < wanted) {
         wanted = (unsigned)others;
@@ -361,7 +361,7 @@ static void apply_claim_about_self(struct gossip *self, const struct gossip_wire
     struct member *own = self->members.self;
     bool accused = item->state != GOSSIP_ALIVE && item->incarnation >= own->incarnation;
     if (self->leaving || (!accused && item->incarnation <= own->incarnation) ||
-        item->incarnation >= GOSSIP_INCARNATION_MAX) {
+        item->incarnation >= GOSSIP_INCARNATION_MAX || (accused && self->config.off.refutation)) {
         return;
     }
     own->incarnation = item->incarnation + 1;

@@ -126,7 +126,7 @@ int gossip_create(const struct gossip_config *config, int64_t now_ms, struct gos
     self->now_ms = now_ms;
     self->start_ms = now_ms;
     rng_init(&self->rng, config->rng_seed);
-    gossip_awareness_init(&self->awareness, config->awareness_max);
+    gossip_awareness_init(&self->awareness, config->off.awareness ? 1 : config->awareness_max);
     gossip_outbox_init(&self->outbox, 4 * config->members_max + 64);
     init_writers(self);
     init_timers(self);
@@ -234,7 +234,7 @@ static void tell_accused(struct gossip *self, struct member *sender)
                  self->now_ms - sender->since_ms < self->config.leave_timeout_ms;
     bool told = sender->told_ms != INT64_MIN &&
                 self->now_ms - sender->told_ms < self->config.probe_timeout_ms;
-    if (sender->state != GOSSIP_ALIVE && !quiet && !told) {
+    if (sender->state != GOSSIP_ALIVE && !quiet && !told && !self->config.off.buddy) {
         gossip_send_news(self, gossip_send_to(sender));
     }
 }

@@ -99,6 +99,16 @@ struct gossip_seed {
     char address[ADDRESS_SIZE];
 };
 
+/* Rules that a simulator can switch off, to show what each is worth. Zero: all rules hold. */
+struct gossip_switches {
+    bool refutation; /* who is accused raises its incarnation */
+    bool buddy;      /* what is held against a receiver goes first in every message to it */
+    bool nack;       /* who is asked to probe says in time that it lives, when the target is mute */
+    bool awareness;  /* a node that doubts itself probes more slowly and waits longer */
+    bool shrinking;  /* a suspicion begins with a long time; off: with the least */
+    bool confirmation; /* some others probe at once whom another node suspects */
+};
+
 struct gossip_config {
     char name[NAME_SIZE];       /* of this node, 1 to 63 bytes */
     char address[ADDRESS_SIZE]; /* "tcp://host:port" that others reach it at */
@@ -128,6 +138,7 @@ struct gossip_config {
     int64_t health_interval_ms;      /* 10..: least time between two publications of own health */
     int64_t health_refresh_ms;       /* small changes of health are published so often;
                                 * in clusters of 20 and more rarer, in proportion to the size */
+    struct gossip_switches off;
 };
 
 /* Fill every number for the profile "local", "lan" or "wan"; name, address, incarnation, rng_seed

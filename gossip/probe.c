@@ -84,8 +84,9 @@ static void fail(struct gossip *self, struct probe *probe)
     }
     self->counters.probes_failed++;
     if (!probe->confirming) {
+        unsigned asked = self->config.off.nack ? 0 : probe->asked;
         gossip_awareness_apply(&self->awareness,
-                               gossip_awareness_failed_probe_delta(probe->asked, probe->nacks));
+                               gossip_awareness_failed_probe_delta(asked, probe->nacks));
     }
     gossip_apply_accusation(self, member, GOSSIP_REASON_PROBE);
 }
@@ -126,7 +127,8 @@ void gossip_probe_confirm(struct gossip *self, struct member *member)
 {
     size_t others = gossip_members_alive_others(&self->members);
     struct probe *probe = free_probe(self);
-    if (probe == NULL || self->leaving || is_probed(self, member) ||
+    if (probe == NULL || self->leaving || self->config.off.confirmation ||
+        is_probed(self, member) ||
         rng_below(&self->rng, others + 1) >= 2 * (size_t)self->config.confirmations) {
         return;
     }
@@ -197,13 +199,20 @@ static struct relay *free_relay(struct gossip *self)
     return NULL;
 }
 
+static void send_nack(struct gossip *self, uint32_t sequence, struct receiver to)
+{
+    if (!self->config.off.nack) {
+        gossip_send_sequence(self, WIRE_NACK, sequence, to);
+    }
+}
+
 void gossip_probe_on_ask(struct gossip *self, const struct gossip_wire_message *message,
                          struct receiver from)
 {
     struct member *target = gossip_members_find(&self->members, message->target);
     struct relay *relay = free_relay(self);
     if (target == NULL || target == self->members.self || relay == NULL) {
-        gossip_send_sequence(self, WIRE_NACK, message->sequence, from);
+        send_nack(self, message->sequence, from);
         return;
     }
     *relay =
@@ -225,7 +234,7 @@ static void end_relays(struct gossip *self)
         struct member *origin = gossip_members_find(&self->members, relay->origin);
         relay->due_ms = NEVER_MS;
         if (origin != NULL) {
-            gossip_send_sequence(self, WIRE_NACK, relay->origin_sequence, gossip_send_to(origin));
+            send_nack(self, relay->origin_sequence, gossip_send_to(origin));
         }
     }
 }

@@ -148,7 +148,7 @@ static void take_queue(struct gossip *self, struct draft *draft, enum news_kind 
 /* Tell the receiver what is held against it, so that it can refute (Lifeguard, buddy system). */
 static void take_accusation(struct gossip *self, struct draft *draft, struct member *receiver)
 {
-    if (receiver == NULL || receiver->state == GOSSIP_ALIVE) {
+    if (receiver == NULL || receiver->state == GOSSIP_ALIVE || self->config.off.buddy) {
         return;
     }
     if (take_member(self, draft, receiver, false)) {
