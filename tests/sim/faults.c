@@ -271,6 +271,7 @@ static void reload(struct world *world)
 /* ---- the plan ---- */
 
 struct fault {
+    const char *name; /* in schedules */
     void (*happen)(struct world *world);
     int64_t mean_ms;
     bool always; /* goes on after the healing */
@@ -282,23 +283,23 @@ static struct fault fault_of(const struct world *world, int kind)
 {
     const struct options *o = &world->options;
     const struct fault faults[FAULT_KINDS] = {
-        {crash, o->crash, false},
-        {crash_point, o->crash_point, false},
-        {storage_error, o->storage_error, false},
-        {freeze, o->freeze, false},
-        {partition, o->partition, false},
-        {join, o->partition / 2, false},
-        {false_evidence, o->false_evidence, false},
-        {transfer, o->transfer, false},
-        {bounce, o->bounce, false},
-        {change_role, o->roles, false},
-        {change_members, o->members, false},
-        {rejoin, o->members, false},
-        {propose, o->propose, true},
-        {move_duty, o->move, false},
-        {give_up, o->release, false},
-        {adapt, o->adapt, false},
-        {reload, o->reload, false},
+        {"crash", crash, o->crash, false},
+        {"crash_point", crash_point, o->crash_point, false},
+        {"storage_error", storage_error, o->storage_error, false},
+        {"freeze", freeze, o->freeze, false},
+        {"partition", partition, o->partition, false},
+        {"join", join, o->partition / 2, false},
+        {"false_evidence", false_evidence, o->false_evidence, false},
+        {"transfer", transfer, o->transfer, false},
+        {"bounce", bounce, o->bounce, false},
+        {"change_role", change_role, o->roles, false},
+        {"change_members", change_members, o->members, false},
+        {"rejoin", rejoin, o->members, false},
+        {"propose", propose, o->propose, true},
+        {"move_duty", move_duty, o->move, false},
+        {"give_up", give_up, o->release, false},
+        {"adapt", adapt, o->adapt, false},
+        {"reload", reload, o->reload, false},
     };
     return faults[kind];
 }
@@ -306,20 +307,26 @@ static struct fault fault_of(const struct world *world, int kind)
 static void plan(struct world *world, int kind)
 {
     struct fault fault = fault_of(world, kind);
-    if (fault.mean_ms > 0 && (world->faults || fault.always)) {
-        int64_t pause_us = world_between(world, 1000, 2 * fault.mean_ms * 1000);
-        world_schedule(world, world->now_us + pause_us, EVENT_FAULT, SIM_NONE, kind);
+    if (world->faults || fault.always) {
+        schedule_plan(world, kind, fault.name, fault.mean_ms);
     }
 }
 
 void faults_happen(struct world *world, int kind)
 {
     struct fault fault = fault_of(world, kind);
-    if (!world->faults && !fault.always) {
-        return;
+    schedule_begin_fault(world, kind, fault.name);
+    if (world->faults || fault.always) {
+        fault.happen(world);
     }
-    fault.happen(world);
+    schedule_end_fault(world);
     plan(world, kind);
+}
+
+const char *faults_name(int kind)
+{
+    static const struct world nowhere;
+    return kind >= 0 && kind < FAULT_KINDS ? fault_of(&nowhere, kind).name : NULL;
 }
 
 void faults_begin(struct world *world)
@@ -327,7 +334,8 @@ void faults_begin(struct world *world)
     for (int i = 0; i < world->node_count; i++) {
         node_start(&world->nodes[i]);
     }
-    for (int kind = 0; kind < FAULT_KINDS; kind++) {
+    bool replays = schedule_plan_replay(world);
+    for (int kind = 0; kind < FAULT_KINDS && !replays; kind++) {
         plan(world, kind);
     }
     int64_t heal_ms = world->options.duration - world->options.calm;

@@ -7,6 +7,8 @@
 /* Start all nodes, plan the first fault of each kind and the healing. */
 void faults_begin(struct world *world);
 void faults_happen(struct world *world, int kind);
+/* What schedules call the kind; NULL: there is no such kind. */
+const char *faults_name(int kind);
 /* All links up, everyone thawed and (but for at most one, now and then) started; no loss. */
 void faults_heal(struct world *world);
 

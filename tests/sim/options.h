@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+struct schedule; /* schedule.h */
+
 /* name, default, meaning. "mean" is the mean of the time between two such faults in ms, 0 none. */
 #define SIM_OPTIONS(X)                                                               \
     X(nodes, 3, "nodes in the world")                                                \
@@ -59,6 +61,8 @@ struct options {
 #undef SIM_OPTION_FIELD
     struct consensus_switches off;
     struct grants_switches grants_off;
+    const struct schedule *replay; /* these faults instead of random ones; NULL: random */
+    struct schedule *record;       /* where the list of faults goes; NULL: nowhere */
 };
 
 /* The defaults changed by the profile `name`; ERR_NOTFOUND. */

@@ -14,6 +14,7 @@
 #include "consensus/consensus.h"
 #include "node/base/rng.h"
 #include "tests/sim/options.h"
+#include "tests/sim/schedule.h"
 #include "tests/sim/storage.h"
 
 #include <setjmp.h>
@@ -25,6 +26,7 @@
 #define SIM_IDS_MAX 64 /* raft ids of one run: a node that joins again has a new one */
 #define SIM_DUTIES_MAX 8
 #define SIM_NONE (-1)
+#define SIM_MESSAGE_KINDS_MAX 16
 
 enum message_kind {
     MESSAGE_RAFT,
@@ -166,10 +168,18 @@ struct verdict {
 #define ROUTE_DEFAULT (-3)
 typedef int64_t route_function(struct world *world, const struct message *message, void *context);
 
+/* Messages of a kind on a way in the present millisecond. */
+struct traffic {
+    int64_t ms;
+    uint64_t count;
+};
+
 struct world {
     struct options options;
     uint64_t seed;
-    struct rng rng;
+    struct rng rng; /* of the event, message or fault at hand: schedule.h */
+    struct chances chances;
+    struct traffic traffic[SIM_NODES_MAX][SIM_NODES_MAX][SIM_MESSAGE_KINDS_MAX];
     int64_t now_us;
     struct event *heap;
     size_t heap_length;

@@ -61,7 +61,7 @@ static const struct tooth teeth[] = {
      NULL, "p1", "late=60 release=1000", "I4", 1, 1000},
     {"released_takes_no_grant", "a duty runs twice: a grant comes after the release", NULL, "p3",
      "release=800 late=50 move=600", "I4", 1, 600},
-    {"grants_only_while_acting", "a duty runs twice: granted without a lease", NULL, "p3", NULL,
+    {"grants_only_while_acting", "a duty runs twice: granted without a lease", NULL, "p1", NULL,
      "I4", 1, 400},
     {"lease_check", "two act: the lease's end is not minded", NULL, "p1", NULL, "I3", 1, 300},
 };

@@ -28,12 +28,12 @@ void trace_line(const struct world *world, const char *format, ...)
 
 int64_t world_between(struct world *self, int64_t low, int64_t high)
 {
-    return low >= high ? low : rng_between(&self->rng, low, high);
+    return low >= high ? low : schedule_draw(self, low, high);
 }
 
 bool world_percent(struct world *self, int64_t percent)
 {
-    return percent > 0 && (int64_t)rng_below(&self->rng, 100) < percent;
+    return percent > 0 && schedule_percent(self, percent);
 }
 
 /* ---- clocks ---- */
@@ -64,7 +64,19 @@ int64_t node_true_us(const struct node *node, int64_t local_ms)
 
 static bool before(const struct event *a, const struct event *b)
 {
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->sequence < b->sequence;
+    if (a->at_us != b->at_us) {
+        return a->at_us < b->at_us;
+    }
+    /* Faults come first, by kind: so a recorded list of them replays in the same order. */
+    bool a_fault = a->kind == EVENT_FAULT;
+    bool b_fault = b->kind == EVENT_FAULT;
+    if (a_fault != b_fault) {
+        return a_fault;
+    }
+    if (a_fault && a->argument != b->argument) {
+        return a->argument < b->argument;
+    }
+    return a->sequence < b->sequence;
 }
 
 static void heap_push(struct world *self, struct event event)
@@ -210,15 +222,13 @@ void network_send(struct world *self, uint64_t from, uint64_t to, enum message_k
     if (source == SIM_NONE || target == SIM_NONE) {
         return;
     }
+    struct schedule_message_scope scope = schedule_enter_message(self, source, target, (int)kind);
     bool lost = !self->up[source][target];
     if (source != target) {
-        lost = lost || world_percent(self, self->options.loss);
-    }
-    if (lost) {
-        return;
+        lost = world_percent(self, self->options.loss) || lost;
     }
     int copies = source != target && world_percent(self, self->options.duplicate) ? 2 : 1;
-    for (int i = 0; i < copies; i++) {
+    for (int i = 0; i < copies && !lost; i++) {
         struct message *message = malloc(sizeof *message + length);
         invariant(message != NULL);
         *message = (struct message){
@@ -228,7 +238,8 @@ void network_send(struct world *self, uint64_t from, uint64_t to, enum message_k
         }
         route_message(self, message);
     }
-    self->verdict->stats.messages++;
+    schedule_leave_message(self, &scope);
+    self->verdict->stats.messages += lost ? 0 : 1;
 }
 
 static bool is_between(const struct world *self, const struct message *message, int from, int to)
@@ -388,6 +399,7 @@ static bool step(struct world *self, int64_t until_us)
     mix(&self->verdict->digest, (uint64_t)event.at_us);
     mix(&self->verdict->digest, (uint64_t)event.kind << 8 | (uint64_t)(event.node + 1));
     mix(&self->verdict->digest, event.message == NULL ? 0 : event.message->length);
+    schedule_enter_event(self, &event);
     handle(self, &event);
     check_step(self);
     return true;
@@ -435,6 +447,8 @@ struct world *world_create(const struct options *options, uint64_t seed, struct 
     self->options = *options;
     self->seed = seed;
     self->verdict = verdict;
+    self->chances.replay = options->replay;
+    self->chances.record = options->record;
     self->tracing = tracing;
     self->faults = true;
     self->next_id = 1;
