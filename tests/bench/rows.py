@@ -1,7 +1,7 @@
 """Rows of the benchmark's table: how each script makes and prints them, and how they are read.
 
 Every measuring script, ours (tests/bench/*.py) and those of peers (tests/bench/peers/*.py), is a
-program of its own that takes `--trials N` and `--quick`, prints one JSON object per line on stdout
+program of its own (executable) that takes `--trials N`, `--quick` and `--only GROUP`, prints one JSON object per line on stdout
 as soon as it knows one, and writes everything else to stderr. It ends with 0 when it could measure
 all that it is there for, with 77 when this machine lacks what it needs (the last line on stderr
 says what), else with 1. It never fails because something was slow. Each object has
@@ -31,6 +31,8 @@ FIELDS = ("group", "what", "system", "profile", "unit", "median", "worst", "tria
           "goal_worst", "better", "note")
 TEXTS = ("group", "what", "system", "profile", "unit", "better", "note")
 NUMBERS = ("median", "worst", "goal", "goal_worst")
+
+QUICK_TRIALS = 2
 
 # Groups in the order of the table; others follow in the order in which they came.
 GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover",
@@ -127,13 +129,104 @@ def in_order(rows):
     return sorted(rows, key=lambda row: (places[row["group"]], row["system"] != "understudy"))
 
 
+# ---- the table ----
+
+
+def number(value):
+    if value is None:
+        return "-"
+    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:g}"
+
+
+def goal_text(row):
+    sign = ">=" if row["better"] == "higher" else "<="
+    if row["goal"] is None:
+        return "" if row["goal_worst"] is None else f"({sign} {number(row['goal_worst'])})"
+    worst = "" if row["goal_worst"] is None else f" ({number(row['goal_worst'])})"
+    return f"{sign} {number(row['goal'])}{worst}"
+
+
+def one_line(row):
+    figures = f"{number(row['median'])} {row['unit']} (worst {number(row['worst'])})"
+    parts = [f"{row['group']}: {row['what']}", f"{row['system']} {row['profile']}".strip(), figures,
+             f"n={row['trials']}", goal_text(row), row["verdict"], row["note"]]
+    return " | ".join(part for part in parts if part)
+
+
+def heading(document):
+    """Date and machine, for people."""
+    machine = document["machine"]
+    before, after = document["load_before"][0], document["load_after"][0]
+    return (f"{document['began'][:10]}, {machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['memory_mib'] / 1024:.0f} GiB, Linux {machine['kernel']}, load {before} "
+            f"before and {after} after" +
+            (f", commit {document['commit']}" if document["commit"] else ""))
+
+
+def cells(row):
+    return [row["what"], f"{row['system']} {row['profile']}".strip(), number(row["median"]),
+            number(row["worst"]), row["unit"], str(row["trials"]), goal_text(row), row["verdict"],
+            row["note"]]
+
+
+HEADS = ["what", "system", "median", "worst", "unit", "n", "goal", "verdict", "note"]
+RIGHT = {2, 3, 5}  # columns of numbers
+
+
+def table(document):
+    """Columns for a terminal, a group after the other."""
+    found = document["rows"]
+    texts = [cells(row) for row in found]
+    widths = [max([len(head)] + [len(text[i]) for text in texts]) for i, head in enumerate(HEADS)]
+
+    def line(text):
+        return "  ".join(cell.rjust(width) if i in RIGHT else cell.ljust(width)
+                         for i, (cell, width) in enumerate(zip(text, widths))).rstrip()
+
+    lines = [heading(document), "", line(HEADS)]
+    group = None
+    for row, text in zip(found, texts):
+        if row["group"] != group:
+            group = row["group"]
+            lines += ["", f"[{group}]"]
+        lines.append(line(text))
+    return "\n".join(lines)
+
+
+def markdown(document):
+    lines = [heading(document) + ". Medians (worst); the goal is for the median (worst).", "",
+             "| | system | median (worst) | n | goal | |", "| --- | --- | ---: | ---: | --- | --- |"]
+    group = None
+    for row in document["rows"]:
+        if row["group"] != group:
+            group = row["group"]
+            lines.append(f"| **{group}** | | | | | |")
+        figures = f"{number(row['median'])} ({number(row['worst'])}) {row['unit']}"
+        remark = "; ".join(part for part in (row["verdict"], row["note"]) if part)
+        lines.append(f"| {row['what']} | {row['system']} {row['profile']} | {figures} | "
+                     f"{row['trials']} | {goal_text(row)} | {remark} |".replace("  ", " "))
+    return "\n".join(lines)
+
+
+# ---- what scripts share ----
+
+
 def options(description, trials=50):
     """The command line that every script has."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--trials", type=int, default=trials)
     parser.add_argument("--quick", action="store_true",
                         help="few and short trials, to see that it works")
-    return parser
+    parser.add_argument("--only", action="append", default=[], metavar="GROUP",
+                        help="leave out other groups")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.trials = min(chosen.trials, QUICK_TRIALS)
+    return chosen
+
+
+def wanted(chosen, group):
+    return not chosen.only or any(group.startswith(name) for name in chosen.only)
 
 
 def say(text):

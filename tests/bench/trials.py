@@ -1,0 +1,80 @@
+"""What the measuring scripts share: trials that may fail one by one, parts that may, a clean end."""
+
+import signal
+import subprocess
+import sys
+import traceback
+
+import rows
+from network import Lacking, best_network
+from nodes import Cluster
+from observer import Missed
+
+SKIPPED = 77
+FAILURES_MAX = 3  # of trials in a row, before a part is given up
+
+
+def repeat(count, what, trial):
+    """Results of `count` calls of trial(); those that missed something are told and left out."""
+    results = []
+    failures = 0
+    for number in range(1, count + 1):
+        try:
+            results.append(trial())
+            failures = 0
+        except (Missed, AssertionError, OSError, subprocess.SubprocessError) as why:
+            rows.say(f"{what}, trial {number}: {why!r}")
+            failures += 1
+            if failures == FAILURES_MAX:
+                rows.say(f"{what}: given up after {number} trials")
+                break
+    return results
+
+
+def columns(results, *names):
+    """Of dictionaries: a list of the values of each name, None left out."""
+    return [[result[name] for result in results if result.get(name) is not None]
+            for name in names]
+
+
+class Part:
+    """Counts the parts of a script, and those that could not be measured."""
+
+    def __init__(self):
+        self.done = 0
+        self.failed = []
+
+    def run(self, name, function, *arguments):
+        rows.say(f"-- {name}")
+        try:
+            function(*arguments)
+            self.done += 1
+        except (Missed, Lacking, AssertionError, OSError, subprocess.SubprocessError) as why:
+            rows.say(f"{name} could not be measured: {why}")
+            if not isinstance(why, Lacking):
+                traceback.print_exc(file=sys.stderr)
+            self.failed.append(name)
+
+    def exit(self):
+        if self.done == 0:
+            sys.exit(1)
+
+
+def with_cluster(measure, *arguments, count=3, profile="lan", overlay=None):
+    """measure(cluster, note, ...) on a cluster that runs, on the best hosts that there are."""
+    network, note = best_network(count)
+    try:
+        with Cluster(network, count, profile, overlay) as cluster:
+            cluster.start()
+            measure(cluster, note, *arguments)
+    finally:
+        network.remove()
+
+
+def join_notes(*notes):
+    return "; ".join(note for note in notes if note)
+
+
+def begin():
+    """SIGTERM ends a script as an exception does: everything is cleaned up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
