@@ -1,5 +1,6 @@
 """What the measuring scripts share: trials that may fail one by one, parts that may, a clean end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import traceback
 
 import rows
 from network import Lacking, best_network
-from nodes import Cluster
+from nodes import BUILD, Cluster
 from observer import Missed
 
 SKIPPED = 77
@@ -78,3 +79,19 @@ def join_notes(*notes):
 def begin():
     """SIGTERM ends a script as an exception does: everything is cleaned up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def program(name, *words):
+    """Figures that a program of this folder prints: first word -> {name: number}."""
+    path = f"{BUILD}/tests/bench/{name}"
+    if not os.access(path, os.X_OK):
+        raise Lacking(f"{path} is not there: configure with -DUNDERSTUDY_TESTS=ON and build")
+    done = subprocess.run([path, *words], capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL, timeout=300)
+    if done.returncode != 0:
+        raise Missed(f"{name} ends with {done.returncode}: {done.stderr.strip()}")
+    figures = {}
+    for line in done.stdout.splitlines():
+        what, *pairs = line.split()
+        figures[what] = {key: float(value) for key, value in (pair.split("=") for pair in pairs)}
+    return figures

@@ -1,0 +1,145 @@
+#!/usr/bin/python3 -B
+"""What a cluster costs that has nothing to do: memory, CPU, bytes on the wire, writes, wake-ups.
+
+Of the node process (its parent apart), from /proc and the namespace's interface, over a minute after
+half a minute of rest. A figure is the median of the nodes that it is of, worst the worst of them.
+"""
+
+import os
+import time
+
+import rows
+from network import Lacking
+from trials import Part, begin, join_notes, with_cluster
+
+GROUP = "idle"
+MANY = 20  # nodes of the large cluster
+TICKS = os.sysconf("SC_CLK_TCK")
+# Raft's heartbeats nearly off, so that gossip is what remains on the wire.
+GOSSIP_ONLY = {"cluster": {"heartbeat": "10s", "election_timeout": "40s", "lease": "20s"}}
+
+
+def memory_mib(pid):
+    """(resident, proportional)"""
+    found = {}
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        for line in file:
+            name, _, rest = line.partition(":")
+            if name in ("Rss", "Pss"):
+                found[name] = int(rest.split()[0]) / 1024
+    return found["Rss"], found["Pss"]
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        words = file.read().rpartition(b")")[2].split()
+    return (int(words[11]) + int(words[12])) / TICKS
+
+
+def written(pid):
+    """(write calls, bytes for the disk)"""
+    found = {}
+    with open(f"/proc/{pid}/io", encoding="ascii") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            found[name] = int(value)
+    return found["syscw"], found["write_bytes"]
+
+
+def wakeups(pid):
+    """Voluntary context switches of all threads: each is a sleep that something ended."""
+    count = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
+            count += sum(int(line.split()[1]) for line in file
+                         if line.startswith("voluntary_ctxt_switches"))
+    return count
+
+
+def snapshot(cluster, node):
+    pid = node.pid("worker")
+    calls, disk = written(pid)
+    found = {"pid": pid, "at": time.monotonic(), "cpu": cpu_s(pid), "calls": calls, "disk": disk,
+             "wakeups": wakeups(pid)}
+    if cluster.network.counts:
+        found["bytes"], found["packets"] = cluster.network.sent(node.number)
+    return found
+
+
+def rest(cluster, nodes, quick):
+    """(leader, node name -> what it used in a second)"""
+    time.sleep(2 if quick else 30)
+    leader, term = cluster.settle(nodes)
+    before = {node.name: snapshot(cluster, node) for node in nodes}
+    time.sleep(3 if quick else 60)
+    after = {node.name: snapshot(cluster, node) for node in nodes}
+    if cluster.opinion(nodes) != (leader.name, term):
+        raise Lacking("leadership moved while idle")
+    rates = {}
+    for node in nodes:
+        a, b = before[node.name], after[node.name]
+        rates[node.name] = {key: (b[key] - a[key]) / (b["at"] - a["at"])
+                            for key in b if key not in ("pid", "at")}
+    return leader, rates
+
+
+def emit(what, values, unit, cluster, goal=None, note=""):
+    rows.emit(rows.make(GROUP, what, values, unit, profile=cluster.profile, goal=goal, note=note))
+
+
+def emit_memory(cluster, nodes):
+    node_mib = [memory_mib(node.pid("worker")) for node in nodes]
+    parent_mib = [memory_mib(node.pid("node")) for node in nodes]
+    emit("node process, resident", [mib[0] for mib in node_mib], "MiB", cluster, 16)
+    emit("node process, proportional", [mib[1] for mib in node_mib], "MiB", cluster, 8)
+    emit("its parent, proportional", [mib[1] for mib in parent_mib], "MiB", cluster)
+
+
+def measure(cluster, note, options):
+    nodes = cluster.founders
+    leader, rates = rest(cluster, nodes, options.quick)
+    emit_memory(cluster, nodes)
+    followers = [rates[node.name] for node in nodes if node is not leader]
+    for name, of, peers in (("follower", followers, 1),
+                            ("leader", [rates[leader.name]], len(nodes) - 1)):
+        emit(f"{name}, CPU of a core", [rate["cpu"] * 100 for rate in of], "%", cluster, 0.25,
+             note)
+        emit(f"{name}, wake-ups", [rate["wakeups"] for rate in of], "1/s", cluster)
+        emit(f"{name}, bytes written to disk", [rate["disk"] for rate in of], "B/s", cluster)
+        emit(f"{name}, write calls", [rate["calls"] for rate in of], "1/s", cluster,
+             note="files and wake-up pipes")
+        if not cluster.network.counts:
+            continue
+        emit(f"{name}, sent on the wire" + (" per voter" if peers > 1 else ""),
+             [rate["bytes"] / peers for rate in of], "B/s", cluster, 2500,
+             join_notes("Ethernet, IP and TCP headers counted", note))
+        emit(f"{name}, packets sent" + (" per voter" if peers > 1 else ""),
+             [rate["packets"] / peers for rate in of], "1/s", cluster)
+
+
+def gossip_alone(cluster, note, options):
+    if not cluster.network.counts:
+        raise Lacking(f"bytes on the wire cannot be counted {note}")
+    cluster.join_rest()
+    leader, rates = rest(cluster, cluster.nodes, options.quick)
+    of = [rates[node.name] for node in cluster.nodes if node is not leader]
+    count = len(cluster.nodes)
+    emit(f"gossip alone, {count} nodes, sent on the wire", [rate["bytes"] for rate in of], "B/s",
+         cluster, 400, "heartbeats of Raft every 10 s; headers counted; all but the leader")
+    emit(f"gossip alone, {count} nodes, packets sent", [rate["packets"] for rate in of], "1/s",
+         cluster)
+    emit(f"{count} nodes, heartbeats of Raft every 10 s, CPU of a core",
+         [rate["cpu"] * 100 for rate in of], "%", cluster)
+
+
+if __name__ == "__main__":
+    begin()
+    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    part = Part()
+    part.run(GROUP, with_cluster, measure, chosen)
+    for nodes_count in (3, MANY):
+        if not chosen.quick:
+            part.run(f"gossip alone, {nodes_count} nodes",
+                     lambda n=nodes_count: with_cluster(gossip_alone, chosen, count=n,
+                                                        overlay=GOSSIP_ONLY))
+    part.exit()
