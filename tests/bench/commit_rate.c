@@ -3,9 +3,9 @@
  *     bench_commit_rate ENDPOINT COUNT WINDOW NODE
  *
  * Each is `undrain NODE`, NODE being one that does not drain: the leader proposes it, a majority
- * has it on disk, it is applied and changes nothing, and the answer names its index. ENDPOINT is the
- * leader's. A node takes 32 requests at once of a connection, so larger windows have several. A
- * refused request or an answer without an index ends it. */
+ * has it on disk, it is applied and changes nothing, and the answer names its index. ENDPOINT is
+ * the leader's. A node takes 32 requests at once of a connection, so larger windows have several.
+ * A refused request or an answer without an index ends it. */
 #include "node/base/clock.h"
 #include "node/client/client_internal.h"
 #include "tests/bench/timing.h"
