@@ -13,10 +13,6 @@
 
 struct consensus_thread;
 
-/* With the longest election timeout that adaptation reaches, a leader whose disk hangs is replaced
- * within 10 s. */
-#define CONSENSUS_PROOF_PERIOD_MS 5000
-
 /* Events from the loop. */
 enum consensus_event_kind {
     CONSENSUS_EVENT_MESSAGE,        /* peer, bytes */
@@ -71,10 +67,6 @@ struct consensus_output {
 
 struct consensus_thread_config {
     struct consensus_config engine; /* transport and machine are the thread's own */
-    /* A small durable write, made by a leader that has written nothing for
-     * CONSENSUS_PROOF_PERIOD_MS; an error ends the process. NULL: none. */
-    int (*prove)(void *context, struct err *err);
-    void *prove_context;
 };
 
 /* Load the engine (so that a damaged log is an error here) and start the thread. The storage's
@@ -98,6 +90,8 @@ int64_t consensus_thread_may_act_until_ms(const struct consensus_thread *self);
 /* The same with the term that the right belongs to (set when the result is not 0): the two are of
  * one instant. Any thread. */
 int64_t consensus_thread_may_act(const struct consensus_thread *self, uint64_t *ret_term);
+/* The end of the last right that was given up or ran out; 0: there was none. Any thread. */
+int64_t consensus_thread_acted_until_ms(const struct consensus_thread *self);
 
 /* When this follower last heard its leader, which told view.leader_acting then; 0: never. Any
  * thread. */

@@ -90,6 +90,7 @@ void events_add(struct events *self, enum log_level level, uint64_t term, const 
     (void)json_object_set_new(document, "kind", doc_text(kind));
     (void)json_object_set_new(document, "level", doc_text(log_level_name(level)));
     (void)json_object_set_new(document, "message", doc_text(message));
+    (void)json_object_set_new(document, "boot_ms", json_integer((json_int_t)clock_boot_ms()));
     if (fields_take != NULL) {
         (void)json_object_update_missing(document, fields_take);
         json_decref(fields_take);

@@ -149,10 +149,6 @@ static void on_view(struct node *self, const struct consensus_view *view, int64_
     bool leader_changed = view->leader != self->view.leader || view->term != self->view.term;
     bool servers_changed = view->configuration_index != self->view.configuration_index ||
                            view->server_count != self->view.server_count;
-    if (view->election_timeout_ms != self->view.election_timeout_ms) {
-        log_write(self->log, LOG_LEVEL_INFO, "raft.election_timeout",
-                  log_int("timeout_ms", view->election_timeout_ms));
-    }
     self->view = *view;
     if (servers_changed) {
         peers_sync(self);
@@ -258,12 +254,21 @@ static void record_leadership(struct node *self)
     }
 }
 
+/* When the lease that the loop knew of ended. */
+static int64_t right_ended_ms(const struct node *self, int64_t now_ms)
+{
+    int64_t until_ms = consensus_thread_may_act_until_ms(self->consensus);
+    until_ms = until_ms == 0 ? consensus_thread_acted_until_ms(self->consensus) : until_ms;
+    return until_ms < now_ms ? until_ms : now_ms;
+}
+
 static void follow_lease(struct node *self, int64_t now_ms)
 {
     bool acting = node_may_act(self);
     if (acting && !self->lease_held) {
         grants_leader_begin(self->granting, now_ms, self->view.term, self->config->grants.ttl_ms);
-        events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.acquired", NULL,
+        events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.acquired",
+                   json_pack("{s:I}", "since_boot_ms", (json_int_t)self->view.acting_ms),
                    "%s acts as leader of term %llu", node_name(self),
                    (unsigned long long)self->view.term);
         self->role_at_ms = 0;
@@ -273,7 +278,9 @@ static void follow_lease(struct node *self, int64_t now_ms)
     if (!acting && self->lease_held) {
         grants_leader_end(self->granting);
         managers_end_role(self, now_ms);
-        events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.lost", NULL,
+        /* Told late by a node that was frozen: when the right ended is what counts. */
+        events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.lost",
+                   json_pack("{s:I}", "until_boot_ms", (json_int_t)right_ended_ms(self, now_ms)),
                    "%s does not act any more", node_name(self));
         self->publish_now = true;
     }
@@ -325,11 +332,6 @@ int leadership_hand_over(struct node *self, uint64_t target, enum consensus_caus
 
 /* ---- life ---- */
 
-static int prove_storage(void *context, struct err *err)
-{
-    return storage_prove(context, err);
-}
-
 static size_t list_founders(const struct node *self, struct consensus_server *ret)
 {
     size_t count = 0;
@@ -373,9 +375,7 @@ int leadership_create(struct node *self, struct err *err)
                    .election_timeout_ms = cluster->election_timeout_ms,
                    .lease_ttl_ms = cluster->lease_ms,
                    .founders = founders,
-                   .founder_count = cluster->founding ? list_founders(self, founders) : 0},
-        .prove = prove_storage,
-        .prove_context = self->storage};
+                   .founder_count = cluster->founding ? list_founders(self, founders) : 0}};
     storage_consensus(self->storage, &config.engine.storage);
     rc = consensus_thread_create(&config, &self->consensus, err);
     if (rc != 0) {

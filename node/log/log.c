@@ -176,7 +176,7 @@ static void *run_packer(void *context)
     while (!self->packer_stop) {
         if (!self->tidy_wanted) {
             struct timespec until;
-            int64_t end_ms = clock_wall_ms() + TIDY_EVERY_MS;
+            int64_t end_ms = clock_monotonic_us() / 1000 + TIDY_EVERY_MS;
             until.tv_sec = (time_t)(end_ms / 1000);
             until.tv_nsec = 0;
             if (pthread_cond_timedwait(&self->tidy, &self->lock, &until) == 0) {
@@ -250,9 +250,15 @@ int log_create(const struct log_config *config, struct log **ret, struct err *er
         return err_set(err, ERR_NOMEM, "log: out of memory");
     }
     (void)pthread_mutex_init(&self->lock, NULL);
+    /* Waits with an end count on a clock that no one sets: a wall clock set back an hour would make
+     * log_flush wait for that hour. */
+    pthread_condattr_t steady;
+    (void)pthread_condattr_init(&steady);
+    (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&self->work, NULL);
-    (void)pthread_cond_init(&self->done, NULL);
-    (void)pthread_cond_init(&self->tidy, NULL);
+    (void)pthread_cond_init(&self->done, &steady);
+    (void)pthread_cond_init(&self->tidy, &steady);
+    (void)pthread_condattr_destroy(&steady);
     self->file.fd = -1;
     int code = set_up(self, config, err);
     if (code == 0 && start_threads(self) != 0) {
@@ -427,7 +433,7 @@ void log_reopen(struct log *self)
 bool log_flush(struct log *self, int64_t timeout_ms)
 {
     struct timespec until;
-    int64_t end_ms = clock_wall_ms() + timeout_ms;
+    int64_t end_ms = clock_monotonic_us() / 1000 + timeout_ms;
     until.tv_sec = (time_t)(end_ms / 1000);
     until.tv_nsec = (long)(end_ms % 1000) * 1000000;
     (void)pthread_mutex_lock(&self->lock);

@@ -2,7 +2,6 @@
 
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
-#include "node/watch/watch.h"
 
 #include <czmq.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_FRAMES 7 /* version, request, domain, address, identity, mechanism, credentials */
 #define ZAP_FRAME_SIZE 256
+#define ZAP_REQUESTS_MAX 64 /* answered before the loop gets its turn again */
 #define TELL_MS 1000
 
 struct frame {
@@ -21,7 +21,6 @@ struct frame {
 struct zap {
     struct zap_config config;
     void *socket;
-    struct watch *watch;
     struct zap_key *keys;
     size_t key_count;
     struct zap_counters counters;
@@ -161,15 +160,17 @@ static void handle_request(struct zap *self, struct frame frames[ZAP_FRAMES], si
     tell_refused(self, frames[2].bytes, frames[3].bytes, reason);
 }
 
-static void on_readable(void *context, void *socket)
+static int on_readable(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
-    (void)socket;
-    struct zap *self = context;
+    (void)loop;
+    (void)item;
+    struct zap *self = arg;
     struct frame frames[ZAP_FRAMES];
     size_t count = 0;
-    if (receive_request(self, frames, &count)) {
+    for (int i = 0; i < ZAP_REQUESTS_MAX && receive_request(self, frames, &count); i++) {
         handle_request(self, frames, count);
     }
+    return 0;
 }
 
 int zap_create(const struct zap_config *config, struct zap **ret, struct err *err)
@@ -188,10 +189,10 @@ int zap_create(const struct zap_config *config, struct zap **ret, struct err *er
         zap_destroy(&self);
         return rc;
     }
-    int rc = watch_create(config->loop, self->socket, on_readable, self, &self->watch, err);
-    if (rc != 0) {
+    zmq_pollitem_t item = {.socket = self->socket, .events = ZMQ_POLLIN};
+    if (zloop_poller(config->loop, &item, on_readable, self) != 0) {
         zap_destroy(&self);
-        return rc;
+        return err_set(err, ERR_NOMEM, "watch ZAP handler");
     }
     *ret = self;
     return 0;
@@ -204,7 +205,8 @@ void zap_destroy(struct zap **self_p)
     }
     struct zap *self = *self_p;
     if (self->socket != NULL) {
-        watch_destroy(&self->watch);
+        zmq_pollitem_t item = {.socket = self->socket, .events = ZMQ_POLLIN};
+        zloop_poller_end(self->config.loop, &item);
         (void)zmq_close(self->socket);
     }
     free(self->keys);
