@@ -157,6 +157,7 @@ class Node:
         self.control_port = self.peer_port + 2  # only with the cluster's tcp_control
         self.process = None  # the parent, when started by us directly
         self.namespace = None
+        self.environment = {}  # added to ours for the daemon
 
     @property
     def address(self):
@@ -217,7 +218,8 @@ managers:
         with open(os.path.join(self.folder, "log", "console.log"), "ab") as console:
             self.process = subprocess.Popen(
                 self.in_namespace([f"{BUILD}/bin/understudyd", "--config", self.config]),
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+                env=dict(os.environ, **self.environment), stdin=subprocess.DEVNULL,
+                stdout=console, stderr=console, start_new_session=True)
 
     def pid(self, name):
         pid = read_pid(os.path.join(self.folder, name))
