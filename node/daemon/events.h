@@ -22,7 +22,8 @@ void events_add(struct events *self, enum log_level level, uint64_t term, const 
                 json_t *fields_take, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* Called for each new event with its document (borrowed): {time, node, term, kind, level, message,
- * boot_ms (this host's CLOCK_BOOTTIME, which no one sets), fields...}. At most EVENTS_WATCHERS_MAX; false when there is no room. */
+ * boot_ms (this host's CLOCK_BOOTTIME, which no one sets), fields...}. At most EVENTS_WATCHERS_MAX;
+ * false when there is no room. */
 #define EVENTS_WATCHERS_MAX 64
 typedef void events_watcher(void *context, const json_t *event);
 bool events_watch(struct events *self, events_watcher *watcher, void *context);

@@ -1,11 +1,11 @@
 /* A wall clock that is set forward or back, for one process tree and not for the machine: preloaded
- * (LD_PRELOAD), it moves what CLOCK_REALTIME, gettimeofday and time tell. All other clocks stay.
+ * (LD_PRELOAD), it moves what CLOCK_REALTIME, gettimeofday and time tell, and no other clock.
  *
- *   CLOCK_SHIFT_CONTROL  a file that holds the shift in seconds as text ("-3600"); looked at whenever
- *                        the time is asked for, so a test changes it at run time. Missing: none.
+ *   CLOCK_SHIFT_CONTROL  a file that holds the shift in seconds as text ("-3600"); looked at
+ *                        whenever the time is asked for, so a test changes it at run time.
  *
- * Waits that end at a wall-clock time keep the kernel's clock: with the shift they last wrongly long
- * or short, as waits do that were computed before somebody set the clock. */
+ * Waits that end at a wall-clock time keep the kernel's clock: with the shift they last too long
+ * or short. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>

@@ -82,8 +82,9 @@ class Host(Node):
 
     def managers(self):
         worker = self.worker()
-        return [pid for pid in self.cluster.own_pids_of("understudy-manager")
-                if worker and parent_of(pid) == worker]
+        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+        return [pid for pid in pids if worker and parent_of(pid) == worker and
+                b"understudy-manager" in command_line(pid)]
 
     def guards(self):
         """Pids of fronts and keepers on this host."""
@@ -95,9 +96,10 @@ class Host(Node):
                 if command_line(pid).split(b"\0")[-4:-3] == [self.name.encode()]]
 
     def all_pids(self):
-        """Everything that runs on this host, PM2 too."""
+        """Everything that runs on this host, PM2 too; not those who ask it."""
         return {pid for pid in self.cluster.own_pids()
-                if f"{self.folder}/".encode() in command_line(pid)} | set(self.workers())
+                if f"{self.folder}/".encode() in command_line(pid) and
+                b"--follow" not in command_line(pid)} | set(self.workers())
 
     def stop_pids(self, pids):
         for pid in pids:
@@ -320,6 +322,29 @@ class World(Cluster):
                     say("    " + line)
 
     # -- helpers of cases --
+
+    def freeze(self, node, pids):
+        """SIGSTOP; what was stopped, for node.thaw()."""
+        pids = [pid for pid in pids if pid]
+        check(pids, f"nothing to freeze on {node.name}")
+        return node.stop_pids(pids)
+
+    def all_pids(self, node):
+        return node.all_pids() - {os.getpid()}
+
+    def one_writer(self, name):
+        found = self.recorder.running(name, boot_s() - 0.3)
+        check(len(found) == 1, f"{name} is written by {found}")
+        return found
+
+    @staticmethod
+    def guard_of(pid):
+        """(front, keeper) above a guarded process."""
+        keeper = parent_of(pid)
+        front = parent_of(keeper)
+        check(all(b"understudy-guard" in command_line(each) for each in (front, keeper)),
+              f"{pid} is not guarded")
+        return front, keeper
 
     def slept(self, node):
         """The whole host of `node` is thawed now."""

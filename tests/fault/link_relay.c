@@ -5,7 +5,7 @@
  *
  * Each PORT is an interface of this network namespace (the near end of a veth pair; the far end is
  * a host's only link). A frame that comes in at one port goes out at the port where its destination
- * was last seen as a source, or at all the others. Frames of one link keep their order, unless told.
+ * was last seen as a source, or at all the others. Frames of a link keep their order, unless told.
  *
  * Commands on standard input, one a line; each is answered by "ok" or "bad LINE":
  *   link FROM TO [delay MS] [jitter MS] [loss %] [dup %] [late % MS] [cut 0|1]
@@ -89,7 +89,8 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* In [0, 1): xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */
+/* In [0, 1): xorshift64*, Vigna, "An experimental exploration of Marsaglia's xorshift generators".
+ */
 static double chance(struct relay *self)
 {
     self->random ^= self->random >> 12;
