@@ -172,7 +172,7 @@ void consensus_destroy(struct consensus **self_p);
 
 /* ---- events ---- */
 
-/* Let time pass. Call at consensus_deadline_ms(), at the latest every heartbeat / 3. */
+/* Let time pass. Call at consensus_deadline_ms(), which every other call may move. */
 void consensus_tick(struct consensus *self, int64_t now_ms);
 int64_t consensus_deadline_ms(const struct consensus *self);
 

@@ -320,7 +320,7 @@ int consensus_create(const struct consensus_config *config, int64_t now_ms, stru
     if (!self->pristine) {
         self->silence.start_until_ms = now_ms + self->election_timeout_ms;
     }
-    self->next_tick_ms = now_ms + self->config.heartbeat_ms / 3;
+    self->ticked_ms = now_ms;
     engine_settle(self);
     *ret = self;
     return 0;
@@ -353,15 +353,32 @@ static bool sole_voter_stands_now(const struct consensus *self)
            engine_timer_expiry(self) <= self->now_ms;
 }
 
+/* The library looks at its clock only when it is ticked. A leader needs that when its next heartbeat
+ * is due (though no oftener than three times a heartbeat, as one that sends a snapshot gets none);
+ * others for their election timer, which engine_timer_expiry() tells, and seldom for the rest. */
+static int64_t next_tick(const struct consensus *self)
+{
+    const struct raft *raft = &self->instance->raft;
+    if (raft->state != RAFT_LEADER) {
+        return self->ticked_ms + self->config.heartbeat_ms * 3;
+    }
+    int64_t heartbeat = self->config.heartbeat_ms;
+    int64_t earliest = self->ticked_ms + (heartbeat / 3 > 0 ? heartbeat / 3 : 1);
+    int64_t latest = self->ticked_ms + heartbeat;
+    int64_t sent = raft_internals_oldest_send(raft);
+    int64_t due = sent > latest ? latest : sent + heartbeat;
+    due = due > latest ? latest : due;
+    return due < earliest ? earliest : due;
+}
+
 void consensus_tick(struct consensus *self, int64_t now_ms)
 {
     if (engine_is_fatal(self)) {
         return;
     }
     self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
-    if (self->now_ms >= self->next_tick_ms || self->now_ms >= engine_timer_expiry(self)) {
-        int64_t step = self->config.heartbeat_ms / 3 > 0 ? self->config.heartbeat_ms / 3 : 1;
-        self->next_tick_ms = self->now_ms + step;
+    if (self->now_ms >= next_tick(self) || self->now_ms >= engine_timer_expiry(self)) {
+        self->ticked_ms = self->now_ms;
         if (sole_voter_stands_now(self)) {
             engine_raise_term(self);
         }
@@ -372,10 +389,10 @@ void consensus_tick(struct consensus *self, int64_t now_ms)
 
 int64_t consensus_deadline_ms(const struct consensus *self)
 {
-    int64_t deadline = self->next_tick_ms;
     if (engine_is_fatal(self)) {
-        return deadline;
+        return self->ticked_ms + self->config.heartbeat_ms;
     }
+    int64_t deadline = next_tick(self);
     int64_t expiry = engine_timer_expiry(self);
     deadline = expiry < deadline ? expiry : deadline;
     int64_t wait = self->leadership.wait_until_ms;

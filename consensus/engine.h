@@ -115,7 +115,7 @@ struct consensus {
 
     bool pristine;     /* this process life found storage that has never voted nor echoed */
     bool heard_leader; /* since the start of the process, or led itself */
-    int64_t next_tick_ms;
+    int64_t ticked_ms;
     bool timer_drawn;
     unsigned lost_rounds;
 

@@ -56,6 +56,19 @@ uint64_t raft_internals_match_index(const struct raft *raft, unsigned i)
     return raft->state == RAFT_LEADER ? raft->leader_state.progress[i].match_index : 0;
 }
 
+int64_t raft_internals_oldest_send(const struct raft *raft)
+{
+    invariant(raft->state == RAFT_LEADER);
+    int64_t oldest = INT64_MAX;
+    for (unsigned i = 0; i < raft->configuration.n; i++) {
+        const struct raft_server *server = &raft->configuration.servers[i];
+        bool gets_none = server->id == raft->id || server->role == RAFT_SPARE;
+        int64_t sent = (int64_t)raft->leader_state.progress[i].last_send;
+        oldest = !gets_none && sent < oldest ? sent : oldest;
+    }
+    return oldest;
+}
+
 void raft_internals_probe_at_once(struct raft *raft)
 {
     invariant(raft->state == RAFT_LEADER);

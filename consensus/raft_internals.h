@@ -23,6 +23,10 @@ void raft_internals_forget_leader(struct raft *raft);
 /* Of a leader: highest index known to be stored on server i of its configuration. */
 uint64_t raft_internals_match_index(const struct raft *raft, unsigned i);
 
+/* Of a leader: when it last sent an append to the server of its configuration that has waited
+ * longest; INT64_MAX when it is alone. */
+int64_t raft_internals_oldest_send(const struct raft *raft);
+
 /* A leader that probes sends one append per heartbeat; let it send its next one at once. */
 void raft_internals_probe_at_once(struct raft *raft);
 
