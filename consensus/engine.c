@@ -353,7 +353,7 @@ static bool sole_voter_stands_now(const struct consensus *self)
            engine_timer_expiry(self) <= self->now_ms;
 }
 
-/* The library looks at its clock only when it is ticked. A leader needs that when its next heartbeat
+/* The library looks at its clock only when ticked. A leader needs that when its next heartbeat
  * is due (though no oftener than three times a heartbeat, as one that sends a snapshot gets none);
  * others for their election timer, which engine_timer_expiry() tells, and seldom for the rest. */
 static int64_t next_tick(const struct consensus *self)

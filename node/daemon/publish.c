@@ -1,5 +1,6 @@
-/* What the HTTP threads show: snapshots of the documents and figures, built on the loop when
- * something changed, at most every PUBLISH_HASTE_MS, at least every PUBLISH_PERIOD_MS. */
+/* What the HTTP threads show: snapshots of the documents and figures, built on the loop: at once
+ * when a request asks for one, when something changed (at most every PUBLISH_HASTE_MS), while
+ * somebody looks every PUBLISH_PERIOD_MS, and seldom while nobody does. */
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 #include "node/daemon/handlers_stream.h"
@@ -12,6 +13,8 @@
 
 #define PUBLISH_HASTE_MS 200
 #define PUBLISH_PERIOD_MS 2000
+#define PUBLISH_UNSEEN_MS 60000
+#define LOOKS_MS 10000 /* somebody looked so recently */
 
 static const struct {
     const char *verb;
@@ -192,7 +195,9 @@ void publish_run(struct node *self, int64_t now_ms)
         return;
     }
     http_heartbeat(self->http, now_ms);
-    int64_t period_ms = self->publish_now ? PUBLISH_HASTE_MS : PUBLISH_PERIOD_MS;
+    bool seen = now_ms - http_asked_ms(self->http) <= LOOKS_MS;
+    int64_t period_ms = seen ? PUBLISH_PERIOD_MS : PUBLISH_UNSEEN_MS;
+    period_ms = self->publish_now ? PUBLISH_HASTE_MS : period_ms;
     if (self->control != NULL && now_ms >= self->publish_at_ms + period_ms) {
         self->publish_at_ms = now_ms;
         self->publish_now = false;
@@ -243,12 +248,30 @@ static int listen_at(struct node *self, const char *listen, struct err *err)
                               : http_listen(self->http, config.address, config.port, err);
 }
 
+/* A request waits for this. */
+static int on_asked(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void)loop;
+    (void)item;
+    struct node *self = argument;
+    self->publish_at_ms = clock_boot_ms();
+    self->publish_now = false;
+    publish(self);
+    return 0;
+}
+
 int publish_create(struct node *self, struct err *err)
 {
     const struct config_dashboard *config = &self->config->dashboard;
     int rc = 0;
     for (size_t i = 0; rc == 0 && config->enabled && i < config->listen_count; i++) {
         rc = listen_at(self, config->listen[i], err);
+    }
+    if (rc == 0 && self->http != NULL) {
+        zmq_pollitem_t item = {.fd = http_asked_fd(self->http), .events = ZMQ_POLLIN};
+        rc = zloop_poller(self->loop, &item, on_asked, self) == 0
+                 ? 0
+                 : err_set(err, ERR_NOMEM, "cannot watch the dashboard's wishes");
     }
     if (rc == 0 && !events_watch(self->events, on_event, self)) {
         return err_set(err, ERR_FULL, "too many watchers of events");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -383,9 +384,10 @@ int http_create(const struct http_config *config, struct http **ret, struct err 
     self->context = config->context;
     (void)pthread_mutex_init(&self->mutex, NULL);
     atomic_store(&self->heartbeat_ms, clock_boot_ms());
+    self->asked_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = http_events_init(self, config->event_clients_max > 0 ? config->event_clients_max : 32);
-    rc = rc != 0 ? err_set(err, rc, "out of memory")
-                 : http_listen(self, config->address, config->port, err);
+    rc = rc != 0 || self->asked_fd < 0 ? err_set(err, ERR_NOMEM, "out of memory")
+                                       : http_listen(self, config->address, config->port, err);
     if (rc != 0) {
         http_destroy(&self);
         return rc;
@@ -407,6 +409,9 @@ void http_destroy(struct http **self_p)
     http_events_deinit(self);
     http_snapshot_release(self->current);
     (void)pthread_mutex_destroy(&self->mutex);
+    if (self->asked_fd >= 0) {
+        (void)close(self->asked_fd);
+    }
     free(self);
     *self_p = NULL;
 }

@@ -1,7 +1,9 @@
 /* The HTTP side of a node: probes, metrics, the command line's documents, events, a status page.
  *
  * Runs on threads of its own (libmicrohttpd) and reads immutable snapshots that the loop
- * publishes; it never asks the loop and never waits for it. Read-only: GET and HEAD.
+ * publishes. A request that finds the snapshot older than HTTP_FRESH_MS asks the loop for a new one
+ * and waits for it for HTTP_WAIT_MS at most, so that a node nobody looks at need not build any.
+ * Read-only: GET and HEAD.
  *
  * Functions are for the loop thread unless they say otherwise. */
 #ifndef UNDERSTUDY_NODE_HTTP_HTTP_H
@@ -15,6 +17,8 @@
 #include <stdint.h>
 
 #define HTTP_DOCUMENTS_MAX 32     /* in one snapshot */
+#define HTTP_FRESH_MS 2000        /* a snapshot older than this is asked for anew */
+#define HTTP_WAIT_MS 250          /* and then shown as it is */
 #define HTTP_LIVE_WITHIN_MS 10000 /* loop heartbeat older than this: /livez fails */
 
 struct http;
@@ -69,6 +73,11 @@ int http_snapshot_set_document(struct http_snapshot *self, const char *path, con
 
 /* /metrics: text of node/http/metrics.h, taken; with its "# EOF". */
 void http_snapshot_set_metrics(struct http_snapshot *self, char *text_take);
+
+/* Readable when a request asked for a new snapshot, until http_publish(). */
+int http_asked_fd(const struct http *self);
+/* When a request last needed a snapshot, CLOCK_BOOTTIME ms; 0: never. */
+int64_t http_asked_ms(const struct http *self);
 
 /* Make it the current one; takes the reference. Readers of the former finish with it. */
 void http_publish(struct http *self, struct http_snapshot **snapshot_take);

@@ -25,6 +25,7 @@ struct document {
 
 struct http_snapshot {
     atomic_uint references;
+    int64_t published_ms;
     bool ready;
     char reason[REASON_SIZE];
     char leader[NAME_SIZE];
@@ -60,6 +61,8 @@ struct http {
     void *context;
     pthread_mutex_t mutex; /* guards `current` */
     struct http_snapshot *current;
+    int asked_fd;
+    atomic_llong asked_ms;
     atomic_llong heartbeat_ms;
     atomic_ullong requests;
     atomic_ullong refused;
@@ -67,7 +70,7 @@ struct http {
     struct http_events events;
 };
 
-/* A reference to the current one, or NULL before the first. */
+/* A reference to the current one, made anew when it was old; NULL before the first. HTTP thread. */
 struct http_snapshot *http_current(struct http *self);
 void http_snapshot_release(struct http_snapshot *self);
 const struct document *http_snapshot_find(const struct http_snapshot *self, const char *path);

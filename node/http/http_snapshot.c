@@ -1,10 +1,16 @@
 #include "node/http/http_internal.h"
 
+#include "node/base/clock.h"
 #include "node/base/doc.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define LOOK_AGAIN_MS 1
+#define LOOP_MOVES_WITHIN_MS 1000 /* else nobody would make a new one */
 
 struct http_snapshot *http_snapshot_create(void)
 {
@@ -83,8 +89,37 @@ const struct document *http_snapshot_find(const struct http_snapshot *self, cons
     return NULL;
 }
 
+static bool is_fresh(const struct http_snapshot *snapshot, int64_t now_ms)
+{
+    return snapshot != NULL && now_ms - snapshot->published_ms <= HTTP_FRESH_MS;
+}
+
+static bool has_fresh(struct http *self, int64_t now_ms)
+{
+    (void)pthread_mutex_lock(&self->mutex);
+    bool fresh = is_fresh(self->current, now_ms);
+    (void)pthread_mutex_unlock(&self->mutex);
+    return fresh;
+}
+
+/* Asks the loop for a new one; a loop that does not move makes none. */
+static void wait_for_fresh(struct http *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    int64_t give_up_ms = now_ms + HTTP_WAIT_MS;
+    bool moves = now_ms - atomic_load(&self->heartbeat_ms) <= LOOP_MOVES_WITHIN_MS;
+    while (moves && !has_fresh(self, now_ms) && now_ms < give_up_ms) {
+        uint64_t one = 1;
+        (void)!write(self->asked_fd, &one, sizeof one); /* can only fail when already readable */
+        (void)poll(NULL, 0, LOOK_AGAIN_MS);
+        now_ms = clock_boot_ms();
+    }
+}
+
 struct http_snapshot *http_current(struct http *self)
 {
+    atomic_store(&self->asked_ms, clock_boot_ms());
+    wait_for_fresh(self);
     (void)pthread_mutex_lock(&self->mutex);
     struct http_snapshot *snapshot = self->current;
     if (snapshot != NULL) {
@@ -99,7 +134,20 @@ void http_publish(struct http *self, struct http_snapshot **snapshot_take)
     (void)pthread_mutex_lock(&self->mutex);
     struct http_snapshot *former = self->current;
     self->current = *snapshot_take;
+    self->current->published_ms = clock_boot_ms();
+    uint64_t count;
+    (void)!read(self->asked_fd, &count, sizeof count);
     (void)pthread_mutex_unlock(&self->mutex);
     *snapshot_take = NULL;
     http_snapshot_release(former);
+}
+
+int http_asked_fd(const struct http *self)
+{
+    return self->asked_fd;
+}
+
+int64_t http_asked_ms(const struct http *self)
+{
+    return atomic_load(&self->asked_ms);
 }
