@@ -186,13 +186,14 @@ class Cluster:
     # -- rest between trials --
 
     def opinion(self, nodes):
-        """(leader's name, term) that all of `nodes` agree on, all alive, its leader acting."""
+        """(leader's name, term) that all founders agree on, all `nodes` alive, the leader acting."""
         found = set()
-        for node in nodes:
+        for node in (node for node in self.founders if node in nodes):
             data = node.client.data("status")
             if not data or not data["leader_acting"] or not data["quorum"]:
                 return None
-            if sum(member["state"] == "alive" for member in data["members"]) < len(nodes):
+            alive_names = {row["name"] for row in data["members"] if row["state"] == "alive"}
+            if not alive_names.issuperset(node.name for node in nodes):
                 return None
             found.add((data["leader"], data["term"]))
         return found.pop() if len(found) == 1 else None
