@@ -17,8 +17,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 
-from cluster import (BUILD, ROOT, alive, free_base_port, kill, mentions,  # noqa: E402
-                     process_state, read_pid, wait_until)
+from cluster import (BUILD, ROOT, Skip, alive, free_base_port, kill,  # noqa: E402
+                     mentions, process_state, read_pid, wait_until)
 from client import Client  # noqa: E402
 from network import Lacking  # noqa: E402
 from observer import Events, Missed  # noqa: E402

@@ -12,7 +12,6 @@ from network import Lacking
 from nodes import alive, kill, mentions, read_pid, run_timed, wait_until
 from trials import Part, begin, program
 
-from cluster import Skip
 from demo import require_pm2
 
 GROUP = "pm2 state"
@@ -84,16 +83,9 @@ def measure(options):
         rows.emit(rows.make(GROUP, "`pm2 jlist` as a process", times, "ms", system="pm2"))
 
 
-def with_reason(options):
-    try:
-        measure(options)
-    except Skip as why:
-        raise Lacking(str(why)) from None
-
-
 if __name__ == "__main__":
     begin()
     chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
     part = Part()
-    part.run(GROUP, with_reason, chosen)
+    part.run(GROUP, measure, chosen)
     part.exit()

@@ -8,7 +8,7 @@ import traceback
 
 import rows
 from network import Lacking, best_network
-from nodes import BUILD, Cluster
+from nodes import BUILD, Cluster, Skip
 from observer import Missed
 
 SKIPPED = 77
@@ -39,26 +39,26 @@ def columns(results, *names):
 
 
 class Part:
-    """Counts the parts of a script, and those that could not be measured."""
+    """The parts of a script: one that cannot be measured does not keep the others from it."""
 
     def __init__(self):
-        self.done = 0
-        self.failed = []
+        self.lacking = 0
+        self.failed = 0
 
     def run(self, name, function, *arguments):
         rows.say(f"-- {name}")
         try:
             function(*arguments)
-            self.done += 1
-        except (Missed, Lacking, AssertionError, OSError, subprocess.SubprocessError) as why:
+        except (Lacking, Skip) as why:
+            rows.say(f"{name} cannot be measured here: {why}")
+            self.lacking += 1
+        except (Missed, AssertionError, OSError, subprocess.SubprocessError) as why:
             rows.say(f"{name} could not be measured: {why}")
-            if not isinstance(why, Lacking):
-                traceback.print_exc(file=sys.stderr)
-            self.failed.append(name)
+            traceback.print_exc(file=sys.stderr)
+            self.failed += 1
 
     def exit(self):
-        if self.done == 0:
-            sys.exit(1)
+        sys.exit(1 if self.failed else SKIPPED if self.lacking else 0)
 
 
 def with_cluster(measure, *arguments, count=3, profile="lan", overlay=None):
