@@ -11,6 +11,9 @@
 /* A joining node learns of everybody: what it learns so is no news to the others. */
 #define JOIN_QUIET_MS 2000
 
+#define LAST_QUESTIONS 2    /* others that are asked before a death is declared */
+#define LAST_QUESTIONERS 64 /* nodes, about, that then ask the suspect itself */
+
 struct change {
     enum gossip_state state;
     uint64_t incarnation;
@@ -282,6 +285,17 @@ static struct claim_held held_of(const struct gossip *self, const struct member 
     return held;
 }
 
+/* Whoever accuses a member that has refuted since has missed that: the answer brings it. */
+static void note_behind(struct gossip *self, struct member *member,
+                        const struct gossip_wire_member *item)
+{
+    bool accuses = item->state == GOSSIP_SUSPECT || item->state == GOSSIP_DEAD;
+    if (accuses && member->state == GOSSIP_ALIVE && item->incarnation < member->incarnation &&
+        self->behind_count < BEHIND_MAX) {
+        self->behind[self->behind_count++] = member;
+    }
+}
+
 static void apply_claim(struct gossip *self, struct member *member,
                         const struct gossip_wire_member *item, enum gossip_reason reason)
 {
@@ -291,6 +305,7 @@ static void apply_claim(struct gossip *self, struct member *member,
                           .proof = has_accuser(item, member->name)};
     switch (gossip_claim_judge(&held, &claim)) {
     case CLAIM_IGNORE:
+        note_behind(self, member, item);
         break;
     case CLAIM_ALIVE:
         become_alive(self, member, item);
@@ -502,6 +517,9 @@ void gossip_apply_accusation(struct gossip *self, struct member *member, enum go
         .incarnation = member->incarnation, .state = GOSSIP_SUSPECT, .accuser_count = 1};
     (void)snprintf(item.accusers[0], NAME_SIZE, "%s", self->config.name);
     apply_claim(self, member, &item, reason);
+    if (member->state == GOSSIP_SUSPECT && !self->config.off.buddy) {
+        gossip_send_question(self, member, gossip_send_to(member)); /* so that it can refute */
+    }
 }
 
 void gossip_apply_ended(struct gossip *self, struct member *member, uint64_t incarnation)
@@ -510,6 +528,36 @@ void gossip_apply_ended(struct gossip *self, struct member *member, uint64_t inc
         .incarnation = incarnation, .state = GOSSIP_DEAD, .accuser_count = 1};
     (void)snprintf(item.accusers[0], NAME_SIZE, "%s", member->name);
     apply_claim(self, member, &item, GOSSIP_REASON_ENDED);
+}
+
+/* News reaches nearly all, so a few may have missed that the suspect refuted long ago: before a
+ * node declares a death on its own it asks the suspect, and some others what they know. */
+static void ask_around(struct gossip *self, struct member *member)
+{
+    struct member *others[LAST_QUESTIONS];
+    size_t count = gossip_members_pick(&self->members, &self->rng, member, others, LAST_QUESTIONS);
+    member->suspicion->asked_ms = self->now_ms;
+    for (size_t i = 0; i < count; i++) {
+        gossip_send_question(self, member, gossip_send_to(others[i]));
+    }
+    if (rng_below(&self->rng, gossip_core_members(self)) < LAST_QUESTIONERS) {
+        gossip_send_question(self, member, gossip_send_to(member));
+    }
+}
+
+/* When the last questions are due, or, if they were asked, the death. */
+static int64_t next_step_ms(const struct gossip *self, const struct member *member)
+{
+    int64_t end_ms = suspicion_end_ms(self, member);
+    int64_t wait_ms = self->config.probe_timeout_ms;
+    int64_t asked_ms = member->suspicion->asked_ms;
+    if (self->config.off.last_question) {
+        return end_ms;
+    }
+    if (asked_ms == INT64_MIN) {
+        return end_ms - wait_ms;
+    }
+    return end_ms < asked_ms + wait_ms ? asked_ms + wait_ms : end_ms;
 }
 
 /* The suspicion ran out: SWIM 4.2. */
@@ -533,7 +581,12 @@ void gossip_apply_tick(struct gossip *self)
     for (size_t i = suspects->count; i > 0; i--) { /* backwards: the last fills a gap */
         struct member *member = suspects->items[i - 1];
         invariant(member->state == GOSSIP_SUSPECT);
-        if (suspicion_end_ms(self, member) <= self->now_ms) {
+        if (next_step_ms(self, member) > self->now_ms) {
+            continue;
+        }
+        if (member->suspicion->asked_ms == INT64_MIN && !self->config.off.last_question) {
+            ask_around(self, member);
+        } else {
             declare_dead(self, member);
         }
     }
@@ -547,7 +600,7 @@ int64_t gossip_apply_deadline_ms(const struct gossip *self)
         return deadline_ms;
     }
     for (size_t i = 0; i < suspects->count; i++) {
-        gossip_core_earlier(&deadline_ms, suspicion_end_ms(self, suspects->items[i]));
+        gossip_core_earlier(&deadline_ms, next_step_ms(self, suspects->items[i]));
     }
     if (deadline_ms < self->quiet_until_ms) {
         deadline_ms = self->quiet_until_ms;
@@ -560,5 +613,6 @@ void gossip_apply_stall(struct gossip *self, int64_t gap_ms)
     struct member_list *suspects = &self->members.suspects;
     for (size_t i = 0; i < suspects->count; i++) {
         suspects->items[i]->suspicion->start_ms += gap_ms;
+        suspects->items[i]->suspicion->asked_ms = INT64_MIN;
     }
 }

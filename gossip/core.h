@@ -4,7 +4,7 @@
  *     probe.c     rounds, asks, relays        apply.c    what news does to the table
  *     send.c      messages and their news     sync.c     digests and pages of state
  *     publish.c   own health                  join.c     seeds, leave, forget, reap
- *     members.c, claim.c, suspicion.c, awareness.c, news.c, health.c, outbox.c, wire.c: leaves */
+ *     members.c, members_row.c, claim.c, suspicion.c, awareness.c, news.c, health.c, outbox.c, wire.c: leaves */
 #ifndef UNDERSTUDY_GOSSIP_CORE_H
 #define UNDERSTUDY_GOSSIP_CORE_H
 
@@ -19,7 +19,9 @@
 #define PROBES_MAX 16 /* in flight or scheduled */
 #define RELAYS_MAX 32 /* probes for others in flight */
 #define FORGOTTEN_MAX NODES_MAX
-#define PAGES_MAX 64 /* of one answer; the rest comes with the next exchange */
+#define BEHIND_MAX 4         /* outdated accusations of one message that are answered */
+#define PAGES_MAX 64         /* of one answer; the rest comes with the next exchange */
+#define DETAILS_REFRESHES 10 /* small changes of details are told with every tenth refresh */
 #define NEVER_MS INT64_MAX
 
 enum probe_stage { PROBE_FREE, PROBE_SCHEDULED, PROBE_DIRECT, PROBE_INDIRECT };
@@ -28,6 +30,7 @@ struct probe {
     enum probe_stage stage;
     bool confirming; /* because another node suspects the member; not a round of its own */
     uint32_t sequence;
+    unsigned pings; /* sent to the member itself */
     unsigned asked;
     unsigned nacks;
     struct member *member;
@@ -89,6 +92,10 @@ struct gossip {
     bool leaving;
     int64_t leave_until_ms;
 
+    const struct member *behind_to;    /* goes first in the next message to it: ... */
+    struct member *behind[BEHIND_MAX]; /* ... rows of which it knows less than this node */
+    size_t behind_count;
+
     struct mp_writer items; /* scratch of the message that is being made */
     struct mp_writer item;
     struct mp_writer names;
@@ -119,6 +126,8 @@ void gossip_send_message(struct gossip *self, struct gossip_wire_message *messag
 void gossip_send_sequence(struct gossip *self, enum gossip_wire_type type, uint32_t sequence,
                           struct receiver to);
 void gossip_send_news(struct gossip *self, struct receiver to);
+/* A ping that waits for no answer of its own: what comes with the answer is wanted. */
+void gossip_send_question(struct gossip *self, struct member *about, struct receiver to);
 /* A message whose items are in self->items already. */
 void gossip_send_items(struct gossip *self, struct gossip_wire_message *message,
                        const struct gossip_wire_names *names, size_t item_count,
@@ -143,6 +152,7 @@ void gossip_apply_tell(struct gossip *self, struct member *member, enum news_kin
                        unsigned flags);
 
 /* ---- probe.c ---- */
+uint32_t gossip_probe_sequence(struct gossip *self); /* a new one */
 void gossip_probe_tick(struct gossip *self);
 int64_t gossip_probe_deadline_ms(const struct gossip *self);
 void gossip_probe_stall(struct gossip *self);
@@ -156,6 +166,7 @@ void gossip_probe_on_nack(struct gossip *self, const struct gossip_wire_message 
 /* ---- sync.c ---- */
 void gossip_sync_start(struct gossip *self);
 void gossip_sync_tick(struct gossip *self);
+int64_t gossip_sync_interval_ms(const struct gossip *self); /* between exchanges that it opens */
 void gossip_sync_open(struct gossip *self, struct receiver to, bool join);
 void gossip_sync_on_digest(struct gossip *self, const struct gossip_wire_message *message,
                            struct receiver from);
@@ -169,6 +180,7 @@ void gossip_sync_on_entries(struct gossip *self, const struct gossip_wire_messag
 /* ---- publish.c ---- */
 void gossip_publish_tick(struct gossip *self);
 int64_t gossip_publish_deadline_ms(const struct gossip *self);
+int64_t gossip_publish_refresh_ms(const struct gossip *self); /* between small changes */
 /* A record of this node that it never made, with this sequence, goes about: outdo it. */
 void gossip_publish_again(struct gossip *self, uint64_t sequence);
 

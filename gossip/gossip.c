@@ -256,6 +256,8 @@ static void receive(struct gossip *self, const struct gossip_wire_message *messa
         sender->contact_ms = self->now_ms;
     }
     bool page = message->type == WIRE_ENTRIES;
+    self->behind_to = sender;
+    self->behind_count = 0;
     gossip_apply_items(self, message, page ? APPLY_SYNC : APPLY_NEWS);
     sender = gossip_members_find(&self->members, message->sender);
     struct receiver from = {.name = message->sender, .address = ""};
@@ -265,10 +267,14 @@ static void receive(struct gossip *self, const struct gossip_wire_message *messa
     }
     dispatch(self, message, from);
     if (sender != NULL) {
+        if (self->behind_count > 0) { /* the answer, if there was one, has not told it */
+            gossip_send_news(self, from);
+        }
         tell_accused(self, sender);
     } else {
         meet_stranger(self, from);
     }
+    self->behind_count = 0;
 }
 
 void gossip_receive(struct gossip *self, int64_t now_ms, const char *from, const uint8_t *bytes,
@@ -363,7 +369,7 @@ static void fill_member(const struct gossip *self, const struct member *member,
 void gossip_member_at(const struct gossip *self, size_t index, struct gossip_member *ret)
 {
     invariant(index < self->members.rows.count);
-    fill_member(self, self->members.rows.items[index], ret);
+    fill_member(self, gossip_members_row(&self->members, index), ret);
 }
 
 bool gossip_member_find(const struct gossip *self, const char *name, struct gossip_member *ret)

@@ -106,7 +106,8 @@ struct gossip_switches {
     bool nack;       /* who is asked to probe says in time that it lives, when the target is mute */
     bool awareness;  /* a node that doubts itself probes more slowly and waits longer */
     bool shrinking;  /* a suspicion begins with a long time; off: with the least */
-    bool confirmation; /* some others probe at once whom another node suspects */
+    bool confirmation;  /* some others probe at once whom another node suspects */
+    bool last_question; /* before a node declares a death it asks the suspect, and others */
 };
 
 struct gossip_config {
@@ -137,7 +138,7 @@ struct gossip_config {
     int64_t dead_keep_ms;            /* 1000..: dead and left members are kept so long */
     int64_t health_interval_ms;      /* 10..: least time between two publications of own health */
     int64_t health_refresh_ms;       /* small changes of health are published so often;
-                                * in clusters of 20 and more rarer, in proportion to the size */
+                                * in clusters of more than ten rarer, in proportion to the size */
     struct gossip_switches off;
 };
 

@@ -37,13 +37,13 @@ static size_t missing_seeds(struct gossip *self, const struct gossip_seed **ret,
 
 static struct member *dead_member(struct gossip *self)
 {
-    const struct member_list *rows = &self->members.rows;
-    if (rows->count == self->members.live.count + 1) {
+    size_t count = self->members.rows.count;
+    if (count == self->members.live.count + 1) {
         return NULL;
     }
-    size_t start = (size_t)rng_below(&self->rng, rows->count);
-    for (size_t i = 0; i < rows->count; i++) {
-        struct member *member = rows->items[(start + i) % rows->count];
+    size_t start = (size_t)rng_below(&self->rng, count);
+    for (size_t i = 0; i < count; i++) {
+        struct member *member = gossip_members_row(&self->members, (start + i) % count);
         if (member->state == GOSSIP_DEAD) {
             return member;
         }
@@ -81,7 +81,7 @@ static void rejoin(struct gossip *self)
 static void reap(struct gossip *self)
 {
     for (size_t i = self->members.rows.count; i > 0; i--) { /* backwards: the last fills a gap */
-        struct member *member = self->members.rows.items[i - 1];
+        struct member *member = gossip_members_row(&self->members, i - 1);
         bool ended = member->state == GOSSIP_DEAD || member->state == GOSSIP_LEFT;
         if (ended && member != self->members.self &&
             self->now_ms - member->since_ms >= self->config.dead_keep_ms) {

@@ -10,27 +10,6 @@
 #define SLOTS_MIN 64
 #define PICK_BY_SCAN_MAX 32 /* up to so many live members a pick looks at each */
 
-static uint64_t finish(uint64_t hash)
-{
-    hash = (hash ^ (hash >> 33)) * UINT64_C(0xFF51AFD7ED558CCD);
-    return hash ^ (hash >> 33);
-}
-
-/* FNV-1a, then a finaliser so that the low bits are good for buckets. */
-static uint64_t hash_name(const char *name)
-{
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    for (const char *at = name; *at != '\0'; at++) {
-        hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001B3);
-    }
-    return finish(hash);
-}
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    return finish((hash ^ value) * UINT64_C(0x9E3779B97F4A7C15));
-}
-
 int gossip_members_init(struct members *self, size_t rows_max)
 {
     *self = (struct members){.rows_max = rows_max, .slot_count = SLOTS_MIN};
@@ -207,12 +186,6 @@ size_t gossip_members_pick(const struct members *self, struct rng *rng, const st
     return found;
 }
 
-size_t gossip_members_alive_others(const struct members *self)
-{
-    invariant(self->suspects.count <= self->live.count);
-    return self->live.count - self->suspects.count;
-}
-
 /* ---- rows by name ---- */
 
 static size_t slot_of(struct member *const *slots, size_t slot_count, uint64_t hash,
@@ -228,7 +201,13 @@ static size_t slot_of(struct member *const *slots, size_t slot_count, uint64_t h
 
 struct member *gossip_members_find(const struct members *self, const char *name)
 {
-    return self->slots[slot_of(self->slots, self->slot_count, hash_name(name), name)];
+    return self->slots[slot_of(self->slots, self->slot_count, gossip_members_hash(name), name)];
+}
+
+struct member *gossip_members_row(const struct members *self, size_t index)
+{
+    invariant(index < self->rows.count);
+    return self->rows.items[index];
 }
 
 static bool slots_reserve(struct members *self, size_t rows)
@@ -282,7 +261,7 @@ struct member *gossip_members_add(struct members *self, const char *name, const 
     }
     memcpy(member->name, name, length + 1);
     member->address = copy;
-    member->hash = hash_name(name);
+    member->hash = gossip_members_hash(name);
     member->contact_ms = INT64_MIN;
     member->told_ms = INT64_MIN;
     member->live = NOT_IN_LIST;
@@ -305,44 +284,4 @@ void gossip_members_remove(struct members *self, struct member *member)
     self->digest ^= member->digest;
     self->buckets[gossip_members_bucket(member, DIGEST_BUCKETS)] ^= member->digest;
     free_member(member);
-}
-
-int gossip_members_set_address(struct member *member, const char *address)
-{
-    char *copy = strdup(address);
-    if (copy == NULL) {
-        return ERR_NOMEM;
-    }
-    free(member->address);
-    member->address = copy;
-    return 0;
-}
-
-/* ---- digest ---- */
-
-unsigned gossip_members_bucket(const struct member *member, unsigned bucket_count)
-{
-    return (unsigned)(member->hash >> 32) & (bucket_count - 1);
-}
-
-void gossip_members_update_digest(struct members *self, struct member *member)
-{
-    uint64_t digest = mix(member->hash, member->incarnation);
-    digest = mix(digest, (uint64_t)member->state);
-    digest = mix(digest, gossip_health_record_digest(member->health));
-    uint64_t change = member->digest ^ digest;
-    self->digest ^= change;
-    self->buckets[gossip_members_bucket(member, DIGEST_BUCKETS)] ^= change;
-    member->digest = digest;
-}
-
-uint32_t gossip_members_bucket_digest(const struct members *self, unsigned index,
-                                      unsigned bucket_count)
-{
-    invariant(bucket_count >= 1 && bucket_count <= DIGEST_BUCKETS);
-    uint64_t digest = 0;
-    for (unsigned i = index; i < DIGEST_BUCKETS; i += bucket_count) {
-        digest ^= self->buckets[i];
-    }
-    return (uint32_t)(digest ^ (digest >> 32));
 }

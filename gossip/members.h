@@ -64,6 +64,9 @@ void gossip_members_deinit(struct members *self);
 
 struct member *gossip_members_find(const struct members *self, const char *name);
 
+/* 0 <= index < rows.count, in no particular order; an index is good until rows come or go. */
+struct member *gossip_members_row(const struct members *self, size_t index);
+
 /* A new row, alive, in no list. NULL: members_max, or out of memory. */
 struct member *gossip_members_add(struct members *self, const char *name, const char *address);
 
@@ -90,6 +93,8 @@ int gossip_members_set_address(struct member *member, const char *address);
 
 /* Call after any change of a row that all should agree on. */
 void gossip_members_update_digest(struct members *self, struct member *member);
+
+uint64_t gossip_members_hash(const char *name);
 
 unsigned gossip_members_bucket(const struct member *member, unsigned bucket_count);
 

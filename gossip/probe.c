@@ -7,8 +7,9 @@
 
 #define SEQUENCE_MAX 65535
 #define RELAY_ANSWER_PART 8 /* a nack is sent after 8/10 of the time that the asker waits */
+#define DIRECT_PINGS 3      /* of one probe: at its start, and twice after its timeout */
 
-static uint32_t next_sequence(struct gossip *self)
+uint32_t gossip_probe_sequence(struct gossip *self)
 {
     self->sequence = self->sequence >= SEQUENCE_MAX ? 1 : self->sequence + 1;
     return self->sequence;
@@ -36,17 +37,23 @@ static bool is_probed(const struct gossip *self, const struct member *member)
     return false;
 }
 
+static void ping(struct gossip *self, struct probe *probe)
+{
+    probe->pings++;
+    gossip_send_sequence(self, WIRE_PING, probe->sequence, gossip_send_to(probe->member));
+}
+
 static void begin(struct gossip *self, struct probe *probe)
 {
     probe->stage = PROBE_DIRECT;
-    probe->sequence = next_sequence(self);
+    probe->sequence = gossip_probe_sequence(self);
     probe->start_ms = self->now_ms;
     probe->due_ms =
         self->now_ms + gossip_awareness_scale_ms(&self->awareness, self->config.probe_timeout_ms);
     probe->end_ms =
         self->now_ms + gossip_awareness_scale_ms(&self->awareness, self->config.probe_interval_ms);
     self->counters.probes_sent++;
-    gossip_send_sequence(self, WIRE_PING, probe->sequence, gossip_send_to(probe->member));
+    ping(self, probe);
 }
 
 /* Ask others to probe (SWIM 3.1); suspects among them would hardly answer. */
@@ -70,8 +77,19 @@ static void ask_others(struct gossip *self, struct probe *probe)
             gossip_send_message(self, &message, gossip_send_to(helpers[i]));
         }
     }
-    probe->stage = PROBE_INDIRECT;
-    probe->due_ms = probe->end_ms;
+}
+
+/* The time is out: ask others, and ask again directly. What is lost once by chance is hardly lost
+ * three times, and a suspicion that is none costs every node some messages. */
+static void try_again(struct gossip *self, struct probe *probe)
+{
+    if (probe->stage == PROBE_DIRECT) {
+        probe->stage = PROBE_INDIRECT;
+        ask_others(self, probe);
+    }
+    ping(self, probe);
+    probe->due_ms = probe->pings < DIRECT_PINGS ? self->now_ms + (probe->end_ms - self->now_ms) / 2
+                                                : probe->end_ms;
 }
 
 static void fail(struct gossip *self, struct probe *probe)
@@ -100,10 +118,14 @@ static void step(struct gossip *self, struct probe *probe)
         begin(self, probe);
         break;
     case PROBE_DIRECT:
-        ask_others(self, probe);
+        try_again(self, probe);
         break;
     case PROBE_INDIRECT:
-        fail(self, probe);
+        if (probe->pings < DIRECT_PINGS && self->now_ms < probe->end_ms) {
+            try_again(self, probe);
+        } else {
+            fail(self, probe);
+        }
         break;
     }
 }
@@ -216,7 +238,7 @@ void gossip_probe_on_ask(struct gossip *self, const struct gossip_wire_message *
         return;
     }
     *relay =
-        (struct relay){.sequence = next_sequence(self),
+        (struct relay){.sequence = gossip_probe_sequence(self),
                        .origin_sequence = message->sequence,
                        .due_ms = self->now_ms + (int64_t)message->wait_ms * RELAY_ANSWER_PART / 10};
     (void)snprintf(relay->origin, sizeof relay->origin, "%s", message->sender);

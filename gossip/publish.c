@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#define MEMBERS_PER_REFRESH 20
-#define DETAILS_REFRESHES 10 /* small changes of details are told with every tenth refresh */
+#define SENDS_PER_REFRESH 30 /* ten members, three sends each: from there on it is rarer */
 
 static enum health_change short_change(const struct publication *publication)
 {
@@ -21,11 +20,14 @@ static enum health_change details_change(const struct publication *publication)
                : HEALTH_SIGNIFICANT;
 }
 
-/* Every refresh of every node passes through every node: rarer in larger clusters. */
-static int64_t refresh_ms(const struct gossip *self)
+/* Every refresh of every node passes through every node, a few times: rarer in larger clusters, so
+ * that all of them together cost a node no more than in a cluster of ten. */
+int64_t gossip_publish_refresh_ms(const struct gossip *self)
 {
-    return self->config.health_refresh_ms *
-           (int64_t)(1 + gossip_core_members(self) / MEMBERS_PER_REFRESH);
+    size_t members = gossip_core_members(self);
+    size_t sends = members * gossip_news_sends_limit(self->config.health_retransmit_mult, members);
+    size_t scale = sends <= SENDS_PER_REFRESH ? 1 : 1 + (sends - 1) / SENDS_PER_REFRESH;
+    return self->config.health_refresh_ms * (int64_t)scale;
 }
 
 static int64_t due_ms(const struct gossip *self, enum health_change brief,
@@ -40,10 +42,11 @@ static int64_t due_ms(const struct gossip *self, enum health_change brief,
     }
     int64_t due = NEVER_MS;
     if (brief == HEALTH_SMALL) {
-        due = publication->published_ms + refresh_ms(self);
+        due = publication->published_ms + gossip_publish_refresh_ms(self);
     }
     if (details == HEALTH_SMALL) {
-        gossip_core_earlier(&due, publication->details_ms + refresh_ms(self) * DETAILS_REFRESHES);
+        gossip_core_earlier(&due, publication->details_ms +
+                                      gossip_publish_refresh_ms(self) * DETAILS_REFRESHES);
     }
     return due;
 }
@@ -132,8 +135,9 @@ void gossip_publish_tick(struct gossip *self)
     if (due_ms(self, brief, details) > self->now_ms) {
         return;
     }
-    bool old_details = details == HEALTH_SMALL && self->now_ms - publication->details_ms >=
-                                                      refresh_ms(self) * DETAILS_REFRESHES;
+    bool old_details =
+        details == HEALTH_SMALL && self->now_ms - publication->details_ms >=
+                                       gossip_publish_refresh_ms(self) * DETAILS_REFRESHES;
     bool eager = brief == HEALTH_SIGNIFICANT || details == HEALTH_SIGNIFICANT;
     publish(self, details == HEALTH_SIGNIFICANT || old_details, eager);
 }

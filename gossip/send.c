@@ -156,6 +156,20 @@ static void take_accusation(struct gossip *self, struct draft *draft, struct mem
     }
 }
 
+/* The receiver accused on old news: what is known since then. */
+static void take_behind(struct gossip *self, struct draft *draft, const struct member *receiver)
+{
+    if (receiver != self->behind_to) {
+        return;
+    }
+    for (size_t i = 0; i < self->behind_count; i++) {
+        if (self->behind[i] != receiver) {
+            (void)take_member(self, draft, self->behind[i], true);
+        }
+    }
+    self->behind_count = 0;
+}
+
 void gossip_send_items(struct gossip *self, struct gossip_wire_message *message,
                        const struct gossip_wire_names *names, size_t item_count, struct receiver to)
 {
@@ -190,6 +204,7 @@ void gossip_send_message(struct gossip *self, struct gossip_wire_message *messag
         (void)take_member(self, &draft, self->members.self, true);
     }
     take_accusation(self, &draft, to.member);
+    take_behind(self, &draft, to.member);
     take_queue(self, &draft, NEWS_MEMBER, to.member);
     take_queue(self, &draft, NEWS_HEALTH, to.member);
     if (message->type == WIRE_NEWS && draft.item_count == 0) {
@@ -210,6 +225,14 @@ void gossip_send_news(struct gossip *self, struct receiver to)
 {
     struct gossip_wire_message message = {.type = WIRE_NEWS};
     gossip_send_message(self, &message, to);
+}
+
+void gossip_send_question(struct gossip *self, struct member *about, struct receiver to)
+{
+    self->behind_to = to.member;
+    self->behind[0] = about;
+    self->behind_count = 1;
+    gossip_send_sequence(self, WIRE_PING, gossip_probe_sequence(self), to);
 }
 
 /* ---- messages for news alone ---- */

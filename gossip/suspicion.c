@@ -8,7 +8,7 @@
 
 void gossip_suspicion_init(struct suspicion *self, int64_t now_ms)
 {
-    *self = (struct suspicion){.start_ms = now_ms};
+    *self = (struct suspicion){.start_ms = now_ms, .asked_ms = INT64_MIN};
 }
 
 bool gossip_suspicion_accuse(struct suspicion *self, const char *by)

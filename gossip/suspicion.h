@@ -15,7 +15,8 @@
 
 struct suspicion {
     int64_t start_ms;
-    bool doubted; /* others hold it dead already: the least time is enough */
+    int64_t asked_ms; /* when this node asked around for the last time; INT64_MIN: not yet */
+    bool doubted;     /* others hold it dead already: the least time is enough */
     unsigned accuser_count;
     char accusers[ACCUSERS_MAX][NAME_SIZE];
 };

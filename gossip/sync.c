@@ -40,17 +40,21 @@ void gossip_sync_start(struct gossip *self)
     sync_soon(self);
 }
 
+int64_t gossip_sync_interval_ms(const struct gossip *self)
+{
+    int64_t scale = 1;
+    for (size_t members = gossip_core_members(self); members > SCALE_FROM; members /= 2) {
+        scale++;
+    }
+    return self->config.push_pull_interval_ms * scale;
+}
+
 void gossip_sync_tick(struct gossip *self)
 {
     if (self->leaving || self->next_sync_ms > self->now_ms) {
         return;
     }
-    int64_t scale = 1;
-    for (size_t members = gossip_core_members(self); members > SCALE_FROM; members /= 2) {
-        scale++;
-    }
-    self->next_sync_ms =
-        self->now_ms + gossip_core_jitter_ms(self, self->config.push_pull_interval_ms * scale);
+    self->next_sync_ms = self->now_ms + gossip_core_jitter_ms(self, gossip_sync_interval_ms(self));
     struct member *partner;
     if (gossip_members_pick(&self->members, &self->rng, NULL, &partner, 1) == 1) {
         gossip_sync_open(self, gossip_send_to(partner), false);
@@ -125,7 +129,7 @@ static void send_everything(struct gossip *self, struct receiver to)
     size_t start = (size_t)rng_below(&self->rng, count);
     put_row(self, &pages, self->members.self);
     for (size_t i = 0; i < count && pages.sent < PAGES_MAX; i++) {
-        struct member *member = self->members.rows.items[(start + i) % count];
+        struct member *member = gossip_members_row(&self->members, (start + i) % count);
         if (member != self->members.self) {
             put_row(self, &pages, member);
         }
@@ -154,7 +158,7 @@ static void send_versions_page(struct gossip *self, unsigned bucket_count, const
     mp_writer_clear(&self->names);
     mp_writer_clear(&self->items);
     for (size_t i = 0; i < self->members.rows.count; i++) {
-        const struct member *member = self->members.rows.items[i];
+        const struct member *member = gossip_members_row(&self->members, i);
         if (is_covered(covered, gossip_members_bucket(member, bucket_count))) {
             mp_put_text(&self->names, member->name);
             mp_put_u64(&self->names, fold(member->digest));
@@ -177,7 +181,7 @@ static void send_versions(struct gossip *self, unsigned bucket_count, const uint
 {
     size_t bytes[WIRE_BUCKETS_MAX] = {0};
     for (size_t i = 0; i < self->members.rows.count; i++) {
-        const struct member *member = self->members.rows.items[i];
+        const struct member *member = gossip_members_row(&self->members, i);
         bytes[gossip_members_bucket(member, bucket_count)] += strlen(member->name) + 7;
     }
     uint8_t covered[WIRE_COVERED_BYTES] = {0};
@@ -282,7 +286,7 @@ void gossip_sync_on_versions(struct gossip *self, const struct gossip_wire_messa
     pages.wanted.bytes = self->names.buffer.data;
     pages.wanted.length = self->names.buffer.length;
     for (size_t i = 0; i < self->members.rows.count && pages.sent < PAGES_MAX; i++) {
-        const struct member *member = self->members.rows.items[i];
+        const struct member *member = gossip_members_row(&self->members, i);
         if (member->mark != same &&
             gossip_wire_covers(message, gossip_members_bucket(member, message->bucket_count))) {
             put_row(self, &pages, member);

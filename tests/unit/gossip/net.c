@@ -91,6 +91,7 @@ void net_init(struct net *self, size_t node_count, const char *profile, uint64_t
                          .delay_min_ms = 1,
                          .delay_max_ms = 3,
                          .watched = SIZE_MAX,
+                         .watched_suspect_ms = -1,
                          .excused = SIZE_MAX,
                          .seed_count = node_count < 3 ? node_count : 3};
     rng_init(&self->rng, seed);
@@ -159,21 +160,39 @@ static bool runs(const struct net_node *node)
     return !node->crashed && !node->frozen;
 }
 
+static void note_false_death(struct net *self, struct net_node *node, uint64_t incarnation)
+{
+    if (node->slow) {
+        self->slow_deaths++;
+        return;
+    }
+    self->false_deaths++;
+    if (node->buried != incarnation) {
+        node->buried = incarnation;
+        self->false_burials++;
+    }
+}
+
 static void note_member(struct net *self, size_t at, const struct gossip_action *action)
 {
     struct net_node *node = &self->nodes[at];
     size_t of = index_of(self, action->name);
     node->last_member = *action;
     node->member_actions++;
+    if (of == self->watched && action->new_state == GOSSIP_SUSPECT &&
+        self->watched_suspect_ms < 0) {
+        self->watched_suspect_ms = self->now_ms;
+    }
     if (of == SIZE_MAX || action->new_state != GOSSIP_DEAD || action->first) {
         return;
     }
     if (of == self->watched && node->deaths_seen_ms < 0) {
         node->deaths_seen_ms = self->now_ms;
+        self->watched_deaths++;
     }
     if (at != self->excused && of != self->excused && runs(&self->nodes[of]) &&
         self->nodes[of].side == node->side) {
-        self->false_deaths++;
+        note_false_death(self, &self->nodes[of], action->incarnation);
     }
 }
 
@@ -250,15 +269,43 @@ void net_thaw(struct net *self, size_t index)
     schedule(self, index);
 }
 
+void net_pause(struct net *self, size_t index, int64_t duration_ms)
+{
+    self->nodes[index].busy_until_ms = self->now_ms + duration_ms;
+    self->nodes[index].awake_ms = self->now_ms - 1;
+}
+
 /* ---- time ---- */
+
+/* A busy node's events wait until its loop runs again; then all that wait are taken at once. */
+static bool waits(struct net *self, struct net_event *event)
+{
+    struct net_node *node = &self->nodes[event->to];
+    if (self->now_ms == node->awake_ms) {
+        return false;
+    }
+    if (self->now_ms < node->busy_until_ms) {
+        event->due_ms = node->busy_until_ms;
+        if (event->kind == EVENT_TICK && node->tick_ms == self->now_ms) {
+            node->tick_ms = event->due_ms;
+        }
+        heap_push(self, event);
+        return true;
+    }
+    if (node->late_max_ms > 0) {
+        node->awake_ms = self->now_ms;
+        node->busy_until_ms = self->now_ms + 1 + rng_between(&self->rng, 0, node->late_max_ms);
+    }
+    return false;
+}
 
 static void perform(struct net *self, const struct net_event *event)
 {
     struct net_node *node = &self->nodes[event->to];
-    if (node->crashed || node->frozen) {
-        return;
-    }
     if (event->kind == EVENT_TICK) {
+        if (event->due_ms != node->tick_ms) {
+            return; /* an earlier one took its place */
+        }
         if (gossip_deadline_ms(node->gossip) <= self->now_ms) {
             gossip_tick(node->gossip, self->now_ms);
         }
@@ -274,7 +321,12 @@ static void run_next(struct net *self)
 {
     struct net_event *event = heap_pop(self);
     self->now_ms = event->due_ms;
-    perform(self, event);
+    if (runs(&self->nodes[event->to])) {
+        if (waits(self, event)) {
+            return;
+        }
+        perform(self, event);
+    }
     free(event);
 }
 
@@ -351,6 +403,16 @@ bool net_agrees(const struct net *self)
         }
     }
     return true;
+}
+
+void net_watch(struct net *self, size_t index)
+{
+    self->watched = index;
+    self->watched_deaths = 0;
+    self->watched_suspect_ms = -1;
+    for (size_t i = 0; i < self->node_count; i++) {
+        self->nodes[i].deaths_seen_ms = -1;
+    }
 }
 
 bool net_watched_is_dead(const struct net *self)

@@ -18,9 +18,14 @@ struct net_node {
     char address[ADDRESS_SIZE];
     uint64_t boots;
     unsigned side; /* nodes of different sides do not hear each other */
-    bool frozen;
+    bool frozen;   /* deaf: what is sent to it is lost */
     bool crashed;
-    int64_t tick_ms; /* the scheduled one */
+    bool slow;             /* its deaths count apart */
+    int64_t late_max_ms;   /* its loop runs so rarely, at random */
+    int64_t awake_ms;      /* the moment that its loop runs, and what came since waits ... */
+    int64_t busy_until_ms; /* ... until then */
+    uint64_t buried;       /* its incarnation that was held dead falsely, by whomever first */
+    int64_t tick_ms;       /* the scheduled one */
     struct gossip_action last_member;
     int64_t deaths_seen_ms; /* when it last declared `net.watched` dead; -1: not yet */
     uint64_t member_actions;
@@ -37,9 +42,13 @@ struct net {
     unsigned loss_percent;
     int64_t delay_min_ms;
     int64_t delay_max_ms;
-    size_t watched;        /* a node whose death is timed */
-    size_t excused;        /* deaths at this node and of it do not count */
-    uint64_t false_deaths; /* a node held dead a node that ran and was reachable */
+    size_t watched;             /* a node whose death is timed */
+    size_t watched_deaths;      /* nodes that hold it dead */
+    int64_t watched_suspect_ms; /* when one suspected it first; -1: not yet */
+    size_t excused;             /* deaths at this node and of it do not count */
+    uint64_t false_deaths;      /* a node held dead a node that ran and was reachable */
+    uint64_t false_burials;     /* the same, each counted once for all that held it */
+    uint64_t slow_deaths;       /* deaths of slow nodes, at each that holds them */
     uint64_t messages;
     struct net_event **heap;
     size_t heap_count;
@@ -55,6 +64,9 @@ void net_start_all(struct net *self);
 void net_crash(struct net *self, size_t index);
 void net_freeze(struct net *self, size_t index);
 void net_thaw(struct net *self, size_t index);
+void net_pause(struct net *self, size_t index, int64_t duration_ms); /* nothing is lost */
+
+void net_watch(struct net *self, size_t index); /* forget what was watched before */
 
 void net_run(struct net *self, int64_t duration_ms);
 
