@@ -4,7 +4,8 @@
  *     probe.c     rounds, asks, relays        apply.c    what news does to the table
  *     send.c      messages and their news     sync.c     digests and pages of state
  *     publish.c   own health                  join.c     seeds, leave, forget, reap
- *     members.c, members_row.c, claim.c, suspicion.c, awareness.c, news.c, health.c, outbox.c, wire.c: leaves */
+ *     members.c, members_row.c, claim.c, suspicion.c, awareness.c, news.c, health.c,
+ *     outbox.c, wire.c: leaves */
 #ifndef UNDERSTUDY_GOSSIP_CORE_H
 #define UNDERSTUDY_GOSSIP_CORE_H
 

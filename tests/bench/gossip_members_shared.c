@@ -1,8 +1,8 @@
 /* A table of members with the interface of gossip/members.c, for one process that simulates a large
  * cluster. All nodes start with equal rows; here these are one set of rows for all of them, and a
- * table makes its own copy of a row when somebody may write to it. What each table has of its own is
- * the order of its pass (12 bytes a member). Lists, orders and random draws are those of members.c
- * to the letter; rows never come or go. */
+ * table makes its own copy of a row when somebody may write to it. What each table has of its own
+ * is the order of its pass (12 bytes a member). Lists, orders and random draws are those of
+ * members.c to the letter; rows never come or go. */
 #include "tests/bench/gossip_population.h"
 
 #include "node/base/invariant.h"
