@@ -214,8 +214,14 @@ int consensus_stand(struct consensus *self, int64_t now_ms, uint64_t leader, uin
  * exactly them owes no wait any more. Harmless at any other time. */
 void consensus_proof(struct consensus *self, int64_t now_ms, uint64_t leader, uint64_t term);
 
-/* Longer election timeout and silence for slow disks or loops (never the lease). Bounds: the
- * configured value to ten times it. */
+/* A call of this node's storage took stall_ms: call it after the event in which that happened,
+ * before the next tick (calls shorter than a heartbeat may be left out). Election timeout and
+ * silence adapt to it, to the delays that the engine sees itself, and to what the leader tells of
+ * its own stalls: see adaptation.h. The lease never does. */
+void consensus_note_stall(struct consensus *self, int64_t now_ms, int64_t stall_ms);
+
+/* An election timeout and silence of at least timeout_ms (never the lease). Bounds: the configured
+ * value to ten times it. */
 void consensus_set_election_timeout(struct consensus *self, int64_t now_ms, int64_t timeout_ms);
 
 /* Simulator only (off.completions_at_once): let completions due by now happen. */
@@ -244,9 +250,10 @@ struct consensus_view {
     int64_t detected_ms;        /* stood for election */
     int64_t elected_ms;
     int64_t ready_ms;
-    int64_t acting_ms;      /* first acted in this term */
-    bool leader_acting;     /* follower: what the leader last told of itself, */
-    int64_t leader_told_ms; /* and when; 0: never in this term */
+    int64_t acting_ms;           /* first acted in this term */
+    bool leader_acting;          /* follower: what the leader last told of itself, */
+    int64_t leader_told_ms;      /* and when; 0: never in this term */
+    int64_t election_timeout_ms; /* in force: configured, or adapted to slow disks and loops */
     uint64_t configuration_index;
     bool configuration_changing; /* an uncommitted change, or a promotion under way */
     size_t server_count;

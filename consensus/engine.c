@@ -144,6 +144,8 @@ static void copy_config(struct consensus *self, const struct consensus_config *c
         self->config.snapshot_trailing = SNAPSHOT_ENTRIES_DEFAULT;
     }
     self->election_timeout_ms = config->election_timeout_ms;
+    self->asked_timeout_ms = config->election_timeout_ms;
+    adaptation_init(&self->adaptation, config->election_timeout_ms, config->heartbeat_ms);
 }
 
 /* ---- the library's instance ---- */
@@ -376,7 +378,7 @@ void consensus_tick(struct consensus *self, int64_t now_ms)
     if (engine_is_fatal(self)) {
         return;
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     if (self->now_ms >= next_tick(self) || self->now_ms >= engine_timer_expiry(self)) {
         self->ticked_ms = self->now_ms;
         if (sole_voter_stands_now(self)) {
@@ -402,28 +404,12 @@ int64_t consensus_deadline_ms(const struct consensus *self)
     return deadline;
 }
 
-void consensus_set_election_timeout(struct consensus *self, int64_t now_ms, int64_t timeout_ms)
-{
-    if (engine_is_fatal(self)) {
-        return;
-    }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
-    int64_t low = self->config.election_timeout_ms;
-    int64_t bounded = timeout_ms < low ? low : (timeout_ms > 10 * low ? 10 * low : timeout_ms);
-    if (bounded != self->election_timeout_ms) {
-        self->election_timeout_ms = bounded;
-        raft_set_election_timeout(&self->instance->raft, (unsigned)bounded);
-        self->timer_drawn |= raft_state(&self->instance->raft) == RAFT_FOLLOWER;
-    }
-    engine_settle(self);
-}
-
 void consensus_delayed_completions(struct consensus *self, int64_t now_ms)
 {
     if (engine_is_fatal(self)) {
         return;
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     raft_io_complete_due(self, self->now_ms);
     engine_settle(self);
 }

@@ -1,6 +1,7 @@
 /* Inside of the engine: its state, and what its files offer one another.
  *
  *   engine.c          life, events, reload
+ *   engine_adapt.c    the election timeout follows what is seen of disks and delays
  *   engine_settle.c   what follows each event: completions, transitions, barrier, next submissions
  *   engine_request.c  proposals and changes of the configuration
  *   engine_hand.c     hand-over, standing for election, proof
@@ -12,6 +13,7 @@
 #ifndef UNDERSTUDY_CONSENSUS_ENGINE_H
 #define UNDERSTUDY_CONSENSUS_ENGINE_H
 
+#include "consensus/adaptation.h"
 #include "consensus/consensus.h"
 #include "consensus/lease.h"
 #include "consensus/logbook.h"
@@ -56,6 +58,7 @@ struct leadership {
     int64_t wait_until_ms;
     int64_t lease_end_ms;         /* the latest that a quorum has granted in this term */
     int64_t quorum_ms;            /* s_q */
+    int64_t late_ms;              /* own delays since it last moved on */
     uint64_t configuration_index; /* newest, and since when it has been in force here */
     int64_t configuration_ms;
 };
@@ -76,8 +79,9 @@ struct heard {
     int64_t sent_ms;      /* newest send time, on the leader's clock */
     int64_t lease_ttl_ms; /* as that leader says */
     int64_t heartbeat_ms;
-    bool acting;   /* as it last said; told to people, never relied on */
-    int64_t at_ms; /* of the last append or snapshot */
+    bool acting;     /* as it last said; told to people, never relied on */
+    int64_t at_ms;   /* of the last append or snapshot */
+    int64_t late_ms; /* own delays since then */
     bool told_no_echo;
 };
 
@@ -93,7 +97,9 @@ struct consensus {
     char address[WIRE_ADDRESS_SIZE];
     struct rng rng;
     int64_t now_ms;
-    int64_t election_timeout_ms;
+    int64_t election_timeout_ms; /* in force: the greater of what was asked for and adapted */
+    int64_t asked_timeout_ms;
+    struct adaptation adaptation;
     char fatal[REASON_SIZE]; /* empty: none */
 
     struct engine_instance *instance;
@@ -159,6 +165,15 @@ void engine_reload(struct consensus *self);
 bool engine_is_voter(const struct consensus *self);
 /* Take the next term and vote for ourselves in it, durably (guard_sole_voter). */
 void engine_raise_term(struct consensus *self);
+
+/* engine_adapt.c */
+/* Every event's first step: time goes on. */
+void engine_now(struct consensus *self, int64_t now_ms);
+/* The leader in `heard` speaks again; before heard is brought up to date. */
+void engine_note_heard(struct consensus *self, const struct heard *heard);
+/* s_q has moved on from before_ms. */
+void engine_note_quorum(struct consensus *self, int64_t before_ms);
+void engine_adapt(struct consensus *self);
 
 /* engine_settle.c */
 void engine_settle(struct consensus *self);

@@ -107,7 +107,7 @@ int consensus_hand_over(struct consensus *self, int64_t now_ms, uint64_t target,
     if (engine_is_fatal(self)) {
         return err_set(err, ERR_CLOSED, "consensus has ended: %s", self->fatal);
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     if (self->leadership.term == 0) {
         return err_set(err, ERR_NOTLEADER, "this node does not lead");
     }
@@ -132,7 +132,7 @@ void consensus_managers_ended(struct consensus *self, int64_t now_ms)
     if (engine_is_fatal(self)) {
         return;
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     self->silence.managers_until_ms = 0;
     self->acting_after_step_down_ms = 0;
     self->hand_over.managers_ended = self->hand_over.active;
@@ -171,7 +171,7 @@ int consensus_stand(struct consensus *self, int64_t now_ms, uint64_t leader, uin
                        " as a voter",
                        leader, term);
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     /* Nodes may be configured differently: the lease to wait out is the dead leader's. */
     int64_t lease_ttl = self->config.lease_ttl_ms;
     if (self->heard.leader == leader && self->heard.lease_ttl_ms > lease_ttl) {
@@ -204,7 +204,7 @@ void consensus_proof(struct consensus *self, int64_t now_ms, uint64_t leader, ui
         candidature->against_leader != leader || candidature->against_term != term) {
         return;
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     candidature->proof = true;
     self->leadership.wait_until_ms = 0;
     engine_settle(self);

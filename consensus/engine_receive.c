@@ -23,7 +23,9 @@ static struct heard *hear(struct consensus *self, uint64_t term, uint64_t leader
         int64_t other = self->config.off.echo_term ? heard->sent_ms : 0; /* of another's clock */
         *heard = (struct heard){.term = term, .leader = leader, .sent_ms = other};
     }
+    engine_note_heard(self, heard);
     heard->at_ms = self->now_ms;
+    heard->late_ms = 0;
     return heard;
 }
 
@@ -84,6 +86,7 @@ static bool drop_append(struct consensus *self, struct wire_message *message)
     heard->lease_ttl_ms = message->extra.lease_ttl_ms;
     heard->heartbeat_ms = message->extra.heartbeat_ms;
     heard->acting = message->extra.acting;
+    adaptation_told(&self->adaptation, self->now_ms, message->extra.stall_ms);
     self->context = (struct raft_io_context){.bounded = true, .bound = guard_append_bound(append)};
     cut_known_prefix(&self->log, append);
     return false;
@@ -218,7 +221,7 @@ void consensus_receive(struct consensus *self, int64_t now_ms, uint64_t from, co
     if (engine_is_fatal(self)) {
         return;
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     self->counters.received++;
     struct wire_message message;
     if (from == 0 || from == self->config.id ||

@@ -156,7 +156,7 @@ int consensus_propose(struct consensus *self, int64_t now_ms, const uint8_t *byt
     size_t slot = (self->proposal_head + self->proposal_count) % ENGINE_PROPOSALS_MAX;
     self->proposals[slot] = proposal;
     self->proposal_count++;
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     engine_settle(self);
     return 0;
 }
@@ -257,7 +257,7 @@ int consensus_change(struct consensus *self, int64_t now_ms, enum consensus_chan
     if (rc != 0) {
         return rc;
     }
-    self->now_ms = now_ms > self->now_ms ? now_ms : self->now_ms;
+    engine_now(self, now_ms);
     self->change = (struct raft_change){.data = self};
     self->change_busy = true;
     self->change_token = token;

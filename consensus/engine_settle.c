@@ -169,8 +169,10 @@ static void renew_lease(struct consensus *self)
         return;
     }
     watch_configuration(self);
+    int64_t before_ms = leadership->quorum_ms;
     leadership->quorum_ms =
         lease_quorum_ms(&self->lease, &self->log, self->config.id, self->now_ms);
+    engine_note_quorum(self, before_ms);
     if (leadership->quorum_ms > 0 && !self->hand_over.active) {
         int64_t end = leadership->quorum_ms + self->config.lease_ttl_ms;
         leadership->lease_end_ms = end > leadership->lease_end_ms ? end : leadership->lease_end_ms;
@@ -189,6 +191,7 @@ static void observe(struct consensus *self)
         return;
     }
     renew_lease(self);
+    engine_adapt(self);
     if (self->timer_drawn) {
         self->timer_drawn = false;
         engine_shape_timer(self);

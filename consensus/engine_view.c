@@ -166,6 +166,7 @@ void consensus_view(const struct consensus *self, int64_t now_ms, struct consens
     const struct raft *raft = &self->instance->raft;
     uint64_t applied = raft_internals_applied_index(raft);
     ret->state = state_of(raft);
+    ret->election_timeout_ms = self->election_timeout_ms;
     ret->leader = engine_leader(self);
     ret->commit_index = raft_internals_commit_index(raft);
     ret->applied_index = applied > self->machine_index ? applied : self->machine_index;

@@ -71,6 +71,7 @@ static void send_now(struct consensus *self, const struct raft_message *message)
                                .lease_ttl_ms = self->config.lease_ttl_ms,
                                .heartbeat_ms = self->config.heartbeat_ms,
                                .acting = consensus_may_act_until_ms(self, self->now_ms) > 0,
+                               .stall_ms = adaptation_own_stall_ms(&self->adaptation, self->now_ms),
                                .cause = self->hand_over.cause};
     mend_result(self, &mended);
     if (mended.type == RAFT_IO_APPEND_ENTRIES_RESULT) {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIELDS_APPEND 11
+#define FIELDS_APPEND 12
 #define FIELDS_APPENDED 7
 #define FIELDS_VOTE 7
 #define FIELDS_VOTED 5
@@ -84,6 +84,7 @@ static void put_append(struct mp_writer *writer, const struct raft_append_entrie
         mp_put_bytes(writer, entry->buf.base, entry->buf.len);
     }
     mp_put_bool(writer, extra->acting);
+    mp_put_i64(writer, extra->stall_ms);
 }
 
 static void put_snapshot(struct mp_writer *writer, const struct raft_install_snapshot *snapshot)
@@ -314,7 +315,11 @@ static int read_append(struct reader *reader, struct wire_message *ret, struct e
     ret->extra.sent_ms = (int64_t)read_number(reader, WIRE_NUMBER_MAX);
     ret->extra.lease_ttl_ms = (int64_t)read_number(reader, WIRE_DURATION_MAX);
     ret->extra.heartbeat_ms = (int64_t)read_number(reader, WIRE_DURATION_MAX);
-    (void)mp_bool(mp_at(reader->array, reader->next + 1), &ret->extra.acting); /* advice only */
+    /* Advice only; a node of an earlier version says less. */
+    (void)mp_bool(mp_at(reader->array, reader->next + 1), &ret->extra.acting);
+    uint64_t stall = 0;
+    (void)mp_u64(mp_at(reader->array, reader->next + 2), &stall);
+    ret->extra.stall_ms = stall < WIRE_DURATION_MAX ? (int64_t)stall : WIRE_DURATION_MAX;
     check_last(reader, append->prev_log_index, append->prev_log_term);
     reader->failed |= append->prev_log_term > append->term;
     if (reader->failed) {

@@ -4,7 +4,7 @@
  * message's.
  *
  *   1 append       prev index, prev term, commit, sent ms, lease ttl, heartbeat,
- *                  [[term, type, bytes]], acting
+ *                  [[term, type, bytes]], acting, stall ms
  *   2 appended     rejected index, last index, echoed ms (0: none), why not
  *   3 vote         last index, last term, disrupt, pre-vote
  *   4 voted        granted, pre-vote
@@ -35,7 +35,8 @@ struct wire_extra {
     int64_t sent_ms;
     int64_t lease_ttl_ms;
     int64_t heartbeat_ms;
-    bool acting; /* the leader acts as it sends this: told, never relied on */
+    bool acting;      /* the leader acts as it sends this: told, never relied on */
+    int64_t stall_ms; /* the worst that its storage did to it lately: adaptation.h */
     int64_t echo_ms;
     enum wire_no_echo no_echo;
     enum consensus_cause cause;

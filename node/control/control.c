@@ -10,7 +10,7 @@
 #include <zmq.h>
 
 static int on_timer(zloop_t *loop, int timer, void *argument);
-static int on_readable(zloop_t *loop, zsock_t *reader, void *argument);
+static void on_readable(void *context, void *socket);
 
 static int copy_handlers(struct control *self, const struct control_config *config, struct err *err)
 {
@@ -40,11 +40,15 @@ static int bind_and_read(struct control *self, const struct control_config *conf
     if (rc != 0) {
         return rc;
     }
-    if ((self->ipc != NULL && zloop_reader(self->loop, self->ipc, on_readable, self) != 0) ||
-        (self->tcp != NULL && zloop_reader(self->loop, self->tcp, on_readable, self) != 0)) {
-        return err_set(err, ERR_NOMEM, "control socket: the loop takes no reader");
+    if (self->ipc != NULL) {
+        rc = watch_create(self->loop, zsock_resolve(self->ipc), on_readable, self, &self->ipc_watch,
+                          err);
     }
-    return 0;
+    if (rc == 0 && self->tcp != NULL) {
+        rc = watch_create(self->loop, zsock_resolve(self->tcp), on_readable, self, &self->tcp_watch,
+                          err);
+    }
+    return rc;
 }
 
 int control_create(const struct control_config *config, struct control **ret, struct err *err)
@@ -75,12 +79,10 @@ int control_create(const struct control_config *config, struct control **ret, st
     return 0;
 }
 
-static void end_socket(struct control *self, zsock_t **socket)
+static void end_socket(zsock_t **socket, struct watch **watch)
 {
-    if (*socket != NULL) {
-        zloop_reader_end(self->loop, *socket);
-        zsock_destroy(socket);
-    }
+    watch_destroy(watch);
+    zsock_destroy(socket);
 }
 
 void control_destroy(struct control **self_p)
@@ -101,9 +103,9 @@ void control_destroy(struct control **self_p)
     if (self->timer >= 0) {
         (void)zloop_timer_end(self->loop, self->timer);
     }
-    end_socket(self, &self->ipc);
+    end_socket(&self->ipc, &self->ipc_watch);
     control_unbind_ipc(self);
-    end_socket(self, &self->tcp);
+    end_socket(&self->tcp, &self->tcp_watch);
     free(self->handlers);
     free(self);
     *self_p = NULL;
@@ -358,38 +360,27 @@ static size_t receive(void *socket, zmq_msg_t frames[FRAMES])
     return count;
 }
 
-static bool take_message(struct control *self, void *socket)
+static void on_readable(void *context, void *socket)
 {
+    struct control *self = context;
+    bool local = self->ipc != NULL && socket == zsock_resolve(self->ipc);
     zmq_msg_t frames[FRAMES];
     size_t count = receive(socket, frames);
-    if (count == 0) {
-        return false;
-    }
     if (count == FRAMES && zmq_msg_size(&frames[FRAME_EMPTY]) == 0 &&
         zmq_msg_size(&frames[FRAME_IDENTITY]) <= IDENTITY_MAX) {
         struct client client = {.socket = socket,
+                                .watch = local ? self->ipc_watch : self->tcp_watch,
                                 .identity_length = zmq_msg_size(&frames[FRAME_IDENTITY])};
         memcpy(client.identity, zmq_msg_data(&frames[FRAME_IDENTITY]), client.identity_length);
         struct control_who who;
         take_payload(self, &client, who_asks(self, socket, &frames[FRAME_PAYLOAD], &who),
                      zmq_msg_data(&frames[FRAME_PAYLOAD]), zmq_msg_size(&frames[FRAME_PAYLOAD]));
-    } else {
+    } else if (count > 0) {
         self->counters.malformed++;
     }
     for (size_t i = 0; i < count && i < FRAMES; i++) {
         (void)zmq_msg_close(&frames[i]);
     }
-    return true;
-}
-
-static int on_readable(zloop_t *loop, zsock_t *reader, void *argument)
-{
-    (void)loop;
-    struct control *self = argument;
-    void *socket = zsock_resolve(reader);
-    for (int i = 0; i < MESSAGES_PER_TURN && take_message(self, socket); i++) {
-    }
-    return 0;
 }
 
 /* ---- in-process ---- */

@@ -4,6 +4,7 @@
 
 #include "node/base/buffer.h"
 #include "node/control/control.h"
+#include "node/watch/watch.h"
 
 #include <czmq.h>
 #include <sys/types.h>
@@ -15,7 +16,6 @@
 #define WATCH_MS 1000          /* between two states of a watched document */
 #define TIMER_MS 50            /* while requests are held or items wait */
 #define ENDING_LINGER_MS 10000 /* for a slow client to take a stream's last items */
-#define MESSAGES_PER_TURN 64   /* then the loop's other work gets its turn */
 
 /* Foreign bytes: one request. */
 extern const struct mp_limits control_request_limits;
@@ -29,7 +29,8 @@ enum origin {
 };
 
 struct client {
-    void *socket; /* raw ZeroMQ socket */
+    void *socket;        /* raw ZeroMQ socket, */
+    struct watch *watch; /* and its watch, which lives as long */
     uint8_t identity[IDENTITY_MAX];
     size_t identity_length;
 };
@@ -82,7 +83,9 @@ struct handler_row {
 struct control {
     zloop_t *loop;
     zsock_t *ipc;
+    struct watch *ipc_watch;
     zsock_t *tcp;
+    struct watch *tcp_watch;
     char ipc_path[CONTROL_IPC_PATH_MAX + 1];
     dev_t ipc_device;
     ino_t ipc_inode;

@@ -122,5 +122,6 @@ int wire_send(const struct client *client, const struct buffer *message)
         zmq_send(client->socket, message->data, message->length, ZMQ_DONTWAIT) < 0) {
         return errno;
     }
+    watch_touched(client->watch);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
 #include "node/base/queue.h"
+#include "node/daemon/timed_storage.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -30,6 +31,10 @@ struct consensus_thread {
     struct queue *events;
     struct queue *outputs;
     struct consensus *engine;
+    struct timed_storage storage;
+    int64_t heartbeat_ms;
+    int (*prove)(void *context, struct err *err); /* NULL: nothing to prove with */
+    void *prove_context;
     struct state *state; /* the machine that the log feeds; the loop has a mirror of it */
     struct consensus_view last_view;
     int64_t view_sent_ms;
@@ -209,6 +214,14 @@ static void publish_right(struct consensus_thread *self, int64_t now_ms, uint64_
     atomic_store(&self->may_act_until_ms, until_ms);
 }
 
+static void tell_fatal(struct consensus_thread *self, const char *why)
+{
+    atomic_store(&self->may_act_until_ms, 0);
+    struct consensus_output *output = make_output(CONSENSUS_OUTPUT_FATAL, NULL, 0);
+    (void)err_set(&output->err, ERR_IO, "%s", why);
+    hand_out(self, output);
+}
+
 static bool publish(struct consensus_thread *self)
 {
     int64_t now_ms = clock_boot_ms();
@@ -219,10 +232,7 @@ static bool publish(struct consensus_thread *self)
     atomic_store(&self->turned_ms, now_ms);
     const char *fatal = consensus_fatal(self->engine);
     if (fatal != NULL) {
-        atomic_store(&self->may_act_until_ms, 0);
-        struct consensus_output *output = make_output(CONSENSUS_OUTPUT_FATAL, NULL, 0);
-        (void)err_set(&output->err, ERR_IO, "%s", fatal);
-        hand_out(self, output);
+        tell_fatal(self, fatal);
         return false;
     }
     struct consensus_notice notice;
@@ -235,6 +245,34 @@ static bool publish(struct consensus_thread *self)
     return true;
 }
 
+/* What storage did to this thread, before time can count against the leader. */
+static void note_stall(struct consensus_thread *self)
+{
+    int64_t stall_ms = timed_storage_take_worst_ms(&self->storage);
+    if (stall_ms >= self->heartbeat_ms) {
+        consensus_note_stall(self->engine, clock_boot_ms(), stall_ms);
+    }
+}
+
+/* A leader with nothing to write shows that its disk still takes writes: when it does not, this
+ * thread hangs here, its heartbeats end, and the others elect. */
+static bool prove(struct consensus_thread *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (self->prove == NULL || self->last_view.state != CONSENSUS_LEADER ||
+        now_ms < self->storage.written_ms + CONSENSUS_PROOF_PERIOD_MS) {
+        return true;
+    }
+    struct err err = {0};
+    if (self->prove(self->prove_context, &err) != 0) {
+        tell_fatal(self, err.msg);
+        return false;
+    }
+    timed_storage_note(&self->storage, now_ms);
+    note_stall(self);
+    return publish(self);
+}
+
 static void wait_for_event(struct consensus_thread *self)
 {
     int64_t now_ms = clock_boot_ms();
@@ -245,25 +283,53 @@ static void wait_for_event(struct consensus_thread *self)
     (void)poll(&poll_fd, 1, (int)wait_ms);
 }
 
+/* One event, when one waits. False when the process must end. */
+static bool take_event(struct consensus_thread *self)
+{
+    struct event_item *item = queue_pop(self->events);
+    if (item == NULL) {
+        return true;
+    }
+    item->event.bytes = item->bytes;
+    perform(self, &item->event);
+    free(item);
+    note_stall(self);
+    return publish(self);
+}
+
+/* A thread that was held up (its disk, its processor) hears first what was said meanwhile: a
+ * heartbeat that waits in the queue is no silence of the leader. */
+static bool catch_up(struct consensus_thread *self)
+{
+    if (clock_boot_ms() < consensus_deadline_ms(self->engine) + self->heartbeat_ms) {
+        return true;
+    }
+    bool alive = true;
+    for (size_t left = queue_length(self->events); alive && left > 0; left--) {
+        alive = take_event(self);
+    }
+    return alive;
+}
+
+static bool tick_when_due(struct consensus_thread *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (now_ms < consensus_deadline_ms(self->engine)) {
+        return true;
+    }
+    consensus_tick(self->engine, now_ms);
+    note_stall(self);
+    return publish(self);
+}
+
 static void *run(void *argument)
 {
     struct consensus_thread *self = argument;
     bool alive = publish(self);
     while (alive && !atomic_load(&self->stop)) {
         wait_for_event(self);
-        struct event_item *item = queue_pop(self->events);
-        if (item != NULL) {
-            item->event.bytes = item->bytes;
-            perform(self, &item->event);
-            free(item);
-            alive = publish(self);
-        }
-        int64_t now_ms = clock_boot_ms();
-        if (alive && now_ms >= consensus_deadline_ms(self->engine)) {
-            consensus_tick(self->engine, now_ms);
-            alive = publish(self);
-        }
-        atomic_store(&self->turned_ms, now_ms);
+        alive = take_event(self) && catch_up(self) && tick_when_due(self) && prove(self);
+        atomic_store(&self->turned_ms, clock_boot_ms());
     }
     return NULL;
 }
@@ -297,6 +363,8 @@ static int create_parts(struct consensus_thread *self, const struct consensus_co
         return err_set(err, ERR_NOMEM, "cannot make the consensus thread");
     }
     struct consensus_config config = *engine;
+    timed_storage_wrap(&self->storage, &engine->storage, &config.storage);
+    self->heartbeat_ms = engine->heartbeat_ms;
     config.transport = (struct consensus_transport){.context = self, .send = send_to_peer};
     config.machine = (struct consensus_machine){
         .context = self, .apply = apply, .snapshot = snapshot, .restore = restore};
@@ -311,6 +379,8 @@ int consensus_thread_create(const struct consensus_thread_config *config,
         return err_set(err, ERR_NOMEM, "cannot make the consensus thread");
     }
     atomic_store(&self->turned_ms, clock_boot_ms());
+    self->prove = config->prove;
+    self->prove_context = config->prove_context;
     int rc = create_parts(self, &config->engine, err);
     if (rc == 0) {
         rc = start_thread(self, err);

@@ -13,6 +13,10 @@
 
 struct consensus_thread;
 
+/* With the longest election timeout that adaptation reaches, a leader whose disk hangs is replaced
+ * within 10 s. */
+#define CONSENSUS_PROOF_PERIOD_MS 5000
+
 /* Events from the loop. */
 enum consensus_event_kind {
     CONSENSUS_EVENT_MESSAGE,        /* peer, bytes */
@@ -67,6 +71,10 @@ struct consensus_output {
 
 struct consensus_thread_config {
     struct consensus_config engine; /* transport and machine are the thread's own */
+    /* A small durable write, made by a leader that has written nothing for
+     * CONSENSUS_PROOF_PERIOD_MS; an error ends the process. NULL: none. */
+    int (*prove)(void *context, struct err *err);
+    void *prove_context;
 };
 
 /* Load the engine (so that a damaged log is an error here) and start the thread. The storage's

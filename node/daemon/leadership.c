@@ -149,6 +149,10 @@ static void on_view(struct node *self, const struct consensus_view *view, int64_
     bool leader_changed = view->leader != self->view.leader || view->term != self->view.term;
     bool servers_changed = view->configuration_index != self->view.configuration_index ||
                            view->server_count != self->view.server_count;
+    if (view->election_timeout_ms != self->view.election_timeout_ms) {
+        log_write(self->log, LOG_LEVEL_INFO, "raft.election_timeout",
+                  log_int("timeout_ms", view->election_timeout_ms));
+    }
     self->view = *view;
     if (servers_changed) {
         peers_sync(self);
@@ -332,6 +336,11 @@ int leadership_hand_over(struct node *self, uint64_t target, enum consensus_caus
 
 /* ---- life ---- */
 
+static int prove_storage(void *context, struct err *err)
+{
+    return storage_prove(context, err);
+}
+
 static size_t list_founders(const struct node *self, struct consensus_server *ret)
 {
     size_t count = 0;
@@ -375,7 +384,9 @@ int leadership_create(struct node *self, struct err *err)
                    .election_timeout_ms = cluster->election_timeout_ms,
                    .lease_ttl_ms = cluster->lease_ms,
                    .founders = founders,
-                   .founder_count = cluster->founding ? list_founders(self, founders) : 0}};
+                   .founder_count = cluster->founding ? list_founders(self, founders) : 0},
+        .prove = prove_storage,
+        .prove_context = self->storage};
     storage_consensus(self->storage, &config.engine.storage);
     rc = consensus_thread_create(&config, &self->consensus, err);
     if (rc != 0) {

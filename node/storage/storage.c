@@ -117,6 +117,21 @@ int storage_write(struct storage *self, storage_work *work, const void *argument
     return rc;
 }
 
+int storage_prove(struct storage *self, struct err *err)
+{
+    if (self->failed) {
+        return err_set(err, ERR_IO, "an earlier write to %s failed", self->folder);
+    }
+    int64_t began_us = clock_boot_us();
+    int rc = witness_write(self->witness_fd, &self->witness, true, err);
+    if (rc != 0) {
+        self->failed = true;
+        (void)err_wrap(err, "write to %s", self->folder);
+    }
+    note_duration(self, began_us);
+    return rc;
+}
+
 /* ---- rows of meta ---- */
 
 static uint64_t meta_sum(enum storage_row row, const void *bytes, size_t length)

@@ -68,6 +68,10 @@ int storage_incarnation_next(struct storage *self, uint64_t *ret, struct err *er
 /* Durably at least `value` from now on (a refuted rumour raised it). */
 int storage_incarnation_raise(struct storage *self, uint64_t value, struct err *err);
 
+/* Show that the disk takes a durable write now: a small one that changes nothing. Counted in the
+ * latency. Any error means what it means elsewhere here. */
+int storage_prove(struct storage *self, struct err *err);
+
 struct storage_latency {
     uint64_t writes;   /* durable writes so far */
     uint32_t last_us;  /* of the last one, commit and sync together */

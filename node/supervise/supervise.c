@@ -212,7 +212,7 @@ void supervise_destroy(struct supervise **self_p)
         free(self->children[i].section);
     }
     if (self->router != NULL) {
-        zloop_reader_end(self->loop, self->router);
+        watch_destroy(&self->router_watch);
         zsock_destroy(&self->router);
     }
     if (self->timer_fd >= 0) {

@@ -27,6 +27,7 @@ int supervise_messages_send(struct supervise *self, struct child *child,
         zmq_send(socket, bytes->data, bytes->length, ZMQ_DONTWAIT) < 0) {
         return err_set_errno(err, ERR_FULL, "manager %s takes no message", child->name);
     }
+    watch_touched(self->router_watch);
     return 0;
 }
 
@@ -222,16 +223,15 @@ void supervise_messages_drain(struct supervise *self)
 {
     for (int i = 0; i < MESSAGES_PER_PASS && take_one(self, zsock_resolve(self->router)); i++) {
     }
+    watch_touched(self->router_watch);
 }
 
-static int on_router(zloop_t *loop, zsock_t *router, void *argument)
+static void on_router(void *context, void *socket)
 {
-    (void)loop;
-    (void)router;
-    struct supervise *self = argument;
+    (void)socket;
+    struct supervise *self = context;
     supervise_messages_drain(self);
     supervise_rearm(self);
-    return 0;
 }
 
 /* ZeroMQ would silently take the path away from a live daemon, so it is tried first. */
@@ -280,9 +280,6 @@ int supervise_messages_bind(struct supervise *self, struct err *err)
     if (chmod(path, 0600) != 0) {
         return err_set_errno(err, ERR_IO, "cannot protect %s", path);
     }
-    if (zloop_reader(self->loop, self->router, on_router, self) != 0) {
-        return err_set(err, ERR_NOMEM, "cannot watch the managers' socket");
-    }
-    zloop_reader_set_tolerant(self->loop, self->router);
-    return 0;
+    return watch_create(self->loop, zsock_resolve(self->router), on_router, self,
+                        &self->router_watch, err);
 }

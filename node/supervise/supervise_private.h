@@ -5,6 +5,7 @@
 #include "node/supervise/supervise.h"
 
 #include "node/base/rng.h"
+#include "node/watch/watch.h"
 
 #include <czmq.h>
 
@@ -75,6 +76,7 @@ struct supervise {
     void *context;
     char endpoint[MANAGER_PATH_SIZE + 8];
     zsock_t *router;
+    struct watch *router_watch;
     int timer_fd;     /* CLOCK_BOOTTIME, armed for the earliest of all deadlines */
     int64_t armed_ms; /* what it is armed for */
     struct rng rng;

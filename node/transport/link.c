@@ -132,24 +132,56 @@ static void on_disconnected(struct link *self)
     }
 }
 
+static int on_redial_timer(zloop_t *loop, int timer, void *arg);
+
+/* One timer for all links: a zloop may run a timer once more after its end, when the link that it
+ * was for is gone. Without memory for a timer the next send opens the link. */
+static void arm_redial(struct transport *transport, int64_t at_ms, int64_t now_ms)
+{
+    zloop_t *loop = transport->config.loop;
+    if (transport->redial_timer > 0 && transport->redial_at_ms <= at_ms) {
+        return;
+    }
+    if (transport->redial_timer > 0) {
+        (void)zloop_timer_end(loop, transport->redial_timer);
+    }
+    size_t wait_ms = at_ms > now_ms ? (size_t)(at_ms - now_ms) : 0;
+    transport->redial_at_ms = at_ms;
+    transport->redial_timer = zloop_timer(loop, wait_ms, 1, on_redial_timer, transport);
+}
+
+static void redial_if_due(struct link *self, int64_t now_ms)
+{
+    if (self->redial_at_ms != 0 && self->redial_at_ms <= now_ms) {
+        self->redial_at_ms = 0;
+        link_open(self);
+    }
+    if (self->redial_at_ms != 0) {
+        arm_redial(self->peer->transport, self->redial_at_ms, now_ms);
+    }
+}
+
 static int on_redial_timer(zloop_t *loop, int timer, void *arg)
 {
     (void)loop;
-    (void)timer;
-    struct link *self = arg;
-    self->redial_timer = 0;
-    link_open(self);
+    struct transport *transport = arg;
+    if (timer == transport->redial_timer) {
+        transport->redial_timer = 0;
+    }
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < transport->peer_count; i++) {
+        redial_if_due(&transport->peers[i]->direct, now_ms);
+        redial_if_due(&transport->peers[i]->bulk, now_ms);
+    }
     return 0;
 }
 
 static void redial_later(struct link *self)
 {
-    self->redial_timer = zloop_timer(self->peer->transport->config.loop, (size_t)self->redial_ms, 1,
-                                     on_redial_timer, self);
-    if (self->redial_timer < 0) {
-        self->redial_timer = 0; /* out of memory: the next send opens it */
-    }
+    int64_t now_ms = clock_boot_ms();
+    self->redial_at_ms = now_ms + self->redial_ms;
     self->redial_ms = self->redial_ms * 2 < REDIAL_MAX_MS ? self->redial_ms * 2 : REDIAL_MAX_MS;
+    arm_redial(self->peer->transport, self->redial_at_ms, now_ms);
 }
 
 /* libzmq would either dial again at once, for ever, or never: close, and come back later. */
@@ -190,31 +222,28 @@ static bool take_event(void *monitor, unsigned *ret_event, uint32_t *ret_value)
     return taken;
 }
 
-static int on_monitor(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_monitor(void *context, void *socket)
 {
-    (void)loop;
-    struct link *self = arg;
-    struct transport *transport = self->peer->transport;
-    uint64_t links_closed = transport->links_closed;
+    struct link *self = context;
     unsigned event;
     uint32_t value;
-    while (links_closed == transport->links_closed && take_event(item->socket, &event, &value)) {
-        if (event == ZMQ_EVENT_CONNECTED) {
-            note_endpoint(self, (int)value);
-        } else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
-            on_connected(self);
-        } else if (event == ZMQ_EVENT_DISCONNECTED) {
-            on_disconnected(self);
-        } else {
-            on_handshake_failed(self, event, value);
-        }
+    if (!take_event(socket, &event, &value)) {
+        return;
     }
-    return 0;
+    if (event == ZMQ_EVENT_CONNECTED) {
+        note_endpoint(self, (int)value);
+    } else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+        on_connected(self);
+    } else if (event == ZMQ_EVENT_DISCONNECTED) {
+        on_disconnected(self);
+    } else {
+        on_handshake_failed(self, event, value);
+    }
 }
 
 /* ---- open and close ---- */
 
-static int open_monitor(struct link *self)
+static int open_monitor(struct link *self, struct err *err)
 {
     struct transport *transport = self->peer->transport;
     char endpoint[64];
@@ -226,22 +255,20 @@ static int open_monitor(struct link *self)
         zmq_setsockopt(self->monitor, ZMQ_LINGER, &zero, sizeof zero) != 0 ||
         zmq_socket_monitor(self->dealer, endpoint, WATCHED_EVENTS) != 0 ||
         zmq_connect(self->monitor, endpoint) != 0) {
-        return ERR_IO;
+        return err_set(err, ERR_IO, "no monitor: %s", zmq_strerror(zmq_errno()));
     }
-    zmq_pollitem_t monitor = {.socket = self->monitor, .events = ZMQ_POLLIN};
-    zmq_pollitem_t dealer = {.socket = self->dealer, .events = ZMQ_POLLIN};
-    if (zloop_poller(transport->config.loop, &monitor, on_monitor, self) != 0 ||
-        zloop_poller(transport->config.loop, &dealer, transport_on_dealer, self) != 0) {
-        return ERR_NOMEM;
-    }
-    return 0;
+    zloop_t *loop = transport->config.loop;
+    int rc = watch_create(loop, self->monitor, on_monitor, self, &self->monitor_watch, err);
+    return rc != 0 ? rc
+                   : watch_create(loop, self->dealer, transport_on_dealer, self,
+                                  &self->dealer_watch, err);
 }
 
 void link_open(struct link *self)
 {
     struct peer *peer = self->peer;
     struct transport *transport = peer->transport;
-    if (self->dealer != NULL || self->redial_timer != 0) {
+    if (self->dealer != NULL || self->redial_at_ms != 0) {
         return;
     }
     struct sockets_keys keys = {.public_key = transport->public_key,
@@ -252,7 +279,7 @@ void link_open(struct link *self)
     self->used_ms = self->opened_ms;
     self->dealer = sockets_dealer(transport->config.zmq_context, &keys, &transport->timing,
                                   self->bulk, true, &err);
-    if (self->dealer == NULL || open_monitor(self) != 0 ||
+    if (self->dealer == NULL || open_monitor(self, &err) != 0 ||
         zmq_connect(self->dealer, peer->address) != 0) {
         link_close(self);
         redial_later(self);
@@ -261,11 +288,10 @@ void link_open(struct link *self)
     }
 }
 
-static void close_socket(struct transport *transport, void **socket_p)
+static void close_socket(void **socket_p, struct watch **watch_p)
 {
+    watch_destroy(watch_p);
     if (*socket_p != NULL) {
-        zmq_pollitem_t item = {.socket = *socket_p, .events = ZMQ_POLLIN};
-        zloop_poller_end(transport->config.loop, &item);
         (void)zmq_close(*socket_p);
         *socket_p = NULL;
     }
@@ -273,25 +299,20 @@ static void close_socket(struct transport *transport, void **socket_p)
 
 void link_close(struct link *self)
 {
-    struct transport *transport = self->peer->transport;
-    if (self->redial_timer != 0) {
-        (void)zloop_timer_end(transport->config.loop, self->redial_timer);
-        self->redial_timer = 0;
-    }
+    self->redial_at_ms = 0;
     drop_waiting(self);
     self->connected = false;
     if (self->dealer == NULL) {
         return;
     }
-    transport->links_closed++;
     (void)zmq_socket_monitor(self->dealer, NULL, 0);
-    close_socket(transport, &self->monitor);
-    close_socket(transport, &self->dealer);
+    close_socket(&self->monitor, &self->monitor_watch);
+    close_socket(&self->dealer, &self->dealer_watch);
 }
 
 void link_redial_now(struct link *self)
 {
-    if (self->connected || (self->dealer == NULL && self->redial_timer == 0) ||
+    if (self->connected || (self->dealer == NULL && self->redial_at_ms == 0) ||
         clock_boot_ms() - self->opened_ms < REDIAL_HINT_MS) {
         return;
     }

@@ -98,14 +98,13 @@ static int on_maintenance(zloop_t *loop, int timer, void *arg)
 
 static int watch_router(struct transport *self, struct err *err)
 {
-    zmq_pollitem_t item = {.socket = self->router, .events = ZMQ_POLLIN};
     self->maintenance_timer =
         zloop_timer(self->config.loop, MAINTENANCE_MS, 0, on_maintenance, self);
-    if (self->maintenance_timer < 0 ||
-        zloop_poller(self->config.loop, &item, transport_on_router, self) != 0) {
+    if (self->maintenance_timer < 0) {
         return err_set(err, ERR_NOMEM, "watch the socket of %s", self->config.listen);
     }
-    return 0;
+    return watch_create(self->config.loop, self->router, transport_on_router, self,
+                        &self->router_watch, err);
 }
 
 static int or_default(int value, int otherwise)
@@ -179,9 +178,11 @@ void transport_destroy(struct transport **self_p)
     if (self->maintenance_timer > 0) {
         (void)zloop_timer_end(self->config.loop, self->maintenance_timer);
     }
+    if (self->redial_timer > 0) {
+        (void)zloop_timer_end(self->config.loop, self->redial_timer);
+    }
     if (self->router != NULL) {
-        zmq_pollitem_t item = {.socket = self->router, .events = ZMQ_POLLIN};
-        zloop_poller_end(self->config.loop, &item);
+        watch_destroy(&self->router_watch);
         (void)zmq_close(self->router);
     }
     mp_writer_deinit(&self->writer);

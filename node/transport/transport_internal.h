@@ -7,6 +7,7 @@
 #include "node/transport/transport.h"
 #include "node/transport/wire.h"
 #include "node/transport/zap.h"
+#include "node/watch/watch.h"
 
 #include <czmq.h>
 
@@ -22,7 +23,6 @@
 #define REDIAL_HINT_MS 200
 /* Without a connection of our own the peer's is used when it said something so recently. */
 #define ANSWER_INSTEAD_MS 5000
-#define RECEIVE_BATCH 64 /* messages handled before the loop gets its turn again */
 #define EVENT_TELL_MS 1000
 
 enum stream { STREAM_DIRECT, STREAM_BULK, STREAM_ANSWER, STREAM_COUNT };
@@ -39,12 +39,14 @@ struct link {
     struct peer *peer;
     bool bulk;
     void *dealer; /* NULL: closed */
+    struct watch *dealer_watch;
     void *monitor;
+    struct watch *monitor_watch;
     bool connected;
     int64_t opened_ms;
     int64_t used_ms;
-    int redial_timer; /* 0: none */
-    int redial_ms;    /* next pause after a refused handshake */
+    int64_t redial_at_ms; /* 0: not */
+    int redial_ms;        /* next pause after a refused handshake */
     uint16_t sequence;
     struct waiting waiting[WAITING_MAX];
     size_t waiting_count;
@@ -91,12 +93,14 @@ struct transport {
     char secret_key[PUBLIC_KEY_SIZE];
     char endpoint[ADDRESS_SIZE];
     void *router;
+    struct watch *router_watch;
     int maintenance_timer;
+    int redial_timer; /* of the link that is due first; not above 0: none */
+    int64_t redial_at_ms;
     struct peer *peers[NODES_MAX];
     size_t peer_count;
     struct mp_writer writer;
-    uint64_t links_closed; /* changes when a callback took a socket away under its handler */
-    uint64_t monitors;     /* numbers the monitors' endpoints */
+    uint64_t monitors; /* numbers the monitors' endpoints */
     struct told told[TRANSPORT_EVENT_COUNT];
     struct transport_counters counters;
 };
@@ -119,8 +123,8 @@ void transport_tell(struct transport *self, struct peer *peer, enum transport_ev
 int transport_link_send(struct link *link, uint32_t kind, const uint8_t *bytes, size_t length);
 
 /* transport_receive.c */
-int transport_on_router(zloop_t *loop, zmq_pollitem_t *item, void *arg);
-int transport_on_dealer(zloop_t *loop, zmq_pollitem_t *item, void *arg);
+void transport_on_router(void *context, void *socket);
+void transport_on_dealer(void *context, void *socket);
 void assembly_drop(struct assembly *self);
 
 #endif

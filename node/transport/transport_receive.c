@@ -208,14 +208,10 @@ static bool receive_router(struct transport *self)
     return true;
 }
 
-int transport_on_router(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+void transport_on_router(void *context, void *socket)
 {
-    (void)loop;
-    (void)item;
-    struct transport *self = arg;
-    for (int i = 0; i < RECEIVE_BATCH && receive_router(self); i++) {
-    }
-    return 0;
+    (void)socket;
+    (void)receive_router(context);
 }
 
 /* ---- our DEALERs: the peer is who CURVE says ---- */
@@ -252,23 +248,12 @@ static void handle_answer(struct link *link, zmq_msg_t *part)
     accept_from_peer(peer, &frame, STREAM_ANSWER, bytes, &message);
 }
 
-int transport_on_dealer(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+void transport_on_dealer(void *context, void *socket)
 {
-    (void)loop;
-    struct link *link = arg;
-    struct transport *self = link->peer->transport;
-    uint64_t links_closed = self->links_closed;
-    for (int i = 0; i < RECEIVE_BATCH && links_closed == self->links_closed; i++) {
-        zmq_msg_t part;
-        (void)zmq_msg_init(&part);
-        bool taken = zmq_msg_recv(&part, item->socket, ZMQ_DONTWAIT) >= 0;
-        if (taken) {
-            handle_answer(link, &part);
-        }
-        (void)zmq_msg_close(&part);
-        if (!taken) {
-            break;
-        }
+    zmq_msg_t part;
+    (void)zmq_msg_init(&part);
+    if (zmq_msg_recv(&part, socket, ZMQ_DONTWAIT) >= 0) {
+        handle_answer(context, &part);
     }
-    return 0;
+    (void)zmq_msg_close(&part);
 }

@@ -43,6 +43,7 @@ static int send_on_link(struct link *link, struct wire_frame *frame)
         0) {
         return drop(self, peer);
     }
+    watch_touched(link->dealer_watch);
     link->sequence = frame_sequence_next(link->sequence);
     count_sent(self, peer, self->writer.buffer.length);
     if (link->bulk) {
@@ -92,6 +93,7 @@ static int send_on_route(struct transport *self, const struct transport_route *r
         0) {
         return ERR_FULL;
     }
+    watch_touched(self->router_watch);
     return 0;
 }
 

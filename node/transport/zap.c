@@ -2,6 +2,7 @@
 
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
+#include "node/watch/watch.h"
 
 #include <czmq.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_FRAMES 7 /* version, request, domain, address, identity, mechanism, credentials */
 #define ZAP_FRAME_SIZE 256
-#define ZAP_REQUESTS_MAX 64 /* answered before the loop gets its turn again */
 #define TELL_MS 1000
 
 struct frame {
@@ -21,6 +21,7 @@ struct frame {
 struct zap {
     struct zap_config config;
     void *socket;
+    struct watch *watch;
     struct zap_key *keys;
     size_t key_count;
     struct zap_counters counters;
@@ -160,17 +161,15 @@ static void handle_request(struct zap *self, struct frame frames[ZAP_FRAMES], si
     tell_refused(self, frames[2].bytes, frames[3].bytes, reason);
 }
 
-static int on_readable(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_readable(void *context, void *socket)
 {
-    (void)loop;
-    (void)item;
-    struct zap *self = arg;
+    (void)socket;
+    struct zap *self = context;
     struct frame frames[ZAP_FRAMES];
     size_t count = 0;
-    for (int i = 0; i < ZAP_REQUESTS_MAX && receive_request(self, frames, &count); i++) {
+    if (receive_request(self, frames, &count)) {
         handle_request(self, frames, count);
     }
-    return 0;
 }
 
 int zap_create(const struct zap_config *config, struct zap **ret, struct err *err)
@@ -189,10 +188,10 @@ int zap_create(const struct zap_config *config, struct zap **ret, struct err *er
         zap_destroy(&self);
         return rc;
     }
-    zmq_pollitem_t item = {.socket = self->socket, .events = ZMQ_POLLIN};
-    if (zloop_poller(config->loop, &item, on_readable, self) != 0) {
+    int rc = watch_create(config->loop, self->socket, on_readable, self, &self->watch, err);
+    if (rc != 0) {
         zap_destroy(&self);
-        return err_set(err, ERR_NOMEM, "watch ZAP handler");
+        return rc;
     }
     *ret = self;
     return 0;
@@ -205,8 +204,7 @@ void zap_destroy(struct zap **self_p)
     }
     struct zap *self = *self_p;
     if (self->socket != NULL) {
-        zmq_pollitem_t item = {.socket = self->socket, .events = ZMQ_POLLIN};
-        zloop_poller_end(self->config.loop, &item);
+        watch_destroy(&self->watch);
         (void)zmq_close(self->socket);
     }
     free(self->keys);

@@ -4,7 +4,8 @@
  * I2  what nodes applied are prefixes of one sequence; a committed entry is never lost or changed
  * I3  at most one node acts, its managers' deadlines included
  * I4  an exclusive duty runs on at most one node
- * I6  term and vote survive what the storage promises: terms rise, a term has one vote
+ * I6  identity, incarnation, term, vote, log and snapshot survive any crash (promise.h); terms
+ *     rise, a term has one vote
  * L1  after the last fault one leader is known to all, acts, and the assigned duties run
  * L2  after the last fault gossip holds no live node dead, and health records agree
  * L3  after that, leadership rests

@@ -212,7 +212,7 @@ static void place(struct node *node, int duty, const struct state_duty *row)
 {
     struct peers *self = node->peers;
     int64_t now = node_now_ms(node);
-    bool acting = consensus_may_act_until_ms(node->engine, now) > now;
+    bool acting = node_may_act(node);
     struct node *holder = world_node_of_id(node->world, row->assignment.raft_id);
     bool assigned = state_duty_held(row);
     bool gone =
@@ -428,7 +428,7 @@ static void take_renew(struct node *node, const struct message *message)
     invariant(code == 0);
     leave_out_moves(node, &renew);
     int64_t now = node_now_ms(node);
-    bool acting = consensus_may_act_until_ms(node->engine, now) > now;
+    bool acting = node_may_act(node);
     if (node->world->options.grants_off.grants_only_while_acting) {
         acting = acting || node->view.state == CONSENSUS_LEADER;
     }

@@ -1,5 +1,7 @@
 #include "tests/sim/faults.h"
 
+#include "tests/sim/calls.h"
+#include "tests/sim/fault_steps.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
@@ -37,7 +39,11 @@ static void crash_point(struct world *world)
     struct node *node = any_node(world);
     if (node_runs(node)) {
         bool after = world_percent(world, 50);
-        storage_arm(node->storage, after ? STORAGE_CRASH_AFTER : STORAGE_CRASH_BEFORE,
+        bool torn = world_percent(world, world->options.torn);
+        storage_arm(node->storage,
+                    torn    ? STORAGE_CRASH_WITHIN
+                    : after ? STORAGE_CRASH_AFTER
+                            : STORAGE_CRASH_BEFORE,
                     (int)world_between(world, 1, 6));
     }
 }
@@ -55,6 +61,13 @@ static void freeze(struct world *world)
     int64_t most = world_percent(world, 50) ? 550 : 3000;
     world->verdict->stats.freezes++;
     node_freeze(any_node(world), world_between(world, 50, most), world_percent(world, 50));
+}
+
+/* Longer than every timeout. */
+static void long_freeze(struct world *world)
+{
+    world->verdict->stats.freezes++;
+    node_freeze(any_node(world), world_between(world, 3000, 30000), world_percent(world, 50));
 }
 
 static void partition(struct world *world)
@@ -108,7 +121,7 @@ static void transfer(struct world *world)
     if (leader != NULL) {
         world->verdict->stats.transfers++;
         uint64_t target = world_percent(world, 50) ? 0 : any_node(world)->id;
-        (void)node_hand_over(leader, target == leader->id ? 0 : target);
+        (void)node_hand_over(leader, target == leader->id ? 0 : target, CONSENSUS_CAUSE_TRANSFER);
     }
 }
 
@@ -122,7 +135,7 @@ static void bounce(struct world *world)
     if (world_percent(world, 50)) {
         node_crash(leader, world_percent(world, world->options.host));
     } else {
-        (void)node_hand_over(leader, 0);
+        (void)node_hand_over(leader, 0, CONSENSUS_CAUSE_TRANSFER);
     }
 }
 
@@ -261,7 +274,7 @@ static void adapt(struct world *world)
 static void reload(struct world *world)
 {
     struct node *node = any_node(world);
-    if (node_runs(node)) {
+    if (node_runs(node) && !calls_busy(node)) {
         TRACE(world, "n%d shall reload", node->index);
         inside_want_reload(node->engine);
         node_timer(node);
@@ -277,7 +290,7 @@ struct fault {
     bool always; /* goes on after the healing */
 };
 
-#define FAULT_KINDS 17
+#define FAULT_KINDS 24
 
 static struct fault fault_of(const struct world *world, int kind)
 {
@@ -300,6 +313,13 @@ static struct fault fault_of(const struct world *world, int kind)
         {"give_up", give_up, o->release, false},
         {"adapt", adapt, o->adapt, false},
         {"reload", reload, o->reload, false},
+        {"slow_disk", disk_fault_slow, o->slow_disk, false},
+        {"stuck_disk", disk_fault_stuck, o->stuck_disk, false},
+        {"failing_disk", disk_fault_fails, o->failing_disk, false},
+        {"long_freeze", long_freeze, o->long_freeze, false},
+        {"flap", fault_steps_flap, o->flap, false},
+        {"moving_cut", fault_steps_moving_cut, o->moving_cut, false},
+        {"crash_loop", fault_steps_crash_loop, o->crash_loop, false},
     };
     return faults[kind];
 }
@@ -352,6 +372,8 @@ static bool may_stay_down(const struct world *world, const struct node *node)
 static void heal_node(struct world *world, struct node *node)
 {
     storage_arm(node->storage, STORAGE_NO_FAULT, 0);
+    disk_heal(node);
+    calls_disk_heals(node);
     if (may_stay_down(world, node) && world_percent(world, 25)) {
         node_crash(node, false);
         node->stays_down = true;

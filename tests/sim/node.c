@@ -1,6 +1,7 @@
 #include "tests/sim/node.h"
 
 #include "node/base/invariant.h"
+#include "tests/sim/calls.h"
 #include "tests/sim/check.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/peers.h"
@@ -10,106 +11,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- calls into the engine; a crash point in the storage leaves them by a jump ---- */
-
-struct call {
-    enum {
-        CALL_CREATE,
-        CALL_TICK,
-        CALL_RECEIVE,
-        CALL_PROPOSE,
-        CALL_CHANGE,
-        CALL_HAND_OVER,
-        CALL_STAND,
-        CALL_PROOF,
-        CALL_MANAGERS_ENDED,
-        CALL_ELECTION_TIMEOUT,
-        CALL_COMPLETIONS,
-    } what;
-    const struct consensus_config *config;
-    const struct message *message;
-    const uint8_t *bytes;
-    size_t length;
-    uint64_t id;
-    uint64_t term;
-    uint64_t token;
-    int64_t ms;
-    bool proof;
-    enum consensus_change change;
-    enum consensus_role role;
-    struct err err;
-    int code;
-};
-
-static void enter(struct node *node, struct call *call)
-{
-    int64_t now = node_now_ms(node);
-    struct consensus *engine = node->engine;
-    switch (call->what) {
-    case CALL_CREATE:
-        call->code = consensus_create(call->config, now, &node->engine, &call->err);
-        break;
-    case CALL_TICK:
-        consensus_tick(engine, now);
-        break;
-    case CALL_RECEIVE:
-        consensus_receive(engine, now, call->message->from, call->message->bytes,
-                          call->message->length);
-        break;
-    case CALL_PROPOSE:
-        call->code =
-            consensus_propose(engine, now, call->bytes, call->length, call->token, &call->err);
-        break;
-    case CALL_CHANGE:
-        call->code = consensus_change(engine, now, call->change, call->id, call->role, call->token,
-                                      &call->err);
-        break;
-    case CALL_HAND_OVER:
-        call->code =
-            consensus_hand_over(engine, now, call->id, CONSENSUS_CAUSE_TRANSFER, &call->err);
-        break;
-    case CALL_STAND:
-        call->code =
-            consensus_stand(engine, now, call->id, call->term, call->proof, now, &call->err);
-        break;
-    case CALL_PROOF:
-        consensus_proof(engine, now, call->id, call->term);
-        break;
-    case CALL_MANAGERS_ENDED:
-        consensus_managers_ended(engine, now);
-        break;
-    case CALL_ELECTION_TIMEOUT:
-        consensus_set_election_timeout(engine, now, call->ms);
-        break;
-    case CALL_COMPLETIONS:
-        consensus_delayed_completions(engine, now);
-        break;
-    }
-}
-
-/* One event of the engine and what follows from it. False when the node died in it. */
-static bool perform(struct node *node, struct call *call)
-{
-    if (setjmp(node->crash_point) != 0) {
-        node->in_engine = false;
-        node->engine = NULL; /* cut off in the middle: its memory is lost */
-        node->world->verdict->stats.crash_points++;
-        node_crash(node, false);
-        return false;
-    }
-    node->in_engine = true;
-    enter(node, call);
-    node->in_engine = false;
-    return node->engine != NULL && shell_after(node);
-}
-
-void node_crash_point(struct node *node)
-{
-    invariant(node->in_engine);
-    TRACE(node->world, "n%d crash point", node->index);
-    longjmp(node->crash_point, 1);
-}
 
 /* ---- life ---- */
 
@@ -157,9 +58,10 @@ static void come_alive(struct node *node)
     node->alive = true;
     node->host_down = false;
     node->life++;
-    node->incarnation++;
+    node->incarnation = storage_start(node->storage, node->id);
     node->frozen_until_us = 0;
     node->host_frozen = false;
+    node->may_act_until_ms = 0;
     node->end_unconfirmed = false;
     node->change_pending = false;
     node->timer_at_us = 0;
@@ -169,13 +71,30 @@ static void come_alive(struct node *node)
     peers_start(node);
 }
 
+bool node_created(struct node *node, int code, const char *text)
+{
+    if (node->engine == NULL) {
+        shell_engine_refused(node, code, text);
+        return false;
+    }
+    bool goes_on = shell_after(node);
+    if (goes_on) {
+        links_process_started(node);
+    }
+    return goes_on;
+}
+
 void node_start(struct node *node)
 {
     if (node->stays_down) {
         return;
     }
+    if (disk_failure(node, true) != DISK_WELL) {
+        shell_disk_refused(node); /* without a durable incarnation it does not begin */
+        return;
+    }
     come_alive(node);
-    if (node->world->options.off.completions_at_once) {
+    if (node->world->options.off.completions_at_once || node->world->options.unsynced != 0) {
         storage_be_late(node->storage);
     }
     TRACE(node->world,
@@ -187,11 +106,7 @@ void node_start(struct node *node)
     size_t count = founders(node->world, servers);
     struct consensus_config config = engine_config(node, servers, count);
     struct call call = {.what = CALL_CREATE, .config = &config};
-    if (perform(node, &call)) {
-        links_process_started(node);
-    } else if (node->alive) {
-        shell_engine_refused(node, call.code, call.err.msg);
-    }
+    (void)calls_perform(node, &call);
 }
 
 static void forget_inbox(struct node *node)
@@ -207,6 +122,7 @@ static void forget_inbox(struct node *node)
 /* The process and all that lives in it. */
 static void drop_process(struct node *node)
 {
+    calls_drop(node);
     if (node->engine != NULL) {
         shell_count(node);
         consensus_destroy(&node->engine);
@@ -278,12 +194,17 @@ void node_renew_identity(struct node *node)
 
 bool node_runs(const struct node *node)
 {
-    return node->alive && node->frozen_until_us == 0;
+    return node->alive && node->frozen_until_us == 0 && !calls_starting(node);
 }
 
 bool node_leads(const struct node *node)
 {
     return node_runs(node) && node->view.state == CONSENSUS_LEADER;
+}
+
+bool node_may_act(const struct node *node)
+{
+    return node_now_ms(node) < node->may_act_until_ms;
 }
 
 bool node_acts(const struct node *node)
@@ -294,7 +215,7 @@ bool node_acts(const struct node *node)
 static bool tick(struct node *node)
 {
     struct call call = {.what = CALL_TICK};
-    return perform(node, &call);
+    return calls_perform(node, &call);
 }
 
 /* With the rule completions_at_once off, writes become durable now and then, and only then their
@@ -308,7 +229,7 @@ static bool complete_late(struct node *node)
     node->completions_at_us = world->now_us + world_between(world, 0, 400000);
     storage_flush(node->storage);
     struct call call = {.what = CALL_COMPLETIONS};
-    return perform(node, &call);
+    return calls_perform(node, &call);
 }
 
 void node_timer(struct node *node)
@@ -317,26 +238,40 @@ void node_timer(struct node *node)
     if (!node_runs(node)) {
         return; /* the thaw lets it tick */
     }
+    if (calls_busy(node)) {
+        (void)shell_after(node);
+        return;
+    }
     if (!node->world->options.off.completions_at_once || complete_late(node)) {
         (void)tick(node);
     }
 }
 
-static void handle_message(struct node *node, const struct message *message)
+/* Takes the message. */
+static void handle_message(struct node *node, struct message *message)
 {
-    if (message->kind == MESSAGE_RAFT) {
-        struct call call = {.what = CALL_RECEIVE, .message = message};
-        (void)perform(node, &call);
+    if (message->kind == MESSAGE_RAFT && calls_busy(node)) {
+        calls_queue(node, message);
         return;
     }
-    peers_receive(node, message);
-    if (node_runs(node)) {
-        (void)shell_after(node);
+    if (message->kind == MESSAGE_RAFT) {
+        struct call call = {.what = CALL_RECEIVE, .message = message};
+        (void)calls_perform(node, &call);
+    } else {
+        peers_receive(node, message);
+        if (node_runs(node)) {
+            (void)shell_after(node);
+        }
     }
+    free(message);
 }
 
 void node_take_message(struct node *node, struct message *message)
 {
+    if (calls_starting(node)) {
+        free(message); /* nobody listens yet */
+        return;
+    }
     if (!node_runs(node)) {
         message->next = NULL;
         *node->inbox_end = message;
@@ -344,21 +279,10 @@ void node_take_message(struct node *node, struct message *message)
         return;
     }
     handle_message(node, message);
-    free(message);
 }
 
-void node_thaw(struct node *node)
+static void handle_inbox(struct node *node)
 {
-    TRACE(node->world, "n%d thaws", node->index);
-    node->frozen_until_us = 0;
-    shell_host_wakes(node);
-    node->host_frozen = false;
-    if (node->end_unconfirmed && world_percent(node->world, 50)) {
-        shell_confirm_end(node);
-    }
-    if (node_runs(node) && world_percent(node->world, 50)) {
-        (void)tick(node);
-    }
     while (node_runs(node) && node->inbox != NULL) {
         struct message *message = node->inbox;
         node->inbox = message->next;
@@ -366,8 +290,27 @@ void node_thaw(struct node *node)
             node->inbox_end = &node->inbox;
         }
         handle_message(node, message);
-        free(message);
     }
+}
+
+void node_thaw(struct node *node)
+{
+    uint64_t life = node->life;
+    TRACE(node->world, "n%d thaws", node->index);
+    node->frozen_until_us = 0;
+    shell_host_wakes(node);
+    node->host_frozen = false;
+    calls_thaw(node);
+    if (node->life != life) {
+        return;
+    }
+    if (node->end_unconfirmed && world_percent(node->world, 50)) {
+        shell_confirm_end(node);
+    }
+    if (node_runs(node) && world_percent(node->world, 50)) {
+        (void)tick(node);
+    }
+    handle_inbox(node);
     if (node_runs(node)) {
         (void)tick(node);
     }
@@ -396,7 +339,8 @@ int node_propose(struct node *node, const uint8_t *bytes, size_t length, uint64_
 {
     struct call call = {.what = CALL_PROPOSE, .bytes = bytes, .length = length, .token = token};
     node->world->verdict->stats.commands++;
-    return perform(node, &call) ? call.code : ERR_CLOSED;
+    bool done = calls_perform(node, &call);
+    return done || call.code != 0 ? call.code : ERR_CLOSED;
 }
 
 int node_change(struct node *node, enum consensus_change what, uint64_t id,
@@ -404,14 +348,16 @@ int node_change(struct node *node, enum consensus_change what, uint64_t id,
 {
     struct call call = {
         .what = CALL_CHANGE, .change = what, .id = id, .role = role, .token = ++node->token};
-    return perform(node, &call) ? call.code : ERR_CLOSED;
+    bool done = calls_perform(node, &call);
+    return done || call.code != 0 ? call.code : ERR_CLOSED;
 }
 
-int node_hand_over(struct node *node, uint64_t target)
+int node_hand_over(struct node *node, uint64_t target, enum consensus_cause cause)
 {
-    struct call call = {.what = CALL_HAND_OVER, .id = target};
+    struct call call = {.what = CALL_HAND_OVER, .id = target, .cause = cause};
     TRACE(node->world, "n%d is told to hand over in term %" PRIu64, node->index, node->view.term);
-    return perform(node, &call) ? call.code : ERR_CLOSED;
+    bool done = calls_perform(node, &call);
+    return done || call.code != 0 ? call.code : ERR_CLOSED;
 }
 
 int node_stand(struct node *node, uint64_t leader, uint64_t term, bool proof)
@@ -420,23 +366,24 @@ int node_stand(struct node *node, uint64_t leader, uint64_t term, bool proof)
     TRACE(node->world, "n%d stands against %" PRIu64 " of term %" PRIu64 "%s", node->index, leader,
           term, proof ? " with proof" : "");
     node->world->verdict->stats.stands++;
-    return perform(node, &call) ? call.code : ERR_CLOSED;
+    bool done = calls_perform(node, &call);
+    return done || call.code != 0 ? call.code : ERR_CLOSED;
 }
 
 void node_proof(struct node *node, uint64_t leader, uint64_t term)
 {
     struct call call = {.what = CALL_PROOF, .id = leader, .term = term};
-    (void)perform(node, &call);
+    (void)calls_perform(node, &call);
 }
 
 void node_confirm_end(struct node *node)
 {
     struct call call = {.what = CALL_MANAGERS_ENDED};
-    (void)perform(node, &call);
+    (void)calls_perform(node, &call);
 }
 
 void node_set_election_timeout(struct node *node, int64_t ms)
 {
     struct call call = {.what = CALL_ELECTION_TIMEOUT, .ms = ms};
-    (void)perform(node, &call);
+    (void)calls_perform(node, &call);
 }

@@ -9,6 +9,8 @@
 
 /* Start the process (again) from its storage. */
 void node_start(struct node *node);
+/* The engine was made (or not: `code`): called once, at once or when a slow disk has done. */
+bool node_created(struct node *node, int code, const char *text);
 /* End the process as kill -9 does. With `host` its clock, guards and parent end too. */
 void node_crash(struct node *node, bool host);
 /* The process stops running for `ms`; with `host` its managers and guards too. */
@@ -29,17 +31,16 @@ void node_probed(struct node *node, int other, bool refused);
 int node_propose(struct node *node, const uint8_t *bytes, size_t length, uint64_t token);
 int node_change(struct node *node, enum consensus_change what, uint64_t id,
                 enum consensus_role role);
-int node_hand_over(struct node *node, uint64_t target);
+int node_hand_over(struct node *node, uint64_t target, enum consensus_cause cause);
 int node_stand(struct node *node, uint64_t leader, uint64_t term, bool proof);
 void node_proof(struct node *node, uint64_t leader, uint64_t term);
 void node_confirm_end(struct node *node); /* its managers have ended */
 void node_set_election_timeout(struct node *node, int64_t ms);
 
-/* Called by the storage at a crash point: does not return. */
-void node_crash_point(struct node *node) __attribute__((noreturn));
-
-bool node_runs(const struct node *node);  /* alive and not frozen */
+bool node_runs(const struct node *node);  /* alive, started and not frozen */
 bool node_leads(const struct node *node); /* in its own view */
+/* The node may act now, as its consensus thread told the rest of it. */
+bool node_may_act(const struct node *node);
 /* The node or its managers act at this instant. */
 bool node_acts(const struct node *node);
 

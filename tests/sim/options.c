@@ -28,8 +28,9 @@ static const struct named_profile profiles[] = {
     {"members", "five nodes, nodes leave and join",
      "nodes=5 delay=25 tail=1500 members=1500 roles=3000 voters=3"},
     {"reload", "instances are made afresh", "delay=3 tail=200 tail_percent=2 late=10 reload=800"},
-    {"disk", "crash points and failed writes",
-     "delay=10 tail=500 crash_point=400 storage_error=1500"},
+    {"disk", "crash points, disks that fail, are full, slow or stuck",
+     "delay=10 tail=500 crash_point=400 storage_error=3000 slow_disk=4000 stuck_disk=8000 "
+     "failing_disk=6000"},
     {"hostile", "everything at once",
      "nodes=5 delay=40 tail=3000 tail_percent=6 loss=8 crash=1500 freeze=1000 partition=1200 "
      "false_evidence=1000 transfer=1200 bounce=100 crash_point=2000 roles=3000 late=30"},

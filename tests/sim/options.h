@@ -35,6 +35,15 @@ struct schedule; /* schedule.h */
     X(host, 30, "of these of the whole host, percent")                               \
     X(crash_point, 4000, "crash between two storage calls of an event, mean")        \
     X(storage_error, 0, "failed storage call, mean")                                 \
+    X(torn, 0, "crash points within a write, as if it were not atomic, percent")     \
+    X(unsynced, 0, "writes that are not durable when they return, percent")          \
+    X(slow_disk, 0, "a disk slows down to 20 or 500 ms a call, mean")                \
+    X(stuck_disk, 0, "one call of a disk takes seconds, mean")                       \
+    X(failing_disk, 0, "a disk is full or fails for some time, mean")                \
+    X(long_freeze, 0, "freeze of 3 to 30 s, mean")                                   \
+    X(flap, 0, "a link comes and goes for some time, mean")                          \
+    X(moving_cut, 0, "a partition that moves, mean")                                 \
+    X(crash_loop, 0, "a process crashes again and again, mean")                      \
     X(freeze, 2000, "freeze of 50 to 3000 ms, mean")                                 \
     X(partition, 2500, "cut of a link (one way or both) or of a node, mean")         \
     X(false_evidence, 2500, "false evidence about the leader, mean")                 \

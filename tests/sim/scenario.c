@@ -78,7 +78,8 @@ struct stage *stage_open(const struct options *options, uint64_t seed, struct ve
         for (int i = 0; i < stage->world->node_count; i++) {
             struct node *node = &stage->world->nodes[i];
             if (node_leads(node)) {
-                (void)node_hand_over(node, stage->world->nodes[leader].id);
+                (void)node_hand_over(node, stage->world->nodes[leader].id,
+                                     CONSENSUS_CAUSE_TRANSFER);
             }
         }
         (void)stage_wait_until(stage, 2000, wanted_acts, &wanted);

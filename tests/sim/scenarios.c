@@ -148,7 +148,8 @@ void scenario_transfer_is_final(const struct options *options, uint64_t seed,
     struct steer *late =
         stage_steer(stage, steer_of(LEADER, TARGET, INSIDE_TIMEOUT_NOW, ROUTE_HOLD));
     uint64_t term = stage_node(stage, LEADER)->view.term;
-    if (node_hand_over(stage_node(stage, LEADER), stage_node(stage, TARGET)->id) != 0) {
+    if (node_hand_over(stage_node(stage, LEADER), stage_node(stage, TARGET)->id,
+                       CONSENSUS_CAUSE_TRANSFER) != 0) {
         stage_broken(stage, "the leader may not hand over");
     }
     stage_wait(stage, 50);
@@ -172,7 +173,8 @@ void scenario_vote_guard(const struct options *options, uint64_t seed, struct ve
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     uint64_t term = stage_node(stage, LEADER)->view.term;
     struct steer *asks = stage_steer(stage, steer_of(TARGET, ANY, INSIDE_VOTE, ROUTE_HOLD));
-    if (node_hand_over(stage_node(stage, LEADER), stage_node(stage, TARGET)->id) != 0) {
+    if (node_hand_over(stage_node(stage, LEADER), stage_node(stage, TARGET)->id,
+                       CONSENSUS_CAUSE_TRANSFER) != 0) {
         stage_broken(stage, "the leader may not hand over");
     }
     struct node_wanted held = {.at_least = 2};

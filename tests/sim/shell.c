@@ -2,6 +2,7 @@
 
 #include "consensus/grants_message.h"
 #include "node/base/invariant.h"
+#include "tests/sim/calls.h"
 #include "tests/sim/check.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
@@ -30,7 +31,7 @@ static void order_managers_to_stop(struct node *node)
 static void lead_managers(struct node *node)
 {
     int64_t now = node_now_ms(node);
-    int64_t until = consensus_may_act_until_ms(node->engine, now);
+    int64_t until = node->may_act_until_ms;
     struct managers *managers = &node->managers;
     if (until > now) {
         if (managers->term != node->view.term) {
@@ -140,7 +141,7 @@ static void set_timer(struct node *node)
 {
     int64_t now = node_now_ms(node);
     int64_t at = now + node->world->options.heartbeat / 3;
-    int64_t engine = consensus_deadline_ms(node->engine);
+    int64_t engine = calls_busy(node) ? INT64_MAX : node->engine_deadline_ms;
     int64_t peers = peers_deadline_ms(node);
     at = engine < at ? engine : at;
     at = peers < at ? peers : at;
@@ -152,18 +153,18 @@ static void set_timer(struct node *node)
     }
 }
 
-bool shell_after(struct node *node)
+/* What the consensus thread hands out after an event. */
+static void take_outputs(struct node *node)
 {
-    uint64_t life = node->life;
-    if (ends_for_good_reason(node)) {
-        return false;
-    }
     struct consensus_notice notice;
     while (consensus_notice_next(node->engine, &notice)) {
         take_notice(node, &notice);
     }
+    int64_t now = node_now_ms(node);
     bool handing_over = node->view.handing_over;
-    consensus_view(node->engine, node_now_ms(node), &node->view);
+    consensus_view(node->engine, now, &node->view);
+    node->may_act_until_ms = consensus_may_act_until_ms(node->engine, now);
+    node->engine_deadline_ms = consensus_deadline_ms(node->engine);
     if (node->view.state == CONSENSUS_LEADER) {
         check_leader(node, node->view.term);
     }
@@ -171,6 +172,20 @@ bool shell_after(struct node *node)
         node->end_unconfirmed = true;
     }
     tell_parent(node);
+}
+
+bool shell_after(struct node *node)
+{
+    uint64_t life = node->life;
+    if (calls_starting(node)) {
+        return true;
+    }
+    if (!calls_busy(node)) {
+        if (ends_for_good_reason(node)) {
+            return false;
+        }
+        take_outputs(node);
+    }
     lead_managers(node);
     check_step(node->world);
     shell_confirm_end(node);
@@ -182,6 +197,15 @@ bool shell_after(struct node *node)
     }
     set_timer(node);
     return true;
+}
+
+void shell_disk_refused(struct node *node)
+{
+    struct world *world = node->world;
+    TRACE(world, "n%d cannot start: its disk fails", node->index);
+    world->verdict->stats.storage_errors++;
+    world_schedule(world, world->now_us + world_between(world, 100000, 2600000), EVENT_RESTART,
+                   node->index, 0);
 }
 
 void shell_engine_refused(struct node *node, int code, const char *text)

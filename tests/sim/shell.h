@@ -15,6 +15,9 @@ void shell_confirm_end(struct node *node);
 /* consensus_create failed. */
 void shell_engine_refused(struct node *node, int code, const char *text);
 
+/* The process ends at once, because its disk takes no new incarnation; its parent tries again. */
+void shell_disk_refused(struct node *node);
+
 /* After a crash of the process: its managers die, the parent writes and starts again. */
 void shell_process_ended(struct node *node);
 /* After a crash of the host: nothing goes on, and its clock starts anew. */

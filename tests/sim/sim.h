@@ -13,6 +13,7 @@
 
 #include "consensus/consensus.h"
 #include "node/base/rng.h"
+#include "tests/sim/disk.h"
 #include "tests/sim/options.h"
 #include "tests/sim/schedule.h"
 #include "tests/sim/storage.h"
@@ -61,6 +62,9 @@ enum event_kind {
     EVENT_FAULT,
     EVENT_HEAL,
     EVENT_SCRIPT,
+    EVENT_DISK,  /* argument: the wait that is over */
+    EVENT_KILL,  /* the process */
+    EVENT_AGAIN, /* the next step of a fault of many: fault_steps.h */
 };
 
 struct event {
@@ -100,6 +104,7 @@ struct guard {
 
 struct machine; /* machine.h */
 struct peers;   /* peers.h */
+struct calls;   /* calls.h */
 
 struct node {
     struct world *world;
@@ -111,6 +116,7 @@ struct node {
     int64_t boot_local_us;
     int64_t rate_ppm;
     struct storage *storage;
+    struct disk disk;
     uint64_t incarnation; /* durable */
 
     /* process */
@@ -124,8 +130,10 @@ struct node {
     int64_t completions_at_us;
     struct consensus *engine;
     struct consensus_view view; /* as of the last event */
+    int64_t may_act_until_ms;   /* as the engine last published it */
+    int64_t engine_deadline_ms;
     jmp_buf crash_point;
-    bool in_engine;
+    struct calls *calls; /* that wait for the disk */
     struct machine *machine;
     struct peers *peers;
     bool end_unconfirmed; /* the engine waits for consensus_managers_ended() */
@@ -147,6 +155,7 @@ struct stats {
     uint64_t crashes, host_crashes, crash_points, freezes, cuts, false_evidence, transfers;
     uint64_t changes, stands, obituaries, proofs, waits_cut, reloads, silenced, commands;
     uint64_t grants, moves, releases, wake_overlaps, snapshots, restores, storage_errors;
+    uint64_t slow_disks, stuck_disks, failing_disks;
     uint64_t recovered_ms, recovered_max_ms, duty_us, standstills;
 };
 

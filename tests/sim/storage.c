@@ -1,8 +1,11 @@
 #include "tests/sim/storage.h"
 
 #include "node/base/invariant.h"
+#include "tests/sim/calls.h"
 #include "tests/sim/check.h"
 #include "tests/sim/node.h"
+#include "tests/sim/promise.h"
+#include "tests/sim/world.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +23,9 @@ struct contents {
 
 struct storage {
     struct node *node;
+    uint64_t id; /* whose it is; 0: nobody's yet */
+    uint64_t incarnation;
+    struct promise *promise;
     uint64_t term;
     uint64_t vote;
     struct contents now;
@@ -28,6 +34,8 @@ struct storage {
     enum storage_fault fault;
     int fault_in; /* calls until the fault, 0: none armed */
     bool failed;
+    enum storage_fault striking; /* the call at hand */
+    int64_t call_us;
 };
 
 struct storage *storage_create(struct node *node)
@@ -35,6 +43,8 @@ struct storage *storage_create(struct node *node)
     struct storage *self = calloc(1, sizeof *self);
     if (self != NULL) {
         self->node = node;
+        self->incarnation = node->incarnation;
+        self->promise = promise_create();
         self->now.first_index = 1;
         self->durable.first_index = 1;
     }
@@ -98,8 +108,17 @@ void storage_destroy(struct storage **self_p)
     }
     drop_contents(&self->now);
     drop_contents(&self->durable);
+    promise_destroy(&self->promise);
     free(self);
     *self_p = NULL;
+}
+
+uint64_t storage_start(struct storage *self, uint64_t id)
+{
+    self->id = self->id == 0 ? id : self->id;
+    self->incarnation++;
+    promise_check_start(self->promise, self->node, self->id, self->incarnation);
+    return self->incarnation;
 }
 
 void storage_be_late(struct storage *self)
@@ -142,26 +161,57 @@ static enum storage_fault strike(struct storage *self)
     return self->fault;
 }
 
-/* Frame of every call: a crash before the effect, an error instead of it, a crash after it. */
-#define BEGIN_CALL(self, err)                                         \
-    enum storage_fault fault = strike(self);                          \
-    if (fault == STORAGE_CRASH_BEFORE) {                              \
-        node_crash_point((self)->node);                               \
-    }                                                                 \
-    if (fault == STORAGE_ERROR) {                                     \
-        (self)->failed = true;                                        \
-        return err_set(err, ERR_IO, "simulated failure of the disk"); \
+/* The first half of a call: time passes, and a crash finds nothing done. */
+static int begin_call(struct storage *self, bool writes, struct err *err)
+{
+    self->striking = strike(self);
+    self->call_us = disk_call_us(self->node);
+    calls_wait(self->node, self->call_us / 2);
+    enum disk_failure failure = disk_failure(self->node, writes);
+    if (self->striking == STORAGE_CRASH_BEFORE) {
+        calls_crash_point(self->node);
     }
-#define END_CALL(self)                  \
-    if (fault == STORAGE_CRASH_AFTER) { \
-        node_crash_point((self)->node); \
-    }                                   \
-    return 0
+    if (self->striking == STORAGE_ERROR || failure != DISK_WELL) {
+        self->failed = true;
+        return failure == DISK_FULL ? err_set(err, ERR_FULL, "simulated full disk")
+                                    : err_set(err, ERR_IO, "simulated failure of the disk");
+    }
+    return 0;
+}
+
+/* The second half: a crash finds all done. */
+static void end_call(struct storage *self)
+{
+    calls_wait(self->node, self->call_us - self->call_us / 2);
+    if (self->striking == STORAGE_CRASH_AFTER || self->striking == STORAGE_CRASH_WITHIN) {
+        calls_crash_point(self->node);
+    }
+}
+
+static int end_write(struct storage *self)
+{
+    end_call(self);
+    promise_keep(self->promise);
+    if (self->late && !world_percent(self->node->world, self->node->world->options.unsynced) &&
+        !self->node->world->options.off.completions_at_once) {
+        storage_flush(self);
+    }
+    return 0;
+}
+
+/* A store that is not atomic dies in the middle of this write. */
+static bool is_torn(const struct storage *self)
+{
+    return self->striking == STORAGE_CRASH_WITHIN;
+}
 
 static int load(void *context, struct consensus_stored *ret, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
+    int code = begin_call(self, false, err);
+    if (code != 0) {
+        return code;
+    }
     memset(ret, 0, sizeof *ret);
     ret->term = self->term;
     ret->vote = self->vote;
@@ -181,34 +231,50 @@ static int load(void *context, struct consensus_stored *ret, struct err *err)
         ret->entries[i] = self->now.entries[i];
         ret->entries[i].bytes = copy_bytes(self->now.entries[i].bytes, self->now.entries[i].length);
     }
-    END_CALL(self);
+    if (!self->node->world->options.off.completions_at_once) {
+        promise_check_loaded(self->promise, self->node, ret);
+    }
+    end_call(self);
+    return 0;
 }
 
 static int set_term(void *context, uint64_t term, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
+    promise_term(self->promise, term);
+    int code = begin_call(self, true, err);
+    if (code != 0) {
+        return code;
+    }
     check_term_written(self->node, self->term, term);
     self->term = term;
-    self->vote = 0;
-    END_CALL(self);
+    self->vote = is_torn(self) ? self->vote : 0;
+    return end_write(self);
 }
 
 static int set_vote(void *context, uint64_t id, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
+    promise_vote(self->promise, id);
+    int code = begin_call(self, true, err);
+    if (code != 0) {
+        return code;
+    }
     check_vote_written(self->node, self->term, self->vote, id);
     self->vote = id;
-    END_CALL(self);
+    return end_write(self);
 }
 
 static int append(void *context, uint64_t first_index, const struct consensus_entry *entries,
                   size_t count, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
     check_append(self->node, self->now.first_index + self->now.count, first_index);
+    promise_append(self->promise, first_index, entries, count);
+    int code = begin_call(self, true, err);
+    if (code != 0) {
+        return code;
+    }
     if (self->now.count + count > self->now.capacity) {
         self->now.capacity = (self->now.count + count) * 2;
         self->now.entries =
@@ -219,22 +285,34 @@ static int append(void *context, uint64_t first_index, const struct consensus_en
         struct consensus_entry *entry = &self->now.entries[self->now.count++];
         *entry = entries[i];
         entry->bytes = copy_bytes(entries[i].bytes, entries[i].length);
+        if (is_torn(self) && i >= count / 2) {
+            entry->length /= 2;
+            break;
+        }
     }
-    END_CALL(self);
+    return end_write(self);
 }
 
 static int truncate_from(void *context, uint64_t first_index, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
+    promise_truncate(self->promise, first_index);
+    int code = begin_call(self, true, err);
+    if (code != 0) {
+        return code;
+    }
     for (uint64_t i = first_index; i < self->now.first_index + self->now.count; i++) {
         check_truncated(self->node, i, storage_term_at(self, i));
     }
     if (first_index < self->now.first_index) {
         first_index = self->now.first_index;
     }
-    drop_from(&self->now, (size_t)(first_index - self->now.first_index));
-    END_CALL(self);
+    size_t kept = (size_t)(first_index - self->now.first_index);
+    if (is_torn(self) && kept < self->now.count) {
+        kept += (self->now.count - kept) / 2;
+    }
+    drop_from(&self->now, kept);
+    return end_write(self);
 }
 
 /* Entries before `index` go. */
@@ -256,13 +334,20 @@ static int snapshot_put(void *context, const struct consensus_snapshot_meta *met
                         const uint8_t *bytes, size_t length, uint64_t trailing, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
+    promise_snapshot(self->promise, meta, bytes, length, trailing);
+    int code = begin_call(self, true, err);
+    if (code != 0) {
+        return code;
+    }
     uint8_t *copy = copy_bytes(bytes, length);
     free(self->now.snapshot);
     self->now.snapshot = copy;
     self->now.snapshot_length = length;
     self->now.meta = *meta;
     self->now.has_snapshot = true;
+    if (is_torn(self)) {
+        return end_write(self);
+    }
     if (trailing == 0) {
         drop_from(&self->now, 0);
         self->now.first_index = meta->index + 1;
@@ -272,13 +357,16 @@ static int snapshot_put(void *context, const struct consensus_snapshot_meta *met
     if (self->now.count == 0) {
         self->now.first_index = meta->index + 1;
     }
-    END_CALL(self);
+    return end_write(self);
 }
 
 static int snapshot_get(void *context, struct consensus_stored *ret, struct err *err)
 {
     struct storage *self = context;
-    BEGIN_CALL(self, err);
+    int code = begin_call(self, false, err);
+    if (code != 0) {
+        return code;
+    }
     if (!self->now.has_snapshot) {
         return err_set(err, ERR_NOTFOUND, "no snapshot is stored");
     }
@@ -286,7 +374,8 @@ static int snapshot_get(void *context, struct consensus_stored *ret, struct err 
     ret->snapshot = self->now.meta;
     ret->snapshot_bytes = copy_bytes(self->now.snapshot, self->now.snapshot_length);
     ret->snapshot_length = self->now.snapshot_length;
-    END_CALL(self);
+    end_call(self);
+    return 0;
 }
 
 struct consensus_storage storage_interface(struct storage *self)

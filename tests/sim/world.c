@@ -1,7 +1,9 @@
 #include "tests/sim/world.h"
 
 #include "node/base/invariant.h"
+#include "tests/sim/calls.h"
 #include "tests/sim/check.h"
+#include "tests/sim/fault_steps.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/node.h"
@@ -374,6 +376,19 @@ static void handle(struct world *self, const struct event *event)
         break;
     case EVENT_HEAL:
         faults_heal(self);
+        break;
+    case EVENT_DISK:
+        if (same_life) {
+            calls_disk_done(node, (uint64_t)event->argument);
+        }
+        break;
+    case EVENT_KILL:
+        if (same_life) {
+            node_crash(node, false);
+        }
+        break;
+    case EVENT_AGAIN:
+        fault_steps_go_on(self, event->node, event->argument);
         break;
     case EVENT_SCRIPT:
         break;
