@@ -1,0 +1,243 @@
+"""How a peer is measured: polls that race with a fault, idle cost, rates, and the program's frame."""
+
+import os
+import pathlib
+import random
+import signal
+import sys
+import threading
+import time
+import traceback
+
+import rows
+from harness.netns import Missing
+
+PAUSE_S = 0.002  # between an answer and the next question
+PATIENCE_S = 90
+
+
+class Unsettled(Exception):
+    """The peer did not come to rest, or did nothing at all; the text says what was waited for."""
+
+
+def now_ms():
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) / 1e6
+
+
+def wait_until(what, true, patience_s=PATIENCE_S):
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        try:
+            if true():
+                return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise Unsettled(f"{what}: not within {patience_s} s")
+
+
+def rest(seconds):
+    """A healthy peer is left alone, and the next fault falls anywhere between its beats."""
+    time.sleep(seconds * random.uniform(1, 2))
+
+
+class Watch(threading.Thread):
+    """Asks over and over until the answer is the one that is waited for."""
+
+    def __init__(self, ask, accept):
+        super().__init__(daemon=True)
+        self.ask = ask
+        self.accept = accept
+        self.warm = threading.Event()
+        self.stop = threading.Event()
+        self.began = None
+        self.arrived = None
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                answer = self.ask()
+                arrived = now_ms()
+                if self.began is not None and arrived > self.began and self.accept(answer):
+                    self.arrived = arrived
+                    return
+            except OSError:
+                pass
+            finally:
+                self.warm.set()
+            self.stop.wait(PAUSE_S)
+
+
+def race(act, patience_s=PATIENCE_S, **watches):
+    """Milliseconds from act until each question got the answer that it waits for.
+
+    watches: label=[(ask, accept), ...]; answers {label: [ms, ...]}, None for what never came.
+    """
+    running = {label: [Watch(ask, accept) for ask, accept in pairs]
+               for label, pairs in watches.items()}
+    everyone = [watch for group in running.values() for watch in group]
+    for watch in everyone:
+        watch.start()
+    for watch in everyone:
+        watch.warm.wait()
+    began = now_ms()
+    for watch in everyone:
+        watch.began = began
+    act()
+    deadline = time.monotonic() + patience_s
+    for watch in everyone:
+        watch.join(max(0.0, deadline - time.monotonic()))
+    for watch in everyone:
+        watch.stop.set()
+    for watch in everyone:
+        watch.join()
+    return {label: [None if watch.arrived is None else watch.arrived - began for watch in group]
+            for label, group in running.items()}
+
+
+def first(times):
+    return min((ms for ms in times if ms is not None), default=None)
+
+
+def last(times):
+    return None if None in times else max(times)
+
+
+class Sheet:
+    """The rows of one system in one configuration."""
+
+    def __init__(self, system, profile):
+        self.system = system
+        self.profile = profile
+        self.values = {}
+
+    def add(self, group, what, value, unit="ms"):
+        self.values.setdefault((group, what, unit), []).append(value)
+
+    def emit(self, note="", **details):
+        """Print what was added since the last time."""
+        for (group, what, unit), values in self.values.items():
+            lost = sum(value is None for value in values)
+            more = f"{lost} of {len(values)} never came" if lost else ""
+            rows.emit(rows.make(group, what, values, unit, system=self.system,
+                                profile=self.profile, note="; ".join(filter(None, [note, more])),
+                                **details))
+        self.values = {}
+
+    def fail(self, group, what, reason):
+        rows.emit(rows.make(group, what, [], "ms", system=self.system, profile=self.profile,
+                            note=reason))
+
+
+class Cost:
+    """What a host has used up to now."""
+
+    def __init__(self, host):
+        self.at = time.monotonic()
+        self.bytes, self.packets = host.sent()
+        self.cpu_s = self.wakeups = self.rss = self.pss = 0
+        for process in host.processes:
+            self.add(pathlib.Path(f"/proc/{process.pid}"))
+
+    def add(self, folder):
+        for line in (folder / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Rss:"):
+                self.rss += int(line.split()[1]) / 1024
+            if line.startswith("Pss:"):
+                self.pss += int(line.split()[1]) / 1024
+        for task in (folder / "task").iterdir():
+            self.cpu_s += int((task / "schedstat").read_text().split()[0]) / 1e9
+            for line in (task / "status").read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches"):
+                    self.wakeups += int(line.split()[1])
+
+
+def idle(sheet, hosts, seconds, leader=None):
+    """Nobody asks anything for so long; medians of the nodes, worst the node that needs most."""
+    before = {host: Cost(host) for host in hosts}
+    time.sleep(seconds)
+    for host in hosts:
+        old, new = before[host], Cost(host)
+        span = new.at - old.at
+        who = "a leader" if host is leader else "a follower" if leader else "a node"
+        sheet.add("idle", "resident memory", new.rss, "MiB")
+        sheet.add("idle", "proportional memory", new.pss, "MiB")
+        sheet.add("idle", "CPU", 100 * (new.cpu_s - old.cpu_s) / span, "% of a core")
+        sheet.add("idle", "wake-ups", (new.wakeups - old.wakeups) / span, "1/s")
+        sheet.add("idle", f"{who} sends", (new.bytes - old.bytes) / span, "B/s")
+        sheet.add("idle", f"{who} sends, packets", (new.packets - old.packets) / span, "1/s")
+    sheet.emit(f"per node, {len(hosts)} nodes, over {seconds} s, trials are nodes")
+
+
+def status(sheet, what, ask, seconds):
+    """One question after the other on one connection."""
+    ask()
+    times = []
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        asked = time.perf_counter_ns()
+        ask()
+        times.append((time.perf_counter_ns() - asked) / 1e3)
+    span = time.monotonic() - began
+    for value in times:
+        sheet.add("status", what, value, "us")
+    sheet.emit("one connection, one after the other")
+    sheet.add("status", f"{what}, rate", len(times) / span, "1/s")
+    sheet.emit("one connection, one after the other", better="higher", trials=len(times))
+
+
+def cli(sheet, what, words, environment, trials, expect=(0,)):
+    """From starting the program until it has ended."""
+    words = [str(word) for word in words]
+    sink = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in (0, 1, 2)]
+    for _ in range(trials):
+        began = now_ms()
+        pid = os.posix_spawnp(words[0], words, {**os.environ, **environment}, file_actions=sink)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        took = now_ms() - began
+        if code not in expect:
+            raise Unsettled(f"{' '.join(words)} ended with {code}")
+        sheet.add("cli", what, took)
+    sheet.emit()
+
+
+def interrupted(number, _):
+    sys.exit(128 + number)
+
+
+def program(description, system, measure):
+    """The frame of every script here: options, the end on a signal, a row for what is missing."""
+    options = rows.options(description, trials=20)
+    if options.quick:
+        options.trials = min(options.trials, 2)
+    options.idle_s = 3 if options.quick else 30
+    options.rate_s = 0.5 if options.quick else 5
+    options.many = 10 if options.quick else 200
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    try:
+        failed = measure(options)
+    except Missing as problem:
+        Sheet(system, "").fail("crash failover", "kill -9", f"not measured: {problem}")
+        rows.say(f"{system}: {problem}")
+        sys.exit(77)
+    sys.exit(1 if failed else 0)
+
+
+def each(configurations, run):
+    """Run every configuration; what one of them breaks does not stop the next."""
+    failed = False
+    for configuration in configurations:
+        sheet = Sheet(configuration["system"], configuration["profile"])
+        try:
+            run(configuration, sheet)
+        except Unsettled as problem:
+            failed = True
+            sheet.emit("incomplete")
+            sheet.fail("crash failover", "the rest", str(problem))
+            rows.say(f"{sheet.system} {sheet.profile}: {problem}")
+        except Exception:  # of one peer's answers; the reader of the log wants to know where
+            failed = True
+            sheet.fail("crash failover", "the rest", "the script failed; its log says where")
+            traceback.print_exc()
+    return failed
