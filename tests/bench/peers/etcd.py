@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """etcd beside our own figures: failover, handover, start, idle cost, status, commits.
 
-    tests/bench/peers/etcd.py [--trials N] [--quick]
+    tests/bench/peers/etcd.py [--trials N] [--quick] [--only GROUP]...
 """
 
 import base64
@@ -34,11 +34,15 @@ class Cluster:
         self.links = {}
         self.ids = {}
 
-    def bootstrap(self):
-        """A new cluster on empty folders."""
+    def stop(self):
         for host in self.hosts:
             host.kill()
             host.reap()
+
+    def bootstrap(self):
+        """A new cluster on empty folders."""
+        self.stop()
+        for host in self.hosts:
             host.empty()
         self.generation += 1
         self.connect(self.hosts)
@@ -107,7 +111,7 @@ def restart(cluster, host):
     cluster.start(host)
 
 
-def faults(cluster, sheet, trials):
+def faults(cluster, sheet, options):
     for group, what, act, mend in (
             ("crash failover", "kill -9", lambda host: host.kill(),
              functools.partial(restart, cluster)),
@@ -115,7 +119,7 @@ def faults(cluster, sheet, trials):
             ("cut failover", "cut", lambda host: host.cut(), lambda host: host.heal()),
             ("planned handover", "SIGTERM", lambda host: host.signal(signal.SIGTERM),
              functools.partial(restart, cluster))):
-        for _ in range(trials):
+        for _ in range(options.trials if options.wants(group) else 0):
             fault(cluster, sheet, group, what, act, mend)
         sheet.emit()
 
@@ -197,37 +201,46 @@ def in_flight(sheet, address, seconds):
 
 def small_costs(cluster, sheet, options):
     leader, _ = cluster.settle()
-    measure.idle(sheet, cluster.hosts, options.idle_s, leader)
-    measure.status(sheet, "status over HTTP", lambda: cluster.links[leader].post(STATUS),
-                   options.rate_s)
-    endpoints = ",".join(f"http://{host.address}:{CLIENT}" for host in cluster.hosts)
-    measure.cli(sheet, "etcdctl endpoint status, three nodes",
-                [cluster.peer.program("etcdctl"), f"--endpoints={endpoints}", "endpoint", "status"],
-                {**cluster.peer.environment(), "ETCDCTL_API": "3"}, options.many)
-    one_at_a_time(sheet, leader.address, options.rate_s)
-    in_flight(sheet, leader.address, options.rate_s)
+    if options.wants("idle"):
+        measure.idle(sheet, cluster.hosts, options.idle_s, leader)
+    if options.wants("status"):
+        measure.status(sheet, "status over HTTP", lambda: cluster.links[leader].post(STATUS),
+                       options.rate_s)
+    if options.wants("cli"):
+        endpoints = ",".join(f"http://{host.address}:{CLIENT}" for host in cluster.hosts)
+        measure.cli(sheet, "etcdctl endpoint status, three nodes",
+                    [cluster.peer.program("etcdctl"), f"--endpoints={endpoints}", "endpoint",
+                     "status"],
+                    {**cluster.peer.environment(), "ETCDCTL_API": "3"}, options.many)
+    if options.wants("commits"):
+        one_at_a_time(sheet, leader.address, options.rate_s)
+        in_flight(sheet, leader.address, options.rate_s)
 
 
 def everything(options):
     peer = Unpacked("etcd-server", "etcd-client")
-    system = f"etcd {peer.version('etcd-server')}"
     network = Network(3)
 
     def run(configuration, sheet):
         cluster = Cluster(network, peer, configuration["heartbeat"], configuration["election"])
-        for _ in range(options.trials):
-            start(cluster, sheet)
-        sheet.emit()
-        small_costs(cluster, sheet, options)
-        for _ in range(options.trials):
-            transfer(cluster, sheet)
-        sheet.emit()
-        faults(cluster, sheet, options.trials)
+        try:
+            for _ in range(options.trials if options.wants("start") else 1):
+                start(cluster, sheet)
+            sheet.emit()
+            small_costs(cluster, sheet, options)
+            for _ in range(options.trials if options.wants("planned handover") else 0):
+                transfer(cluster, sheet)
+            sheet.emit()
+            faults(cluster, sheet, options)
+        finally:
+            cluster.stop()
 
     try:
+        system = f"etcd {peer.version('etcd-server')}"
         return measure.each(
             [{"system": system, "profile": "default 100/1000", "heartbeat": 100, "election": 1000},
-             {"system": system, "profile": "tuned 10/100", "heartbeat": 10, "election": 100}], run)
+             {"system": system, "profile": "tuned 10/100", "heartbeat": 10, "election": 100}],
+            run, options)
     finally:
         network.close()
 

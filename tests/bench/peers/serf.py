@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """Serf beside our own figures: until all members know of a failure, start, idle cost, status.
 
-    tests/bench/peers/serf.py [--trials N] [--quick]
+    tests/bench/peers/serf.py [--trials N] [--quick] [--only GROUP]...
 """
 
 import functools
@@ -135,7 +135,7 @@ def leave(cluster, host):
     Agent(host.address, RPC).command("leave")
 
 
-def faults(cluster, sheet, trials):
+def faults(cluster, sheet, options):
     again = functools.partial(restart, cluster)
     for group, what, act, mend, state, event in (
             ("planned handover", "leave", functools.partial(leave, cluster), again, "left",
@@ -146,7 +146,7 @@ def faults(cluster, sheet, trials):
              "failed", "member-failed"),
             ("cut failover", "cut", lambda host: host.cut(), lambda host: host.heal(), "failed",
              "member-failed")):
-        for _ in range(trials):
+        for _ in range(options.trials if options.wants(group) else 0):
             fault(cluster, sheet, group, what, act, mend, state, event)
         sheet.emit()
 
@@ -162,28 +162,33 @@ def start(cluster, sheet):
 
 def everything(options):
     peer = Unpacked("serf")
-    system = f"Serf {peer.version('serf')}"
     network = Network(3)
 
     def run(configuration, sheet):
         cluster = Cluster(network, peer, configuration["profile"])
-        for _ in range(options.trials):
-            start(cluster, sheet)
-        sheet.emit()
-        cluster.settle()
-        measure.idle(sheet, cluster.hosts, options.idle_s)
-        measure.status(sheet, "members over RPC", cluster.agents[cluster.hosts[0]].states,
-                       options.rate_s)
-        measure.cli(sheet, "serf members",
-                    [peer.program("serf"), "members",
-                     f"-rpc-addr={cluster.hosts[0].address}:{RPC}"],
-                    peer.environment(), options.many)
-        faults(cluster, sheet, options.trials)
-        cluster.stop()
+        try:
+            for _ in range(options.trials if options.wants("start") else 1):
+                start(cluster, sheet)
+            sheet.emit()
+            cluster.settle()
+            if options.wants("idle"):
+                measure.idle(sheet, cluster.hosts, options.idle_s)
+            if options.wants("status"):
+                measure.status(sheet, "members over RPC", cluster.agents[cluster.hosts[0]].states,
+                               options.rate_s)
+            if options.wants("cli"):
+                measure.cli(sheet, "serf members",
+                            [peer.program("serf"), "members",
+                             f"-rpc-addr={cluster.hosts[0].address}:{RPC}"],
+                            peer.environment(), options.many)
+            faults(cluster, sheet, options)
+        finally:
+            cluster.stop()
 
     try:
+        system = f"Serf {peer.version('serf')}"
         return measure.each([{"system": system, "profile": "lan"},
-                             {"system": system, "profile": "local"}], run)
+                             {"system": system, "profile": "local"}], run, options)
     finally:
         network.close()
 

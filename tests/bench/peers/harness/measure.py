@@ -14,6 +14,8 @@ from harness.netns import Missing
 
 PAUSE_S = 0.002  # between an answer and the next question
 PATIENCE_S = 90
+GROUPS = ("crash failover", "planned handover", "freeze failover", "cut failover", "start", "idle",
+          "status", "cli", "commits")
 
 
 class Unsettled(Exception):
@@ -68,10 +70,11 @@ class Watch(threading.Thread):
             self.stop.wait(PAUSE_S)
 
 
-def race(act, patience_s=PATIENCE_S, **watches):
+def race(act, patience_s=PATIENCE_S, enough=None, **watches):
     """Milliseconds from act until each question got the answer that it waits for.
 
     watches: label=[(ask, accept), ...]; answers {label: [ms, ...]}, None for what never came.
+    enough: {label: count} where not every question of a label will get its answer.
     """
     running = {label: [Watch(ask, accept) for ask, accept in pairs]
                for label, pairs in watches.items()}
@@ -85,8 +88,10 @@ def race(act, patience_s=PATIENCE_S, **watches):
         watch.began = began
     act()
     deadline = time.monotonic() + patience_s
-    for watch in everyone:
-        watch.join(max(0.0, deadline - time.monotonic()))
+    for label, group in running.items():
+        count = (enough or {}).get(label, len(group))
+        while time.monotonic() < deadline and sum(not w.is_alive() for w in group) < count:
+            time.sleep(PAUSE_S)
     for watch in everyone:
         watch.stop.set()
     for watch in everyone:
@@ -152,7 +157,7 @@ class Cost:
                     self.wakeups += int(line.split()[1])
 
 
-def idle(sheet, hosts, seconds, leader=None):
+def idle(sheet, hosts, seconds, leader=None, also=""):
     """Nobody asks anything for so long; medians of the nodes, worst the node that needs most."""
     before = {host: Cost(host) for host in hosts}
     time.sleep(seconds)
@@ -166,7 +171,8 @@ def idle(sheet, hosts, seconds, leader=None):
         sheet.add("idle", "wake-ups", (new.wakeups - old.wakeups) / span, "1/s")
         sheet.add("idle", f"{who} sends", (new.bytes - old.bytes) / span, "B/s")
         sheet.add("idle", f"{who} sends, packets", (new.packets - old.packets) / span, "1/s")
-    sheet.emit(f"per node, {len(hosts)} nodes, over {seconds} s, trials are nodes")
+    sheet.emit("; ".join(filter(None, [
+        f"per node, {len(hosts)} nodes, over {seconds} s, trials are nodes", also])))
 
 
 def status(sheet, what, ask, seconds):
@@ -208,8 +214,7 @@ def interrupted(number, _):
 def program(description, system, measure):
     """The frame of every script here: options, the end on a signal, a row for what is missing."""
     options = rows.options(description, trials=20)
-    if options.quick:
-        options.trials = min(options.trials, 2)
+    options.wants = lambda group: rows.wanted(options, group)
     options.idle_s = 3 if options.quick else 30
     options.rate_s = 0.5 if options.quick else 5
     options.many = 10 if options.quick else 200
@@ -218,14 +223,17 @@ def program(description, system, measure):
     try:
         failed = measure(options)
     except Missing as problem:
-        Sheet(system, "").fail("crash failover", "kill -9", f"not measured: {problem}")
+        for group in (options.only or ["crash failover"]):
+            Sheet(system, "").fail(group, "everything", f"not measured: {problem}")
         rows.say(f"{system}: {problem}")
         sys.exit(77)
     sys.exit(1 if failed else 0)
 
 
-def each(configurations, run):
+def each(configurations, run, options):
     """Run every configuration; what one of them breaks does not stop the next."""
+    if not any(options.wants(group) for group in GROUPS):
+        return False
     failed = False
     for configuration in configurations:
         sheet = Sheet(configuration["system"], configuration["profile"])
