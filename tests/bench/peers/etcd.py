@@ -23,6 +23,12 @@ STATUS = "/v3/maintenance/status"
 IN_FLIGHT = 64
 
 
+def view(link):
+    """The leader that a member names, and the member's own number; "0" is none."""
+    answer = json.loads(link.post(STATUS))
+    return answer.get("leader", "0"), answer["header"]["member_id"]
+
+
 class Cluster:
     """Three members; every question goes over the HTTP gateway on a connection that stays."""
 
@@ -71,9 +77,7 @@ class Cluster:
             self.links[host] = links.Http(host.address, CLIENT)
 
     def seen(self, host):
-        """The leader that this host names, and the host's own number; "0" is none."""
-        answer = json.loads(self.links[host].post(STATUS))
-        return answer.get("leader", "0"), answer["header"]["member_id"]
+        return view(self.links[host])
 
     def agreed(self):
         views = [self.seen(host) for host in self.hosts]
@@ -92,16 +96,23 @@ class Cluster:
 
 def news(cluster, hosts, old):
     """Questions until each of these hosts names a leader that is another than the old one."""
-    return [(functools.partial(cluster.seen, host), lambda view: view[0] not in ("0", old))
+    return [(functools.partial(cluster.seen, host), lambda seen: seen[0] not in ("0", old))
             for host in hosts]
 
 
 def fault(cluster, sheet, group, what, act, mend):
     leader, old = cluster.settle()
     others = [host for host in cluster.hosts if host is not leader]
-    times = race(functools.partial(act, leader), views=news(cluster, others, old))["views"]
-    sheet.add(group, f"{what}, new leader", first(times))
-    sheet.add(group, f"{what}, all survivors know", last(times))
+    itself = links.Http(leader.address, CLIENT, leader.entered)
+    gives_up = [(functools.partial(view, itself), lambda seen: seen[0] != old)]
+    times = race(functools.partial(act, leader), views=news(cluster, others, old),
+                 old=gives_up if what == "cut" else [])
+    sheet.add(group, f"{what}, new leader", first(times["views"]))
+    sheet.add(group, f"{what}, all survivors know", last(times["views"]))
+    if None not in (*times["old"], *times["views"]) and times["old"]:
+        sheet.add(group, "two call themselves leader at once",
+                  max(0, times["old"][0] - first(times["views"])))
+    itself.close()
     mend(leader)
     cluster.connect([leader])
 

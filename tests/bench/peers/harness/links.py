@@ -1,5 +1,6 @@
 """Connections that stay: one question and its answer at a time, as cheap as Python can."""
 
+import contextlib
 import socket
 
 TIMEOUT_S = 5
@@ -8,8 +9,10 @@ TIMEOUT_S = 5
 class Link:
     """A TCP connection that is made when it is needed, and again after an error."""
 
-    def __init__(self, address, port):
+    def __init__(self, address, port, inside=contextlib.nullcontext):
+        """inside: a host's entered(), for a connection that its cut cable does not end."""
         self.where = (address, port)
+        self.inside = inside
         self.socket = None
         self.rest = b""
 
@@ -18,7 +21,8 @@ class Link:
         try:
             if self.socket is None:
                 self.rest = b""
-                self.socket = socket.create_connection(self.where, timeout=TIMEOUT_S)
+                with self.inside():
+                    self.socket = socket.create_connection(self.where, timeout=TIMEOUT_S)
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.greet()
             self.socket.sendall(question)

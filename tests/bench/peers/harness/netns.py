@@ -6,6 +6,7 @@ sleeping child holds, and every child gets SIGKILL when this process dies. So th
 namespaces, bridge and links by itself. Needs root.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -31,6 +32,11 @@ class Missing(Exception):
 def die_with_parent():
     """Between fork and exec: the child ends when this process ends, whatever way that is."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def set_network(file):
+    if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
+        raise Missing(f"setns: {os.strerror(ctypes.get_errno())}")
 
 
 def ip(*words):
@@ -94,6 +100,17 @@ class Host:
     def inside(self, words):
         """The command line that runs words on this host; same process, no shell in between."""
         return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "--", *words]
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets that the calling thread makes meanwhile are this host's own."""
+        with open("/proc/thread-self/ns/net", "rb") as home, \
+                open(f"/proc/{self.holder.pid}/ns/net", "rb") as there:
+            set_network(there)
+            try:
+                yield
+            finally:
+                set_network(home)
 
     def run(self, *words):
         subprocess.run(self.inside(words), check=True, stdout=subprocess.DEVNULL)
