@@ -51,6 +51,23 @@ static bool can_take(const struct placement_node *node, const struct placement_d
            (duty->only_count == 0 || is_among(node, duty->only, duty->only_count));
 }
 
+enum placement_move placement_move_step(const struct placement_node *nodes, size_t node_count,
+                                        const struct placement_duty *duty, const char *target,
+                                        size_t *ret_node)
+{
+    if (target == NULL) {
+        return PLACEMENT_MOVE_NONE;
+    }
+    for (size_t i = 0; i < node_count; i++) {
+        bool there = duty->assigned && duty->raft_id == nodes[i].raft_id;
+        if (strcmp(nodes[i].name, target) == 0 && can_take(&nodes[i], duty) && !there) {
+            *ret_node = i;
+            return PLACEMENT_MOVE_GO;
+        }
+    }
+    return PLACEMENT_MOVE_DROP;
+}
+
 static bool is_avoided(const struct placement_node *node, const struct placement_duty *duty)
 {
     invariant(duty->avoid_count <= PLACEMENT_AVOID_MAX);

@@ -61,6 +61,18 @@ struct placement_target {
     enum placement_reason reason;
 };
 
+/* What to do about an operator's wish that the duty runs on the node named `target` (NULL: there is
+ * none). A wish that cannot be fulfilled is dropped: its holder would give the duty up for it again
+ * and again. */
+enum placement_move {
+    PLACEMENT_MOVE_NONE,
+    PLACEMENT_MOVE_GO,   /* to *ret_node, as soon as its holder has let go */
+    PLACEMENT_MOVE_DROP, /* it runs there, or that node is gone or cannot take it */
+};
+enum placement_move placement_move_step(const struct placement_node *nodes, size_t node_count,
+                                        const struct placement_duty *duty, const char *target,
+                                        size_t *ret_node);
+
 /* Targets for wanted duties that need one, in the order in which they were placed; a duty that no
  * node can take has none. `ret` has room for duty_count targets, duty_count <= DUTIES_MAX,
  * node_count <= NODES_MAX. Returns their number. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CAUGHT_UP_ENTRIES 64
 #define MOVES_MAX 16 /* the pause has reached its cap long before */
 
 const struct policy_config policy_config_default = {
@@ -95,6 +96,25 @@ uint64_t policy_best(const struct policy_input *input)
 {
     const struct policy_node *found = best(input);
     return found == NULL ? 0 : found->id;
+}
+
+uint64_t policy_best_known(const struct policy_input *input)
+{
+    uint64_t found = policy_best(input);
+    for (size_t i = 0; found == 0 && i < voter_count(input); i++) {
+        const struct policy_node *voter = &input->voters[i];
+        if (voter->alive && !voter->draining && !voter->witness) {
+            found = voter->id;
+        }
+    }
+    return found;
+}
+
+bool policy_caught_up(const struct consensus_view *view, size_t server, int64_t election_timeout_ms)
+{
+    return view->match_index[server] + CAUGHT_UP_ENTRIES >= view->last_index &&
+           view->last_contact_ms[server] >= 0 &&
+           view->last_contact_ms[server] <= election_timeout_ms;
 }
 
 /* Is `voter` worth a move for health's sake? Better by the margin while we are ill and no less

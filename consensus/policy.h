@@ -85,4 +85,13 @@ int64_t policy_pause_ms(const struct policy *self);
  * capabilities, then known and higher score, then lower id. 0: none. */
 uint64_t policy_best(const struct policy_input *input);
 
+/* The same; but while none is known to have caught up (a term that has just begun), the first that
+ * is alive and neither drains nor is a witness. 0: none. */
+uint64_t policy_best_known(const struct policy_input *input);
+
+/* As leader: the log of server `server` of the view is so close that a transfer takes no longer
+ * than a round trip, and it answered within the election timeout. */
+bool policy_caught_up(const struct consensus_view *view, size_t server,
+                      int64_t election_timeout_ms);
+
 #endif

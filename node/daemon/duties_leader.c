@@ -217,24 +217,16 @@ static void move_setting_key(const char *duty, char ret[SETTING_KEY_SIZE])
     (void)snprintf(ret, SETTING_KEY_SIZE, "duty.move/%.80s", duty);
 }
 
-/* An operator's move decides over the placement while its target can take the duty. */
-static const struct placement_node *moved_to(const struct node *self,
-                                             const struct placement_work *work,
-                                             const struct placement_duty *duty)
+static enum placement_move move_step(const struct node *self, const struct placement_work *work,
+                                     const struct placement_duty *duty, size_t *ret_node)
 {
     char key[SETTING_KEY_SIZE];
     move_setting_key(duty->id, key);
-    const char *name = state_setting(self->state, key);
-    for (size_t i = 0; name != NULL && i < work->node_count; i++) {
-        const struct placement_node *node = &work->nodes[i];
-        if (strcmp(node->name, name) == 0 && node->alive && !node->draining && !node->witness) {
-            return node;
-        }
-    }
-    return NULL;
+    return placement_move_step(work->nodes, work->node_count, duty, state_setting(self->state, key),
+                               ret_node);
 }
 
-static void forget_move(struct node *self, const char *duty)
+static void forget_move(struct node *self, const char *duty, const char *why)
 {
     struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
     move_setting_key(duty, command.setting.key);
@@ -243,7 +235,7 @@ static void forget_move(struct node *self, const char *duty)
     }
     command.setting.remove = true;
     (void)snprintf(command.who, sizeof command.who, "%s", node_name(self));
-    (void)snprintf(command.why, sizeof command.why, "the duty has moved");
+    (void)snprintf(command.why, sizeof command.why, "%s", why);
     (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
 }
 
@@ -253,19 +245,21 @@ static void place(struct node *self, const struct placement_work *work,
     const struct placement_duty *duty = &work->duties[target->duty];
     const struct state_duty *row = state_duty_by_id(self->state, duty->id);
     const struct placement_node *node = &work->nodes[target->node];
-    const struct placement_node *moved = moved_to(self, work, duty);
-    if (moved != NULL && !duty->assigned) {
-        node = moved;
+    size_t wanted = 0;
+    enum placement_move step = move_step(self, work, duty, &wanted);
+    if (step == PLACEMENT_MOVE_GO && !duty->assigned) {
+        node = &work->nodes[wanted];
     }
-    if (row == NULL || node->incarnation == 0 || grants_leader_moving(self->granting, duty->id) ||
+    if (step == PLACEMENT_MOVE_DROP || row == NULL || node->incarnation == 0 ||
+        grants_leader_moving(self->granting, duty->id) ||
         !grants_leader_may_assign(self->granting, now_ms, node_may_act(self), row, node->raft_id,
                                   node->incarnation, NULL)) {
         return;
     }
     propose_assign(self, row, node, reason_of(target->reason),
                    placement_reason_name(target->reason));
-    if (moved != NULL && node == moved) {
-        forget_move(self, duty->id);
+    if (step == PLACEMENT_MOVE_GO && node == &work->nodes[wanted]) {
+        forget_move(self, duty->id, "the duty has moved");
     }
 }
 
@@ -298,6 +292,18 @@ static void settle_releases(struct node *self, int64_t now_ms)
     }
 }
 
+/* Before anything is placed: the next holder must not find them. */
+static void drop_vain_moves(struct node *self, const struct placement_work *work)
+{
+    for (size_t i = 0; i < work->duty_count; i++) {
+        const struct placement_duty *duty = &work->duties[i];
+        size_t node;
+        if (duty->wanted && move_step(self, work, duty, &node) == PLACEMENT_MOVE_DROP) {
+            forget_move(self, duty->id, "it runs there, or that node cannot take it now");
+        }
+    }
+}
+
 void duties_leader_run(struct node *self, int64_t now_ms)
 {
     static struct placement_work work;
@@ -320,6 +326,7 @@ void duties_leader_run(struct node *self, int64_t now_ms)
     for (size_t i = 0; i < state_duty_count(self->state) && work.duty_count < DUTIES_MAX; i++) {
         work.duties[work.duty_count++] = describe_duty(self, state_duty_at(self->state, i));
     }
+    drop_vain_moves(self, &work);
     size_t count =
         placement_decide(work.nodes, work.node_count, work.duties, work.duty_count, work.targets);
     for (size_t i = 0; i < count; i++) {

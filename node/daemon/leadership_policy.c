@@ -7,8 +7,6 @@
 
 #define POLICY_PERIOD_MS 100
 #define ROLES_PERIOD_MS 250
-#define CAUGHT_UP_ENTRIES \
-    64 /* a transfer to a voter this close takes no longer than a round trip */
 #define HAND_OVER_PATIENCE_MS 1000 /* before a hand-over that had no effect is asked for again */
 
 static bool node_draining(const struct node *self, const char *name, uint32_t flags)
@@ -36,20 +34,14 @@ static uint32_t capabilities_of(const struct node *self, const char *name)
     return count;
 }
 
-static bool caught_up(const struct node *self, size_t server)
-{
-    const struct consensus_view *view = &self->view;
-    return view->match_index[server] + CAUGHT_UP_ENTRIES >= view->last_index &&
-           view->last_contact_ms[server] >= 0 &&
-           view->last_contact_ms[server] <= self->config->cluster.election_timeout_ms;
-}
-
 static struct policy_node describe_voter(const struct node *self, size_t server)
 {
     uint64_t id = self->view.servers[server].id;
     const char *name = node_name_of(self, id);
-    struct policy_node ret = {
-        .id = id, .caught_up = caught_up(self, server), .witness = is_witness(self, id)};
+    struct policy_node ret = {.id = id,
+                              .caught_up = policy_caught_up(
+                                  &self->view, server, self->config->cluster.election_timeout_ms),
+                              .witness = is_witness(self, id)};
     struct gossip_member member;
     if (gossip_member_find(self->gossip, name, &member)) {
         ret.alive = member.state == GOSSIP_ALIVE;
@@ -88,14 +80,7 @@ uint64_t leadership_policy_best(const struct node *self, int64_t now_ms)
 {
     struct policy_input input;
     leadership_policy_input(self, now_ms, &input);
-    uint64_t best = policy_best(&input);
-    for (size_t i = 0; best == 0 && i < input.voter_count; i++) {
-        const struct policy_node *voter = &input.voters[i];
-        if (voter->alive && !voter->draining && !voter->witness) {
-            best = voter->id;
-        }
-    }
-    return best;
+    return policy_best_known(&input);
 }
 
 static void run_policy(struct node *self, int64_t now_ms)
@@ -160,7 +145,8 @@ static void run_roles(struct node *self, int64_t now_ms)
         (void)consensus_thread_post(self->consensus, &event);
     } else if (decision.action == ROLES_HAND_OVER &&
                now_ms >= self->hand_over_asked_ms + HAND_OVER_PATIENCE_MS) {
-        (void)leadership_hand_over(self, 0, CONSENSUS_CAUSE_DRAIN, NULL);
+        (void)leadership_hand_over(self, leadership_policy_best(self, now_ms),
+                                   CONSENSUS_CAUSE_DRAIN, NULL);
     }
 }
 

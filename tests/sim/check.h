@@ -5,15 +5,20 @@
  * I3  at most one node acts, its managers' deadlines included
  * I4  an exclusive duty runs on at most one node
  * I6  identity, incarnation, term, vote, log and snapshot survive any crash (promise.h); terms
- *     rise, a term has one vote
- * L1  after the last fault one leader is known to all, acts, and the assigned duties run
- * L2  after the last fault gossip holds no live node dead, and health records agree
- * L3  after that, leadership rests
+ *     rise, a term has one vote; no grant outlives its incarnation
+ * L1  after the last fault one leader is known to all, acts, and the assigned duties run; with
+ *     `manage` also: roles are settled, no dead voter stays where a live node could vote, and who
+ *     drains or cannot do the work has no duty and does not lead
+ * L2  after the last fault gossip holds no live node dead and no dead one alive, health records
+ *     agree with each other and with the truth
+ * L3  after that, leadership rests: it moves a bounded number of times, and never without a cause
  * OK  the engine ends only for a reason that was simulated; storage is called as promised
  *
  * A violation is written into the verdict and ends the process. */
 #ifndef UNDERSTUDY_TESTS_SIM_CHECK_H
 #define UNDERSTUDY_TESTS_SIM_CHECK_H
+
+#include "consensus/state.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +49,13 @@ void check_applied(struct node *node, size_t position, uint64_t index, uint64_t 
 void check_restored(struct node *node, size_t position, uint64_t index);
 /* The state after `position` commands, as bytes, has `hash`. */
 void check_state(struct node *node, size_t position, uint64_t hash);
+
+/* `node` lets a duty run by a grant for this assignment: it is one to its own incarnation. */
+void check_granted(struct node *node, uint64_t assignment, const struct state *state,
+                   const char *duty);
+/* The leader `node` hands over to `target` of its own will. Once the cluster rests, there must be a
+ * cause for that. */
+void check_handed_over(struct node *node, uint64_t target, enum consensus_cause cause);
 
 /* ---- storage ---- */
 void check_term_written(struct node *node, uint64_t old, uint64_t term);

@@ -1,8 +1,11 @@
 /* Duties: the holder asks for grants and hands them to its guards; the leader grants and moves. */
 #include "node/base/invariant.h"
+#include "tests/sim/check.h"
+#include "tests/sim/leading.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
+#include "tests/sim/placing.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -11,16 +14,20 @@
 #include <string.h>
 
 #define LOOK_EVERY_MS 40
+#define PLACEMENT_PERIOD_MS 100
 #define RELEASE_EVERY_MS 300
 
 void duties_name(int duty, char ret[DUTY_ID_SIZE])
 {
-    (void)snprintf(ret, DUTY_ID_SIZE, "sim/d%d", duty);
+    static const char name[] = "sim/d0"; /* called too often for printf */
+    memcpy(ret, name, sizeof name);
+    ret[sizeof name - 2] = (char)('0' + duty);
 }
 
 bool peers_runs(const struct node *node, int duty)
 {
-    return node_now_ms(node) < node->guards[duty].deadline_ms;
+    int64_t deadline_ms = node->guards[duty].deadline_ms;
+    return deadline_ms != 0 && node_now_ms(node) < deadline_ms;
 }
 
 int64_t peers_left_ms(const struct node *node, int duty)
@@ -47,7 +54,7 @@ static bool is_about_assignment(enum command_type type)
     return type == COMMAND_DUTY_ASSIGN || type == COMMAND_DUTY_RELEASE;
 }
 
-static bool propose(struct node *node, struct command *command, int subject)
+bool duties_propose(struct node *node, struct command *command, int subject)
 {
     struct peers *self = node->peers;
     struct proposal *free_slot = NULL;
@@ -60,7 +67,7 @@ static bool propose(struct node *node, struct command *command, int subject)
     command->origin = node->id;
     command->incarnation = node->incarnation;
     command->sequence = ++self->command_sequence;
-    command->wall_ms = node->world->now_us / 1000;
+    command->wall_ms = node_wall_ms(node);
     (void)snprintf(command->who, sizeof command->who, "sim");
     struct err err = {0};
     mp_writer_clear(&self->writer);
@@ -104,7 +111,7 @@ void duties_propose_note(struct node *node)
     struct command command = {.type = COMMAND_AUDIT_NOTE, .reason = REASON_MAINTENANCE};
     (void)snprintf(command.note.target, sizeof command.note.target, "sim/note");
     (void)snprintf(command.why, sizeof command.why, "note %" PRIu64, node->token);
-    (void)propose(node, &command, -(int)(node->token % 1000000));
+    (void)duties_propose(node, &command, -(int)(node->token % 1000000));
 }
 
 /* ---- the leader's look at roster and duties ---- */
@@ -124,7 +131,7 @@ static void put_member(struct node *node, const struct node *member)
     (void)snprintf(command.node.address, sizeof command.node.address, "tcp://n%d:7400",
                    member->index);
     command.node.wanted = NODE_ROLE_AUTO;
-    (void)propose(node, &command, member->index);
+    (void)duties_propose(node, &command, member->index);
 }
 
 static void look_at_roster(struct node *node)
@@ -180,7 +187,7 @@ static void assign(struct node *node, int duty, const struct state_duty *row, st
     assign->grant_ttl_ms = node->world->options.grant;
     TRACE(node->world, "n%d assigns duty %d to n%d/%" PRIu64 " (was %" PRIu64 ")", node->index,
           duty, holder->index, assign->incarnation, row->assignment.raft_id);
-    if (propose(node, &command, duty)) {
+    if (duties_propose(node, &command, duty)) {
         node->world->verdict->stats.moves++;
         node->peers->move_wanted[duty] = false;
     }
@@ -192,17 +199,17 @@ static void put_duty(struct node *node, int duty)
     duties_name(duty, command.duty.id);
     command.duty.exclusive = true;
     command.duty.wanted = true;
-    (void)propose(node, &command, duty);
+    (void)duties_propose(node, &command, duty);
 }
 
-static void commit_release(struct node *node, int duty, const struct state_duty *row,
+void duties_commit_release(struct node *node, int duty, const struct state_duty *row,
                            enum release_proof proof)
 {
     struct command command = {.type = COMMAND_DUTY_RELEASE, .reason = REASON_OPERATOR};
     duties_name(duty, command.release.id);
     command.release.assignment = row->assignment.number;
     command.release.proof = proof;
-    if (propose(node, &command, duty)) {
+    if (duties_propose(node, &command, duty)) {
         node->world->verdict->stats.releases++;
     }
 }
@@ -247,13 +254,13 @@ static void look_at_duty(struct node *node, int duty)
         put_duty(node, duty);
         return;
     }
-    if (grants_leader_moving(node->peers->leader, id)) {
+    if (node->world->options.manage != 0 || grants_leader_moving(node->peers->leader, id)) {
         return;
     }
     enum release_proof proof = RELEASE_BY_HOLDER;
     bool released = grants_leader_released(node->peers->leader, row, &proof);
     if (released && !row->released && world_percent(node->world, 50)) {
-        commit_release(node, duty, row, proof);
+        duties_commit_release(node, duty, row, proof);
         return;
     }
     place(node, duty, row);
@@ -281,12 +288,16 @@ static void lead_duties(struct node *node)
     if (now < self->duties_at_ms) {
         return;
     }
-    self->duties_at_ms = now + LOOK_EVERY_MS;
+    bool manages = node->world->options.manage != 0;
+    self->duties_at_ms = now + (manages ? PLACEMENT_PERIOD_MS : LOOK_EVERY_MS);
     look_at_roster(node);
     for (int duty = 0; duty < (int)node->world->options.duties; duty++) {
         if (node_leads(node) && node->view.acting) {
             look_at_duty(node, duty);
         }
+    }
+    if (node->world->options.manage != 0 && node_leads(node)) {
+        placing_run(node);
     }
 }
 
@@ -319,6 +330,7 @@ static void feed_guards(struct node *node)
             *guard = (struct guard){0};
         }
         if (held != NULL && held->deadline_ms > guard->deadline_ms) {
+            check_granted(node, held->assignment, machine_state(node->machine), id);
             TRACE(node->world, "n%d may run duty %d (assignment %" PRIu64 ") for %" PRId64 " ms",
                   node->index, duty, held->assignment, held->deadline_ms - node_now_ms(node));
             guard->deadline_ms = held->deadline_ms;
@@ -390,8 +402,15 @@ void duties_after(struct node *node)
         grants_holder_sync(node->peers->holder, node_now_ms(node), machine_state(node->machine));
         feed_guards(node);
     }
-    lead_duties(node);
-    if (node_runs(node)) {
+    uint64_t life = node->life;
+    if (node->world->options.manage != 0) {
+        placing_leave(node);
+        leading_run(node);
+    }
+    if (node->life == life) {
+        lead_duties(node);
+    }
+    if (node->life == life && node_runs(node)) {
         ask(node);
         tell_releases(node);
     }

@@ -4,6 +4,7 @@
 #include "tests/sim/fault_steps.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/node.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/peers.h"
 #include "tests/sim/world.h"
 
@@ -248,7 +249,9 @@ static void propose(struct world *world)
 static void move_duty(struct world *world)
 {
     struct node *leader = any_leader(world);
-    if (leader != NULL && world->options.duties > 0) {
+    if (world->options.manage != 0) {
+        operator_move(world);
+    } else if (leader != NULL && world->options.duties > 0) {
         duties_want_move(leader);
     }
 }
@@ -290,7 +293,7 @@ struct fault {
     bool always; /* goes on after the healing */
 };
 
-#define FAULT_KINDS 24
+#define FAULT_KINDS 29
 
 static struct fault fault_of(const struct world *world, int kind)
 {
@@ -307,7 +310,7 @@ static struct fault fault_of(const struct world *world, int kind)
         {"bounce", bounce, o->bounce, false},
         {"change_role", change_role, o->roles, false},
         {"change_members", change_members, o->members, false},
-        {"rejoin", rejoin, o->members, false},
+        {"rejoin", rejoin, o->members + o->remove, false},
         {"propose", propose, o->propose, true},
         {"move_duty", move_duty, o->move, false},
         {"give_up", give_up, o->release, false},
@@ -320,6 +323,11 @@ static struct fault fault_of(const struct world *world, int kind)
         {"flap", fault_steps_flap, o->flap, false},
         {"moving_cut", fault_steps_moving_cut, o->moving_cut, false},
         {"crash_loop", fault_steps_crash_loop, o->crash_loop, false},
+        {"swing", operator_swing, o->swing, false},
+        {"drain", operator_drain, o->drain, false},
+        {"wish", operator_wish, o->wish, false},
+        {"remove", operator_remove, o->remove, false},
+        {"wall", operator_wall, o->wall, false},
     };
     return faults[kind];
 }
@@ -365,8 +373,9 @@ void faults_begin(struct world *world)
 /* A node may stay dead when the others are enough: gossip must know it. */
 static bool may_stay_down(const struct world *world, const struct node *node)
 {
-    return world->options.nodes >= 3 && world->options.roles == 0 && world->options.members == 0 &&
-           node->index == world->node_count - 1;
+    const struct options *options = &world->options;
+    return options->nodes >= 3 && options->roles == 0 && options->members == 0 &&
+           options->remove == 0 && node->index == world->node_count - 1;
 }
 
 static void heal_node(struct world *world, struct node *node)

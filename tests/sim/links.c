@@ -5,26 +5,45 @@
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
+#include <math.h>
+
+#define SCORE_BAND 10.0
 
 /* The engine's configuration and gossip's verdicts, for the order of the candidates. */
 static void tell_voters(struct node *node)
 {
-    struct evidence_voter voters[SIM_NODES_MAX];
+    struct evidence_voter voters[NODES_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < node->view.server_count && count < SIM_NODES_MAX; i++) {
+    for (size_t i = 0; i < node->view.server_count; i++) {
         const struct consensus_server *server = &node->view.servers[i];
-        const struct node *other = world_node_of_id(node->world, server->id);
         if (server->role != CONSENSUS_VOTER) {
             continue;
         }
-        voters[count++] = (struct evidence_voter){
-            .id = server->id,
-            .alive = other != NULL && rumour_alive(node, other->index),
-            .score_known = true,
-            .score = 100.0 - (double)(server->id % 10),
-        };
+        struct evidence_voter *voter = &voters[count++];
+        *voter = (struct evidence_voter){.id = server->id};
+        const struct node *other = world_node_of_id(node->world, server->id);
+        struct gossip_member member;
+        if (rumour_member(node, server->id, &member)) {
+            voter->alive = member.state == GOSSIP_ALIVE || member.state == GOSSIP_SUSPECT;
+            voter->score_known = member.has_health && member.score_tenths != GOSSIP_UNKNOWN;
+            voter->score = floor(member.score_tenths / 10.0 / SCORE_BAND) * SCORE_BAND;
+        } else if (node->peers->gossip == NULL && other != NULL) {
+            voter->alive = other->alive;
+        }
     }
     evidence_voters(node->peers->evidence, voters, count);
+}
+
+/* Only when something changed: asking gossip takes its time. */
+static void follow_voters(struct node *node)
+{
+    struct peers *self = node->peers;
+    if (self->voters_changed || self->gossip == NULL ||
+        self->voters_index != node->view.configuration_index) {
+        self->voters_changed = false;
+        self->voters_index = node->view.configuration_index;
+        tell_voters(node);
+    }
 }
 
 static void probe(struct node *node, uint64_t peer)
@@ -88,7 +107,7 @@ void links_after(struct node *node)
     struct peers *self = node->peers;
     uint64_t leader = node->view.leader == node->id ? 0 : node->view.leader;
     const struct node *other = world_node_of_id(node->world, leader);
-    tell_voters(node);
+    follow_voters(node);
     evidence_follow(self->evidence, node_now_ms(node), leader, node->view.term,
                     other == NULL || node->linked[other->index]);
     struct evidence_action action;
@@ -121,6 +140,9 @@ void peers_probed(struct node *node, int other, bool refused)
     TRACE(node->world, "n%d probed n%d: %s", node->index, other, refused ? "refused" : "no answer");
     evidence_probed(node->peers->evidence, node_now_ms(node), node->world->nodes[other].id,
                     refused);
+    if (refused) {
+        rumour_refused(node, other);
+    }
 }
 
 void links_process_ended(struct node *node, bool host)

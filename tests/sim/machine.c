@@ -2,6 +2,7 @@
 
 #include "node/base/invariant.h"
 #include "tests/sim/check.h"
+#include "tests/sim/leading.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -58,6 +59,7 @@ static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *b
     self->position++;
     self->index = index;
     self->changed = true;
+    leading_applied(self->node, &effect);
 }
 
 /* The number of commands travels in front of the state. */

@@ -209,7 +209,7 @@ bool node_may_act(const struct node *node)
 
 bool node_acts(const struct node *node)
 {
-    return node_now_ms(node) < node->managers.deadline_ms;
+    return node->managers.deadline_ms != 0 && node_now_ms(node) < node->managers.deadline_ms;
 }
 
 static bool tick(struct node *node)
@@ -250,6 +250,9 @@ void node_timer(struct node *node)
 /* Takes the message. */
 static void handle_message(struct node *node, struct message *message)
 {
+    if (message->kind == MESSAGE_RAFT) {
+        rumour_contact(node, message->from);
+    }
     if (message->kind == MESSAGE_RAFT && calls_busy(node)) {
         calls_queue(node, message);
         return;

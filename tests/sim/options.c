@@ -34,6 +34,16 @@ static const struct named_profile profiles[] = {
     {"hostile", "everything at once",
      "nodes=5 delay=40 tail=3000 tail_percent=6 loss=8 crash=1500 freeze=1000 partition=1200 "
      "false_evidence=1000 transfer=1200 bounce=100 crash_point=2000 roles=3000 late=30"},
+    {"seven", "seven nodes, five vote",
+     "nodes=7 delay=25 tail=1500 manage=1 remove=6000 wish=4000 "
+     "drain=6000"},
+    {"health", "health swings and moves leadership",
+     "nodes=5 delay=10 tail=500 manage=1 swing=700 drain=4000 wall=5000 crash=6000 calm=18000"},
+    {"everything", "all faults there are",
+     "nodes=5 voters=3 delay=40 tail=2000 loss=5 manage=1 swing=1500 drain=5000 wish=5000 "
+     "remove=6000 wall=8000 slow_disk=6000 stuck_disk=15000 failing_disk=10000 long_freeze=20000 "
+     "flap=8000 moving_cut=8000 crash_loop=15000 storage_error=8000 reload=8000 calm=18000 "
+     "recovery=13000"},
     {"single", "one node", "nodes=1"},
     {"pair", "two nodes", "nodes=2 delay=3 tail=200"},
     {"calm", "no faults",

@@ -61,6 +61,19 @@ struct schedule; /* schedule.h */
     X(reload, 0, "fresh raft instance from disk without a cause, mean")              \
     X(adapt, 8000, "change of a node's election timeout, mean")                      \
     X(gossip, 1, "run gossip too")                                                   \
+    X(gossip_profile, 0, "of gossip's times: 0 local, 1 lan, 2 wan")                 \
+    X(manage, 0, "policy, roles and placement decide as in the daemon")              \
+    X(voters_wanted, 5, "with manage: voters that the roles aim at")                 \
+    X(alive_stable, 1000, "with manage: alive for so long before a promotion, ms")   \
+    X(dead_stable, 3000, "with manage: dead for so long before a replacement, ms")   \
+    X(policy_hold, 500, "with manage: ill for so long before a hand-over, ms")       \
+    X(policy_tenure, 2000, "with manage: shortest leadership before one, ms")        \
+    X(policy_pause, 2000, "with manage: pause after the first one, ms")              \
+    X(swing, 0, "with manage: a node's health changes, mean")                        \
+    X(drain, 0, "with manage: a node drains or drains no more, mean")                \
+    X(wish, 0, "with manage: the roster wants another role for a node, mean")        \
+    X(remove, 0, "with manage: a node leaves the roster, mean")                      \
+    X(wall, 0, "a node's wall clock jumps by up to an hour, mean")                   \
     X(liveness, 1, "check L1 to L3 at the end")                                      \
     X(messages, 0, "trace the engine's messages too")
 

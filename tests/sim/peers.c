@@ -2,8 +2,10 @@
 
 #include "node/base/invariant.h"
 #include "tests/sim/check.h"
+#include "tests/sim/leading.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
+#include "tests/sim/placing.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -25,6 +27,8 @@ void peers_start(struct node *node)
     self->holder = grants_holder_create(&holder);
     invariant(self->evidence != NULL && self->leader != NULL && self->holder != NULL);
     self->release_at_ms = INT64_MAX;
+    self->voters_changed = true;
+    leading_start(node);
     if (node->world->options.gossip != 0) {
         rumour_start(node);
     }
@@ -71,7 +75,8 @@ int64_t peers_deadline_ms(const struct node *node)
         grants_holder_next_ms(self->holder),
         self->release_at_ms,
         self->duties_at_ms == 0 ? INT64_MAX : self->duties_at_ms,
-        self->gossip == NULL ? INT64_MAX : gossip_deadline_ms(self->gossip),
+        leading_deadline_ms(node),
+        self->gossip == NULL ? INT64_MAX : self->gossip_at_ms,
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         at = others[i] < at ? others[i] : at;
@@ -95,11 +100,8 @@ static void take_obituary(struct node *node, const struct message *message)
                                           &obituary);
     }
     struct node *dead = world_node_of_id(node->world, obituary.raft_id);
-    if (node->peers->gossip != NULL && dead != NULL) {
-        char name[NAME_SIZE];
-        (void)snprintf(name, sizeof name, "n%d", dead->index);
-        gossip_note_ended(node->peers->gossip, now, name,
-                          ((obituary.incarnation + 1) << GOSSIP_REFUTATION_BITS) - 1);
+    if (dead != NULL) {
+        rumour_ended(node, dead->index, obituary.incarnation);
     }
 }
 
@@ -125,23 +127,36 @@ void peers_receive(struct node *node, const struct message *message)
     }
 }
 
+/* The duty runs where it is assigned, and may be there. */
+static bool duty_settled(struct world *world, struct node *leader, int duty, char *ret_why,
+                         size_t size)
+{
+    char id[DUTY_ID_SIZE];
+    duties_name(duty, id);
+    const struct state_duty *row = state_duty_by_id(machine_state(leader->machine), id);
+    bool manages = world->options.manage != 0;
+    if (manages && row != NULL && placing_impossible(leader)) {
+        return true;
+    }
+    if (row == NULL || !state_duty_held(row)) {
+        (void)snprintf(ret_why, size, "duty %d is not assigned", duty);
+        return false;
+    }
+    const struct node *holder = world_node_of_id(world, row->assignment.raft_id);
+    if (holder == NULL || !holder->alive || !peers_runs(holder, duty)) {
+        (void)snprintf(ret_why, size, "duty %d does not run where it is assigned (%" PRIu64 ")",
+                       duty, row->assignment.raft_id);
+        return false;
+    }
+    return !manages || placing_settled(leader, holder, ret_why, size);
+}
+
 bool peers_settled(struct world *world, struct node *leader, char *ret_why, size_t size)
 {
-    const struct state *state = machine_state(leader->machine);
     for (int duty = 0; duty < (int)world->options.duties; duty++) {
-        char id[DUTY_ID_SIZE];
-        duties_name(duty, id);
-        const struct state_duty *row = state_duty_by_id(state, id);
-        if (row == NULL || !state_duty_held(row)) {
-            (void)snprintf(ret_why, size, "duty %d is not assigned", duty);
-            return false;
-        }
-        const struct node *holder = world_node_of_id(world, row->assignment.raft_id);
-        if (holder == NULL || !holder->alive || !peers_runs(holder, duty)) {
-            (void)snprintf(ret_why, size, "duty %d does not run where it is assigned (%" PRIu64 ")",
-                           duty, row->assignment.raft_id);
+        if (!duty_settled(world, leader, duty, ret_why, size)) {
             return false;
         }
     }
-    return true;
+    return world->options.manage == 0 || leading_settled(world, leader, ret_why, size);
 }

@@ -4,6 +4,7 @@
 
 #include "consensus/evidence.h"
 #include "consensus/grants.h"
+#include "consensus/policy.h"
 #include "gossip/gossip.h"
 #include "tests/sim/sim.h"
 
@@ -19,6 +20,7 @@ struct peers {
     bool busy; /* in peers_after */
     struct evidence *evidence;
     uint64_t voters_index; /* configuration that evidence knows */
+    bool voters_changed;   /* in what gossip tells of them */
     struct grants_leader *leader;
     uint64_t leader_term;
     struct grants_holder *holder;
@@ -29,7 +31,16 @@ struct peers {
     uint64_t command_sequence;
     struct proposal proposals[PROPOSALS_MAX];
     struct gossip *gossip;
+    int64_t gossip_at_ms; /* its deadline */
+    bool gossip_touched;  /* which may have changed */
     struct mp_writer writer;
+    /* leading.c and placing.c */
+    int64_t started_ms;
+    struct policy policy;
+    int64_t policy_at_ms;
+    int64_t roles_at_ms;
+    int64_t hand_over_asked_ms;
+    uint64_t recorded_term;
 };
 
 /* With the process: create after node->incarnation is known. */
@@ -57,6 +68,11 @@ void links_process_started(struct node *node);
 void duties_after(struct node *node);
 void duties_receive(struct node *node, const struct message *message);
 void duties_name(int duty, char ret[DUTY_ID_SIZE]);
+/* Propose a command; origin, sequence and time are filled in. `subject`: what it is about, as only
+ * one of its type may be under way. False: it was not taken. */
+bool duties_propose(struct node *node, struct command *command, int subject);
+void duties_commit_release(struct node *node, int duty, const struct state_duty *row,
+                           enum release_proof proof);
 /* A holder gives one of its duties up. */
 void duties_give_up(struct node *node);
 /* A leader wants one of the duties elsewhere. */
@@ -71,8 +87,16 @@ int64_t peers_left_ms(const struct node *node, int duty);
 void rumour_start(struct node *node);
 void rumour_after(struct node *node);
 void rumour_receive(struct node *node, const struct message *message);
+/* It heard from that one; it was refused by the other; the other's parent proved its end. */
+void rumour_contact(struct node *node, uint64_t from);
+void rumour_refused(struct node *node, int other);
+void rumour_ended(struct node *node, int other, uint64_t incarnation);
 /* Whether `node` holds the other one alive (true when gossip does not run). */
 bool rumour_alive(const struct node *node, int other);
+/* What `node` holds of the one with this raft id; false: nothing. */
+bool rumour_member(const struct node *node, uint64_t id, struct gossip_member *ret);
+/* Of how many managers it can do the work, as `node` was told. */
+uint32_t rumour_capabilities(const struct node *node, uint64_t id);
 
 /* ---- after the faults ---- */
 bool peers_settled(struct world *world, struct node *leader, char *ret_why, size_t size);

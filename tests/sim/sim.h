@@ -100,6 +100,13 @@ struct guard {
     uint64_t incarnation; /* of the node that it runs for */
 };
 
+/* How well a node is, as its sampler would find it. */
+struct wellness {
+    int score_tenths; /* or GOSSIP_UNKNOWN */
+    bool able;        /* its manager can do the work of duties */
+    bool changed;     /* not yet told to gossip */
+};
+
 #define PROBE_REFUSED 256
 
 struct machine; /* machine.h */
@@ -117,6 +124,8 @@ struct node {
     int64_t rate_ppm;
     struct storage *storage;
     struct disk disk;
+    int64_t wall_offset_ms; /* its wall clock is wrong by so much: commands carry its time */
+    struct wellness health;
     uint64_t incarnation; /* durable */
 
     /* process */
@@ -155,7 +164,7 @@ struct stats {
     uint64_t crashes, host_crashes, crash_points, freezes, cuts, false_evidence, transfers;
     uint64_t changes, stands, obituaries, proofs, waits_cut, reloads, silenced, commands;
     uint64_t grants, moves, releases, wake_overlaps, snapshots, restores, storage_errors;
-    uint64_t slow_disks, stuck_disks, failing_disks;
+    uint64_t slow_disks, stuck_disks, failing_disks, policy_moves;
     uint64_t recovered_ms, recovered_max_ms, duty_us, standstills;
 };
 
@@ -183,6 +192,13 @@ struct traffic {
     uint64_t count;
 };
 
+/* What a host's clock showed last: it is asked many times in an instant. */
+struct clock_reading {
+    int64_t true_us;
+    int64_t boot_us;
+    int64_t local_ms;
+};
+
 struct world {
     struct options options;
     uint64_t seed;
@@ -196,6 +212,7 @@ struct world {
     uint64_t sequence;
 
     struct node nodes[SIM_NODES_MAX];
+    struct clock_reading readings[SIM_NODES_MAX];
     int node_count;
     int node_of_id[SIM_IDS_MAX];
     uint64_t next_id;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define PARTS_PER_MILLION 1000000
+#define WALL_START_MS INT64_C(1700000000000)
 
 void trace_line(const struct world *world, const char *format, ...)
 {
@@ -48,7 +49,13 @@ static int64_t local_us(const struct node *node, int64_t true_us)
 
 int64_t node_now_ms(const struct node *node)
 {
-    return local_us(node, node->world->now_us) / 1000;
+    struct clock_reading *last = &node->world->readings[node->index];
+    if (last->true_us != node->world->now_us || last->boot_us != node->boot_true_us) {
+        *last = (struct clock_reading){.true_us = node->world->now_us,
+                                       .boot_us = node->boot_true_us,
+                                       .local_ms = local_us(node, node->world->now_us) / 1000};
+    }
+    return last->local_ms;
 }
 
 int64_t node_true_us(const struct node *node, int64_t local_ms)
@@ -60,6 +67,11 @@ int64_t node_true_us(const struct node *node, int64_t local_ms)
         guess++;
     }
     return guess;
+}
+
+int64_t node_wall_ms(const struct node *node)
+{
+    return WALL_START_MS + node->world->now_us / 1000 + node->wall_offset_ms;
 }
 
 /* ---- the queue of events: a binary heap, equal times in the order they were made ---- */
@@ -452,6 +464,7 @@ static void make_node(struct world *self, int index)
     int64_t kind = world_between(self, 0, 2);
     node->rate_ppm = kind == 0 ? -drift : kind == 1 ? drift : world_between(self, -drift, drift);
     node->boot_local_us = world_between(self, 100000, 1000000) * 1000;
+    node->health = (struct wellness){.score_tenths = 1000 - 10 * index, .able = true};
 }
 
 struct world *world_create(const struct options *options, uint64_t seed, struct verdict *verdict,
@@ -472,6 +485,9 @@ struct world *world_create(const struct options *options, uint64_t seed, struct 
     rng_init(&self->rng, seed);
     for (int i = 0; i < SIM_IDS_MAX; i++) {
         self->node_of_id[i] = SIM_NONE;
+    }
+    for (int i = 0; i < SIM_NODES_MAX; i++) {
+        self->readings[i].true_us = -1;
     }
     network_join_all(self);
     self->check = check_create();

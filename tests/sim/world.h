@@ -37,6 +37,10 @@ int world_index_of_id(const struct world *self, uint64_t id);
 int64_t node_now_ms(const struct node *node);
 int64_t node_true_us(const struct node *node, int64_t local_ms);
 
+/* Its wall clock: only for what commands carry; no decision is made by it but one (leading.c), and
+ * gossip and consensus take no wall time at all. */
+int64_t node_wall_ms(const struct node *node);
+
 void network_send(struct world *self, uint64_t from, uint64_t to, enum message_kind kind,
                   const uint8_t *bytes, size_t length);
 /* Send the held messages from one node to another (each SIM_NONE: any) on their way. */

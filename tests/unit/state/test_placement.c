@@ -229,6 +229,32 @@ static void what_was_decided_is_stable_and_never_wrong(void **unused)
     }
 }
 
+static void a_move_goes_only_where_it_can(void **unused)
+{
+    (void)unused;
+    struct placement_node nodes[] = {node_of(1), node_of(2), node_of(3)};
+    struct placement_duty duty = held_by("a", 1);
+    size_t node = 0;
+    assert_int_equal(placement_move_step(nodes, 3, &duty, NULL, &node), PLACEMENT_MOVE_NONE);
+    assert_int_equal(placement_move_step(nodes, 3, &duty, "n3", &node), PLACEMENT_MOVE_GO);
+    assert_int_equal(node, 2);
+    /* where it runs already; and once it is released there, it may be given back */
+    assert_int_equal(placement_move_step(nodes, 3, &duty, "n1", &node), PLACEMENT_MOVE_DROP);
+    duty.assigned = false;
+    assert_int_equal(placement_move_step(nodes, 3, &duty, "n1", &node), PLACEMENT_MOVE_GO);
+    assert_int_equal(placement_move_step(nodes, 3, &duty, "n9", &node), PLACEMENT_MOVE_DROP);
+    for (int fault = 0; fault < 5; fault++) {
+        nodes[2] = node_of(3);
+        nodes[2].alive = fault != 0;
+        nodes[2].draining = fault == 1;
+        nodes[2].witness = fault == 2;
+        nodes[2].manager_count = fault == 3 ? 0 : 1;
+        duty.only_count = fault == 4 ? 1 : 0;
+        duty.only[0] = 2;
+        assert_int_equal(placement_move_step(nodes, 3, &duty, "n3", &node), PLACEMENT_MOVE_DROP);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_list_of_allowed_nodes_is_kept_to),
         cmocka_unit_test(priority_is_placed_first_and_load_is_spread),
         cmocka_unit_test(what_was_decided_is_stable_and_never_wrong),
+        cmocka_unit_test(a_move_goes_only_where_it_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,6 +271,35 @@ static void the_best_is_known_to_others_too(void **unused)
     assert_int_equal(policy_best(&input), 0);
 }
 
+static void in_a_young_term_a_live_voter_will_do(void **unused)
+{
+    (void)unused;
+    struct policy_input input = input_of(1, 2, 3);
+    assert_int_equal(policy_best_known(&input), 3); /* the best of those that have caught up */
+    input.voters[0].caught_up = false;
+    input.voters[1].caught_up = false;
+    assert_int_equal(policy_best_known(&input), 2);
+    input.voters[0].draining = true;
+    assert_int_equal(policy_best_known(&input), 3);
+    input.voters[1].witness = true;
+    assert_int_equal(policy_best_known(&input), 0);
+}
+
+static void caught_up_is_close_and_heard_of(void **unused)
+{
+    (void)unused;
+    struct consensus_view view = {.last_index = 1000};
+    view.match_index[2] = 936;
+    view.last_contact_ms[2] = 450;
+    assert_true(policy_caught_up(&view, 2, 450));
+    assert_false(policy_caught_up(&view, 2, 449));
+    view.last_contact_ms[2] = -1; /* never */
+    assert_false(policy_caught_up(&view, 2, 450));
+    view.last_contact_ms[2] = 0;
+    view.match_index[2] = 935;
+    assert_false(policy_caught_up(&view, 2, 450));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +312,8 @@ int main(void)
         cmocka_unit_test(a_drain_overrides_all_but_fitness),
         cmocka_unit_test(noise_does_not_move_leadership),
         cmocka_unit_test(the_best_is_known_to_others_too),
+        cmocka_unit_test(in_a_young_term_a_live_voter_will_do),
+        cmocka_unit_test(caught_up_is_close_and_heard_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

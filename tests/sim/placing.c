@@ -1,0 +1,287 @@
+#include "tests/sim/placing.h"
+
+#include "consensus/placement.h"
+#include "tests/sim/leading.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/node.h"
+#include "tests/sim/peers.h"
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MANAGER "sim"
+
+struct placement_work {
+    size_t node_count;
+    struct placement_node nodes[NODES_MAX];
+    size_t duty_count;
+    struct placement_duty duties[SIM_DUTIES_MAX];
+    int number[SIM_DUTIES_MAX]; /* the duty's, as the simulator counts */
+    struct placement_target targets[SIM_DUTIES_MAX];
+};
+
+void placing_move_key(const char *duty, char ret[SETTING_KEY_SIZE])
+{
+    (void)snprintf(ret, SETTING_KEY_SIZE, "duty.move/%.80s", duty);
+}
+
+/* ---- what placement sees ---- */
+
+static bool gets_log(const struct node *node, uint64_t id)
+{
+    for (size_t i = 0; i < node->view.server_count; i++) {
+        if (node->view.servers[i].id == id) {
+            return node->view.servers[i].role != CONSENSUS_SPARE;
+        }
+    }
+    return false;
+}
+
+static struct placement_node describe_node(const struct node *node, const struct state_node *row)
+{
+    struct placement_node ret = {.raft_id = row->is.raft_id,
+                                 .draining = row->draining,
+                                 .witness = row->is.wanted == NODE_ROLE_WITNESS ||
+                                            !gets_log(node, row->is.raft_id)};
+    (void)snprintf(ret.name, sizeof ret.name, "%s", row->is.name);
+    struct gossip_member member;
+    if (!rumour_member(node, row->is.raft_id, &member)) {
+        return ret;
+    }
+    ret.incarnation = member.incarnation >> GOSSIP_REFUTATION_BITS;
+    ret.alive = member.state == GOSSIP_ALIVE || member.state == GOSSIP_SUSPECT;
+    ret.score_known = member.has_health && member.score_tenths != GOSSIP_UNKNOWN;
+    ret.score = member.score_tenths / 10.0;
+    if (rumour_capabilities(node, row->is.raft_id) > 0) {
+        (void)snprintf(ret.managers[ret.manager_count++], NAME_SIZE, MANAGER);
+    }
+    return ret;
+}
+
+static struct placement_duty describe_duty(const struct node *node, const struct state_duty *row,
+                                           int duty)
+{
+    struct placement_duty ret = {.wanted = row->is.wanted,
+                                 .priority = row->is.priority,
+                                 .raft_id = row->assignment.raft_id,
+                                 .incarnation = row->assignment.incarnation};
+    (void)snprintf(ret.id, sizeof ret.id, "%s", row->is.id);
+    (void)snprintf(ret.manager, sizeof ret.manager, "%s", row->manager);
+    enum release_proof proof;
+    ret.assigned =
+        state_duty_held(row) && !grants_leader_released(node->peers->leader, row, &proof);
+    ret.avoid[ret.avoid_count++] = node->world->nodes[duty % node->world->node_count].id;
+    return ret;
+}
+
+static void fill_nodes(const struct node *node, struct placement_work *work)
+{
+    const struct state *state = machine_state(node->machine);
+    work->node_count = 0;
+    for (size_t i = 0; i < state_node_count(state) && work->node_count < NODES_MAX; i++) {
+        const struct state_node *row = state_node_at(state, i);
+        if (!row->removed) {
+            work->nodes[work->node_count++] = describe_node(node, row);
+        }
+    }
+}
+
+static void fill_duties(const struct node *node, struct placement_work *work)
+{
+    work->duty_count = 0;
+    for (int duty = 0; duty < (int)node->world->options.duties; duty++) {
+        char id[DUTY_ID_SIZE];
+        duties_name(duty, id);
+        const struct state_duty *row = state_duty_by_id(machine_state(node->machine), id);
+        if (row != NULL) {
+            work->number[work->duty_count] = duty;
+            work->duties[work->duty_count++] = describe_duty(node, row, duty);
+        }
+    }
+}
+
+/* ---- the leader ---- */
+
+static enum placement_move move_step(const struct node *node, const struct placement_work *work,
+                                     const struct placement_duty *duty, size_t *ret_node)
+{
+    char key[SETTING_KEY_SIZE];
+    placing_move_key(duty->id, key);
+    return placement_move_step(work->nodes, work->node_count, duty,
+                               state_setting(machine_state(node->machine), key), ret_node);
+}
+
+static void forget_move(struct node *node, const char *id, int duty)
+{
+    struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
+    placing_move_key(id, command.setting.key);
+    command.setting.remove = true;
+    (void)duties_propose(node, &command, duty);
+}
+
+static void assign(struct node *node, const struct state_duty *row, int duty,
+                   const struct placement_node *target, enum placement_reason reason)
+{
+    struct command command = {.type = COMMAND_DUTY_ASSIGN, .reason = REASON_DUTY_UNASSIGNED};
+    struct command_assign *assign = &command.assign;
+    (void)snprintf(assign->id, sizeof assign->id, "%s", row->is.id);
+    (void)snprintf(assign->node, sizeof assign->node, "%s", target->name);
+    assign->replaces = row->assignment.number;
+    assign->raft_id = target->raft_id;
+    assign->incarnation = target->incarnation;
+    assign->grant_ttl_ms = node->world->options.grant;
+    TRACE(node->world, "n%d assigns duty %d to %s/%" PRIu64 " (%s)", node->index, duty,
+          target->name, target->incarnation, placement_reason_name(reason));
+    if (duties_propose(node, &command, duty)) {
+        node->world->verdict->stats.moves++;
+    }
+}
+
+static void place(struct node *node, const struct placement_work *work,
+                  const struct placement_target *target)
+{
+    const struct placement_duty *duty = &work->duties[target->duty];
+    int number = work->number[target->duty];
+    const struct state_duty *row = state_duty_by_id(machine_state(node->machine), duty->id);
+    const struct placement_node *to = &work->nodes[target->node];
+    size_t wanted = 0;
+    enum placement_move step = move_step(node, work, duty, &wanted);
+    if (step == PLACEMENT_MOVE_GO && !duty->assigned) {
+        to = &work->nodes[wanted];
+    }
+    if (step == PLACEMENT_MOVE_DROP || row == NULL || to->incarnation == 0 ||
+        grants_leader_moving(node->peers->leader, duty->id) ||
+        !grants_leader_may_assign(node->peers->leader, node_now_ms(node), node_may_act(node), row,
+                                  to->raft_id, to->incarnation, NULL)) {
+        return;
+    }
+    uint64_t life = node->life;
+    assign(node, row, number, to, target->reason);
+    if (node->life == life && step == PLACEMENT_MOVE_GO && to == &work->nodes[wanted]) {
+        forget_move(node, duty->id, number);
+    }
+}
+
+static void settle_release(struct node *node, int duty)
+{
+    char id[DUTY_ID_SIZE];
+    duties_name(duty, id);
+    const struct state_duty *row = state_duty_by_id(machine_state(node->machine), id);
+    enum release_proof proof;
+    if (row != NULL && state_duty_held(row) && !grants_leader_moving(node->peers->leader, id) &&
+        grants_leader_released(node->peers->leader, row, &proof)) {
+        duties_commit_release(node, duty, row, proof);
+    }
+}
+
+static void drop_vain_moves(struct node *node, const struct placement_work *work)
+{
+    uint64_t life = node->life;
+    for (size_t i = 0; i < work->duty_count && node->life == life; i++) {
+        size_t target;
+        if (move_step(node, work, &work->duties[i], &target) == PLACEMENT_MOVE_DROP) {
+            forget_move(node, work->duties[i].id, work->number[i]);
+        }
+    }
+}
+
+void placing_run(struct node *node)
+{
+    static struct placement_work work;
+    uint64_t life = node->life;
+    for (int duty = 0; duty < (int)node->world->options.duties && node->life == life; duty++) {
+        settle_release(node, duty);
+    }
+    if (node->life != life || !node_may_act(node)) {
+        return;
+    }
+    fill_nodes(node, &work);
+    fill_duties(node, &work);
+    drop_vain_moves(node, &work);
+    size_t count = node->life != life ? 0
+                                      : placement_decide(work.nodes, work.node_count, work.duties,
+                                                         work.duty_count, work.targets);
+    for (size_t i = 0; i < count && node->life == life; i++) {
+        place(node, &work, &work.targets[i]);
+    }
+}
+
+/* ---- the holder ---- */
+
+/* This node cannot do the work, and another one can. */
+static bool incapable_here(const struct node *node)
+{
+    if (node->health.able) {
+        return false;
+    }
+    for (int i = 0; i < node->world->node_count; i++) {
+        const struct node *other = &node->world->nodes[i];
+        struct gossip_member member;
+        if (other != node && rumour_member(node, other->id, &member) &&
+            member.state == GOSSIP_ALIVE && rumour_capabilities(node, other->id) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wants_elsewhere(const struct node *node, const char *duty)
+{
+    const struct state *state = machine_state(node->machine);
+    char key[SETTING_KEY_SIZE];
+    placing_move_key(duty, key);
+    const char *target = state_setting(state, key);
+    const struct state_node *own = state_node_by_id(state, node->id);
+    return (own != NULL && own->draining) ||
+           (target != NULL && own != NULL && strcmp(target, own->is.name) != 0) ||
+           incapable_here(node);
+}
+
+void placing_leave(struct node *node)
+{
+    struct peers *self = node->peers;
+    for (int duty = 0; duty < (int)node->world->options.duties; duty++) {
+        char id[DUTY_ID_SIZE];
+        duties_name(duty, id);
+        const struct grants_held *held = grants_holder_by_duty(self->holder, id);
+        if (held == NULL || held->released || !wants_elsewhere(node, id)) {
+            continue;
+        }
+        TRACE(node->world, "n%d gives duty %d up", node->index, duty);
+        node->guards[duty] = (struct guard){0};
+        (void)grants_holder_release(self->holder, id);
+        self->release_at_ms = node_now_ms(node);
+    }
+}
+
+/* ---- after the faults ---- */
+
+static bool could_take(const struct placement_node *node)
+{
+    return node->alive && !node->draining && !node->witness && node->manager_count > 0;
+}
+
+bool placing_impossible(struct node *leader)
+{
+    static struct placement_work work;
+    fill_nodes(leader, &work);
+    for (size_t i = 0; i < work.node_count; i++) {
+        if (could_take(&work.nodes[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool placing_settled(struct node *leader, const struct node *holder, char *ret_why, size_t size)
+{
+    bool ought_not = leading_drains(leader, holder) || !holder->health.able;
+    if (ought_not && !placing_impossible(leader)) {
+        (void)snprintf(ret_why, size, "n%d runs a duty and %s", holder->index,
+                       holder->health.able ? "drains" : "cannot do the work");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,21 @@
+/* Where the acting leader puts the duties, as node/daemon/duties_leader.c does it: by
+ * consensus/placement, from what gossip tells of the nodes. For runs with the option `manage`. */
+#ifndef UNDERSTUDY_TESTS_SIM_PLACING_H
+#define UNDERSTUDY_TESTS_SIM_PLACING_H
+
+#include "tests/sim/sim.h"
+
+/* Commit what has ended, place what has no place. */
+void placing_run(struct node *node);
+/* The holder's side: give up what shall run elsewhere (node/daemon/duties.c). */
+void placing_leave(struct node *node);
+
+/* Key of the setting by which an operator moves a duty. */
+void placing_move_key(const char *duty, char ret[SETTING_KEY_SIZE]);
+
+/* L1 for the duty that has no holder: there is nobody who could take it. */
+bool placing_impossible(struct node *leader);
+/* A node that drains, or that cannot do the work while another can, ends with no duty. */
+bool placing_settled(struct node *leader, const struct node *holder, char *ret_why, size_t size);
+
+#endif
