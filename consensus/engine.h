@@ -24,6 +24,8 @@
 #include <raft.h>
 
 #define ENGINE_PROPOSALS_MAX 256
+#define ENGINE_BATCH_MAX 64               /* proposals given to the library together, */
+#define ENGINE_BATCH_BYTES_MAX (64 << 10) /* a message that need not go the long way */
 #define ENGINE_TRANSFER_TRIES_MAX 5
 
 /* A life of the library; a reload makes a new one. */
@@ -85,6 +87,12 @@ struct heard {
     bool told_no_echo;
 };
 
+/* A proposal that the library has. */
+struct in_flight {
+    uint64_t index;
+    uint64_t token;
+};
+
 struct proposal {
     uint64_t token;
     size_t entry_length;
@@ -137,8 +145,9 @@ struct consensus {
 
     struct raft_barrier barrier;
     struct raft_apply apply;
-    bool apply_busy;
-    uint64_t apply_token;
+    bool apply_busy;                              /* the library has not called back yet, */
+    struct in_flight in_flight[ENGINE_BATCH_MAX]; /* and these are not applied or lost yet */
+    size_t in_flight_count;
     struct proposal proposals[ENGINE_PROPOSALS_MAX]; /* ring */
     size_t proposal_head;
     size_t proposal_count;
@@ -185,8 +194,10 @@ bool engine_may_act_but_for_lease(const struct consensus *self, int64_t now_ms);
 
 /* engine_request.c: each returns true when it called the library. */
 bool engine_submit_barrier(struct consensus *self);
-bool engine_submit_proposal(struct consensus *self);
+bool engine_submit_proposals(struct consensus *self);
 void engine_drop_proposals(struct consensus *self, int status);
+/* The entry at `index` was applied: its proposal, if it is one of ours, is done. */
+void engine_proposal_applied(struct consensus *self, uint64_t index);
 
 /* engine_hand.c */
 bool engine_submit_transfer(struct consensus *self);

@@ -1,6 +1,7 @@
-/* Barrier, proposals and changes of the configuration. One proposal is in flight at a time: the
- * library looks only at its own last entry when it counts replicas, and would commit nothing while
- * proposals keep coming. */
+/* Barrier, proposals and changes of the configuration. One batch of proposals is in flight at a
+ * time: the library looks only at its own last entry when it counts replicas, and would commit
+ * nothing while proposals keep coming. What comes meanwhile makes the next batch, which costs one
+ * durable write however many they are. */
 #include "consensus/engine.h"
 
 #include "consensus/guard.h"
@@ -9,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int status_of(int raft_status)
 {
@@ -81,12 +83,35 @@ static void proposal_notice(struct consensus *self, uint64_t token, int status)
     engine_notify(self, &notice);
 }
 
+/* The proposals of the batch that were not applied. */
+static void lose_in_flight(struct consensus *self, int status)
+{
+    for (size_t i = 0; i < self->in_flight_count; i++) {
+        proposal_notice(self, self->in_flight[i].token, status);
+    }
+    self->in_flight_count = 0;
+}
+
+/* Called with success when the first entry of the batch was applied; the others follow at once. */
 static void apply_done(struct raft_apply *request, int status, void *result)
 {
     (void)result;
     struct consensus *self = request->data;
     self->apply_busy = false;
-    proposal_notice(self, self->apply_token, status_of(status));
+    if (status != 0) {
+        lose_in_flight(self, status_of(status));
+    }
+}
+
+void engine_proposal_applied(struct consensus *self, uint64_t index)
+{
+    if (self->in_flight_count == 0 || self->in_flight[0].index != index) {
+        return;
+    }
+    uint64_t token = self->in_flight[0].token;
+    self->in_flight_count--;
+    memmove(self->in_flight, self->in_flight + 1, self->in_flight_count * sizeof *self->in_flight);
+    proposal_notice(self, token, 0);
 }
 
 static struct proposal pop_proposal(struct consensus *self)
@@ -106,24 +131,53 @@ void engine_drop_proposals(struct consensus *self, int status)
         raft_free(proposal.entry);
         proposal_notice(self, proposal.token, status);
     }
+    if (!self->apply_busy) {
+        lose_in_flight(self, ERR_STALE); /* the library will not speak of them again */
+    }
 }
 
-bool engine_submit_proposal(struct consensus *self)
+/* Moves waiting proposals into the batch; returns how many. */
+static unsigned make_batch(struct consensus *self, struct raft_buffer buffers[ENGINE_BATCH_MAX])
 {
-    if (self->proposal_count == 0 || self->apply_busy || !self->leadership.ready ||
-        self->transfer_busy) {
+    uint64_t next = raft_last_index(&self->instance->raft) + 1;
+    size_t bytes = 0;
+    unsigned count = 0;
+    while (self->proposal_count > 0 && count < ENGINE_BATCH_MAX) {
+        bytes += self->proposals[self->proposal_head].entry_length;
+        if (count > 0 && bytes > ENGINE_BATCH_BYTES_MAX) {
+            break;
+        }
+        struct proposal proposal = pop_proposal(self);
+        buffers[count] = (struct raft_buffer){.base = proposal.entry, .len = proposal.entry_length};
+        self->in_flight[count] = (struct in_flight){.index = next + count, .token = proposal.token};
+        count++;
+    }
+    self->in_flight_count = count;
+    return count;
+}
+
+bool engine_submit_proposals(struct consensus *self)
+{
+    if (self->proposal_count == 0 || self->apply_busy || self->in_flight_count > 0 ||
+        !self->leadership.ready || self->transfer_busy) {
         return false;
     }
-    struct proposal proposal = pop_proposal(self);
-    struct raft_buffer buffer = {.base = proposal.entry, .len = proposal.entry_length};
+    struct raft_buffer buffers[ENGINE_BATCH_MAX];
+    unsigned count = make_batch(self, buffers);
     self->apply = (struct raft_apply){.data = self};
     self->apply_busy = true;
-    self->apply_token = proposal.token;
-    int rv = raft_apply(&self->instance->raft, &self->apply, &buffer, 1, apply_done);
+    int rv = raft_apply(&self->instance->raft, &self->apply, buffers, count, apply_done);
     if (rv != 0) {
         self->apply_busy = false;
-        raft_free(proposal.entry);
-        proposal_notice(self, proposal.token, status_of(rv));
+        lose_in_flight(self, status_of(rv));
+    }
+    if (rv == RAFT_NOTLEADER) {
+        for (unsigned i = 0; i < count; i++) {
+            raft_free(buffers[i].base);
+        }
+    } else if (rv != 0) {
+        /* The library may hold a part of the batch, so nothing is freed. */
+        engine_fatal(self, "batch of %u proposals: %s", count, raft_strerror(rv));
     }
     return true;
 }

@@ -227,6 +227,6 @@ void engine_settle(struct consensus *self)
         observe(self);
         moved = !engine_is_fatal(self) &&
                 (engine_submit_barrier(self) || engine_submit_transfer(self) ||
-                 engine_submit_proposal(self));
+                 engine_submit_proposals(self));
     }
 }

@@ -26,6 +26,7 @@ int raft_io_machine_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, v
     self->machine_index = index;
     self->config.machine.apply(self->config.machine.context, index,
                                logbook_term_of(&self->log, index), bytes, length);
+    engine_proposal_applied(self, index);
     return 0;
 }
 

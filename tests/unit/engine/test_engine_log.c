@@ -40,6 +40,7 @@ static void test_proposals_queue_up_to_a_bound(void **state)
     struct cluster cluster;
     begin(&cluster, 3);
     size_t leader = cluster_acting(&cluster);
+    unsigned writes = cluster.nodes[leader].disk.writes;
     uint64_t accepted = 0;
     while (cluster_propose(&cluster, leader, accepted + 1) == 0) {
         accepted++;
@@ -58,6 +59,32 @@ static void test_proposals_queue_up_to_a_bound(void **state)
         assert_int_equal(cluster.sequence[i], i + 1);
     }
     assert_int_equal(cluster.nodes[leader].notices[CONSENSUS_NOTICE_PROPOSAL], accepted);
+    /* The first, then batches of 64: one durable write each. */
+    assert_int_equal(cluster.nodes[leader].disk.writes - writes, 1 + 256 / 64);
+    cluster_deinit(&cluster);
+}
+
+static void test_batch_in_flight_is_lost_as_one(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    size_t old = cluster_acting(&cluster);
+    struct cluster_node *node = &cluster.nodes[old];
+    for (uint64_t command = 10; command <= 12; command++) {
+        assert_int_equal(cluster_propose(&cluster, old, command), 0);
+    }
+    while (node->applied_count < 1) {
+        cluster_run(&cluster, 1);
+        assert_true(cluster.now_ms < 5000);
+    }
+    cluster_isolate(&cluster, old, true); /* 11 and 12 are on their way */
+    cluster_run(&cluster, 3000);
+    assert_int_equal(node->notices[CONSENSUS_NOTICE_PROPOSAL], 3);
+    assert_int_equal(node->last[CONSENSUS_NOTICE_PROPOSAL].token, 12);
+    assert_int_equal(node->last[CONSENSUS_NOTICE_PROPOSAL].status, ERR_STALE);
+    cluster_isolate(&cluster, old, false);
+    cluster_commit(&cluster, 13);
     cluster_deinit(&cluster);
 }
 
@@ -249,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_propose_applies_on_all),
+        cmocka_unit_test(test_batch_in_flight_is_lost_as_one),
         cmocka_unit_test(test_proposals_queue_up_to_a_bound),
         cmocka_unit_test(test_longest_command),
         cmocka_unit_test(test_cut_off_leader_fails_its_proposals),
