@@ -10,6 +10,7 @@ const struct policy_config policy_config_default = {
     .handover_below = 80.0,
     .margin = 10.0,
     .hold_ms = 3000,
+    .gray_hold_ms = 1500,
     .min_tenure_ms = 30000,
     .pause_min_ms = 30000,
     .pause_max_ms = 900000,
@@ -20,6 +21,7 @@ void policy_init(struct policy *self, const struct policy_config *config)
 {
     *self = (struct policy){.config = config != NULL ? *config : policy_config_default,
                             .ill_since_ms = -1,
+                            .gray_since_ms = -1,
                             .last_move_ms = -1};
 }
 
@@ -42,6 +44,7 @@ void policy_note_move(struct policy *self, int64_t now_ms)
     self->last_move_ms = now_ms;
     self->decayed_ms = now_ms;
     self->ill_since_ms = -1;
+    self->gray_since_ms = -1;
 }
 
 int64_t policy_pause_ms(const struct policy *self)
@@ -164,6 +167,45 @@ static void decide_drain(const struct policy_input *input, struct policy_decisio
     stay(ret, "this node drains");
 }
 
+/* The best voter with less trouble and no other than this node has: in an outage that all share,
+ * leadership stays. */
+static const struct policy_node *not_gray(const struct policy_input *input)
+{
+    uint32_t mine = input->self.gray;
+    const struct policy_node *found = NULL;
+    for (size_t i = 0; mine != 0 && i < voter_count(input); i++) {
+        const struct policy_node *voter = &input->voters[i];
+        bool less = (voter->gray & ~mine) == 0 && voter->gray != mine;
+        if (less && may_lead(voter) && voter->score_known &&
+            (found == NULL || is_better(voter, found))) {
+            found = voter;
+        }
+    }
+    return found;
+}
+
+/* True when there is a decision. */
+static bool decide_gray(struct policy *self, const struct policy_input *input,
+                        struct policy_decision *ret)
+{
+    const struct policy_node *target = not_gray(input);
+    if (target == NULL) {
+        self->gray_since_ms = -1;
+        return false;
+    }
+    if (self->gray_since_ms < 0) {
+        self->gray_since_ms = input->now_ms;
+    }
+    if (input->now_ms - self->gray_since_ms < self->config.gray_hold_ms) {
+        return false;
+    }
+    ret->hand_over = true;
+    ret->target = target->id;
+    ret->cause = CONSENSUS_CAUSE_GRAY;
+    stay(ret, "this node's work does not go on");
+    return true;
+}
+
 static void say_why(const struct policy_input *input, const struct policy_node *target,
                     struct policy_decision *ret)
 {
@@ -212,10 +254,11 @@ void policy_decide(struct policy *self, const struct policy_input *input,
     decay(self, input->now_ms);
     if (!input->acting) {
         self->ill_since_ms = -1;
+        self->gray_since_ms = -1;
         stay(ret, "this node does not act as leader");
     } else if (input->draining) {
         decide_drain(input, ret);
-    } else {
+    } else if (!decide_gray(self, input, ret)) {
         decide_health(self, input, ret);
     }
 }

@@ -1,5 +1,8 @@
 /* Leadership policy: when the acting leader hands over of its own will, and to whom.
  *
+ * By gray (C9): its own work does not go on (the shell's bits say which) for `gray_hold`, and some
+ * caught-up voter has less of that trouble and no other: at once, whatever tenure and pause say.
+ *
  * By health: its own score is under `handover_below`, and some caught-up voter is better by
  * `margin`, without a break for `hold`; or that voter can do more of what is needed (C10). Not
  * within `min_tenure` of becoming leader, nor within a pause after the last such move in the
@@ -22,13 +25,14 @@ struct policy_config {
     double handover_below; /* 0 to 100 */
     double margin;         /* points, > 0 */
     int64_t hold_ms;
+    int64_t gray_hold_ms;
     int64_t min_tenure_ms;
     int64_t pause_min_ms; /* after the first move */
     int64_t pause_max_ms;
     int64_t pause_decay_ms; /* quiet time that takes one doubling back */
 };
 
-/* 80, 10, 3 s, 30 s; pauses 30 s to 15 min, decay 10 min. */
+/* 80, 10, 3 s, gray 1.5 s, 30 s; pauses 30 s to 15 min, decay 10 min. */
 extern const struct policy_config policy_config_default;
 
 struct policy_node {
@@ -39,6 +43,7 @@ struct policy_node {
     bool witness; /* votes, never leads by choice */
     bool score_known;
     double score;          /* 0 to 100 */
+    uint32_t gray;         /* kinds of trouble that stop its work, one bit each; 0: none */
     uint32_t capabilities; /* how many of the needed managers' work it can do now */
 };
 
@@ -62,6 +67,7 @@ struct policy_decision {
 struct policy {
     struct policy_config config;
     int64_t ill_since_ms; /* -1: not; the condition for a move holds since */
+    int64_t gray_since_ms;
     uint32_t moves;       /* counted for the pause, decays */
     int64_t last_move_ms; /* -1: none */
     int64_t decayed_ms;   /* decay is accounted up to here */

@@ -21,6 +21,13 @@ static bool is_witness(const struct node *self, uint64_t id)
     return row != NULL && row->is.wanted == NODE_ROLE_WITNESS;
 }
 
+static uint32_t gray_of(const struct node *self, const char *name)
+{
+    struct gossip_health health;
+    bool complete;
+    return gossip_member_health(self->gossip, name, &health, &complete) ? gray_of_told(&health) : 0;
+}
+
 static uint32_t capabilities_of(const struct node *self, const char *name)
 {
     struct gossip_health health;
@@ -38,10 +45,10 @@ static struct policy_node describe_voter(const struct node *self, size_t server)
 {
     uint64_t id = self->view.servers[server].id;
     const char *name = node_name_of(self, id);
-    struct policy_node ret = {.id = id,
-                              .caught_up = policy_caught_up(
-                                  &self->view, server, self->config->cluster.election_timeout_ms),
-                              .witness = is_witness(self, id)};
+    struct policy_node ret = {
+        .id = id,
+        .caught_up = policy_caught_up(&self->view, server, self->view.election_timeout_ms),
+        .witness = is_witness(self, id)};
     struct gossip_member member;
     if (gossip_member_find(self->gossip, name, &member)) {
         ret.alive = member.state == GOSSIP_ALIVE;
@@ -49,6 +56,7 @@ static struct policy_node describe_voter(const struct node *self, size_t server)
         ret.score = member.score_tenths / 10.0;
         ret.draining = node_draining(self, name, member.flags);
         ret.capabilities = capabilities_of(self, name);
+        ret.gray = gray_of(self, name);
     }
     return ret;
 }
@@ -67,6 +75,7 @@ void leadership_policy_input(const struct node *self, int64_t now_ms, struct pol
                                      .witness = is_witness(self, self->id),
                                      .score_known = self->health_known,
                                      .score = self->health.score,
+                                     .gray = self->gray,
                                      .capabilities = capabilities_of(self, node_name(self))};
     for (size_t i = 0; i < self->view.server_count; i++) {
         const struct consensus_server *server = &self->view.servers[i];
@@ -94,7 +103,10 @@ static void run_policy(struct node *self, int64_t now_ms)
     leadership_policy_input(self, now_ms, &input);
     policy_decide(&self->policy, &input, &decision);
     if (decision.hand_over) {
-        log_write(self->log, LOG_LEVEL_INFO, "leader.policy", log_text("why", decision.text));
+        char gray[64];
+        gray_text(input.self.gray, gray, sizeof gray);
+        log_write(self->log, LOG_LEVEL_INFO, "leader.policy", log_text("why", decision.text),
+                  log_text("gray", gray));
         (void)leadership_hand_over(self, decision.target, decision.cause, NULL);
     }
 }

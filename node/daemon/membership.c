@@ -90,7 +90,7 @@ static void describe_managers(struct node *self, int64_t now_ms, struct gossip_h
         (void)snprintf(capability->manager, sizeof capability->manager, "%.23s", rows[i].name);
         capability->percent =
             rows[i].heartbeat_age_ms < 0 ? GOSSIP_UNKNOWN : (int)lround(rows[i].capability);
-        if (rows[i].state == SUPERVISE_FAILED) {
+        if (rows[i].state == SUPERVISE_FAILED || rows[i].silent_ms >= NODE_MANAGER_SILENT_MS) {
             capability->percent = 0;
         }
     }

@@ -87,6 +87,7 @@ static int on_timer(zloop_t *loop, int timer, void *argument)
     if (late_ms > self->lag_ms) {
         self->lag_ms = late_ms;
     }
+    gray_loop_turned(&self->gray_loop, clock_boot_ms(), late_ms);
     self->timer = -1;
     node_pump(self);
     return self->leaving == LEAVING_DONE ? -1 : 0;
@@ -128,6 +129,22 @@ void node_pump(struct node *self)
 
 /* ---- health ---- */
 
+/* A thread that hangs in a write cannot tell how long it has taken so far. */
+static int64_t storage_latency_us(struct node *self, int64_t now_ms, bool new_window)
+{
+    struct storage_latency latency;
+    storage_latency(self->storage, new_window, &latency);
+    int64_t worst_us = latency.writes == 0 ? -1 : (int64_t)latency.worst_us;
+    int64_t still_ms = now_ms - consensus_thread_turned_ms(self->consensus);
+    return still_ms >= NODE_STILL_MS && still_ms * 1000 > worst_us ? still_ms * 1000 : worst_us;
+}
+
+static bool manager_is_well(const struct supervise_row *row)
+{
+    bool comes_back = row->heartbeat_age_ms < 0 && row->restarts > 0;
+    return row->state != SUPERVISE_FAILED && !comes_back && row->silent_ms < NODE_MANAGER_SILENT_MS;
+}
+
 static void assess_health(struct node *self, int64_t now_ms)
 {
     struct health_sample *sample = &self->sample;
@@ -142,29 +159,34 @@ static void assess_health(struct node *self, int64_t now_ms)
     if (new_window) {
         self->storage_window_ms = now_ms;
     }
-    struct storage_latency latency;
-    storage_latency(self->storage, new_window, &latency);
-    sample->storage_latency_us = latency.writes == 0 ? -1 : (int64_t)latency.worst_us;
+    sample->storage_latency_us = storage_latency_us(self, now_ms, new_window);
     struct supervise_row rows[MANAGERS_MAX];
     size_t count = supervise_list(self->supervise, now_ms, rows, MANAGERS_MAX);
     sample->managers_expected = (int)count;
     sample->managers_well = 0;
     for (size_t i = 0; i < count; i++) {
-        sample->managers_well += rows[i].state != SUPERVISE_FAILED ? 1 : 0;
+        sample->managers_well += manager_is_well(&rows[i]) ? 1 : 0;
     }
     sample->parent_alive = parent_link_alive(self->parent);
     health_assess(sample, &self->health);
     self->health_known = self->health.known;
+    self->gray = gray_of_own(&self->health, &self->gray_loop, now_ms);
     membership_publish_health(self, now_ms);
     failover_follow(self, now_ms); /* the order of candidates goes by health */
 }
 
 /* Samples come only while the sampler's disk reads do; the consensus thread turns only while its
- * writes do. So the watchdog's ping says that loop, disk and consensus all move. */
-static void ping_watchdog(const struct node *self, int64_t now_ms)
+ * writes do. So the watchdogs' pings (service manager and parent) say that loop, disk and consensus
+ * all move. */
+static void ping_watchdogs(struct node *self, int64_t now_ms)
 {
-    if (now_ms - consensus_thread_turned_ms(self->consensus) < NODE_STUCK_MS) {
-        service_alive();
+    if (now_ms - consensus_thread_turned_ms(self->consensus) >= NODE_STUCK_MS) {
+        return;
+    }
+    service_alive();
+    if (now_ms >= self->beat_at_ms) {
+        self->beat_at_ms = now_ms + NODE_BEAT_MS - NODE_TURN_MAX_MS;
+        parent_link_beat(self->parent);
     }
 }
 
@@ -176,7 +198,7 @@ static int on_sample(zloop_t *loop, zmq_pollitem_t *item, void *argument)
     if (sampler_latest(self->sampler, &self->sample)) {
         int64_t now_ms = clock_boot_ms();
         assess_health(self, now_ms);
-        ping_watchdog(self, now_ms);
+        ping_watchdogs(self, now_ms);
     }
     node_pump(self);
     return 0;

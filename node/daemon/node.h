@@ -18,6 +18,7 @@
 #include "node/control/control.h"
 #include "node/daemon/consensus_thread.h"
 #include "node/daemon/events.h"
+#include "node/daemon/gray.h"
 #include "node/daemon/health.h"
 #include "node/daemon/parent_link.h"
 #include "node/daemon/proposals.h"
@@ -39,7 +40,10 @@
 #define NODE_TURN_MAX_MS 500 /* the loop turns at least so often */
 #define NODE_HURRY_MS 10     /* the shortest period of anything that is asked for again */
 #define NODE_LAG_WINDOW_MS 10000
-#define NODE_STUCK_MS 5000 /* a consensus thread that did not turn for so long hangs */
+#define NODE_STUCK_MS 5000          /* a consensus thread that did not turn for so long hangs */
+#define NODE_STILL_MS 1000          /* ... and for so long is ill */
+#define NODE_BEAT_MS 2000           /* the parent hears of this node so often */
+#define NODE_MANAGER_SILENT_MS 2500 /* a manager that said nothing for so long hangs */
 
 /* ---- what other nodes told of themselves (reports.c) ---- */
 
@@ -144,7 +148,10 @@ struct node {
     struct health_sample sample;
     struct health health;
     bool health_known;
-    int64_t lag_ms; /* worst of the window */
+    struct gray_loop gray_loop;
+    uint32_t gray;      /* kinds of trouble that stop this node's work: gray.h */
+    int64_t beat_at_ms; /* the parent is told next */
+    int64_t lag_ms;     /* worst of the window */
     int64_t lag_window_ms;
     int64_t storage_window_ms;
     int64_t health_at_ms;

@@ -24,6 +24,10 @@
 #define MANAGERS_WAIT_MS 200 /* they die with the node; after this they are killed */
 #define GUARDS_WAIT_MS 500   /* for guarded processes to end before the node starts again */
 #define FLUSH_MS 20
+/* The parent's own turns while it hears nothing of the node, and how many of them end it: beyond
+ * what stalls adapt to (3 s), and beyond what costs a leader its seat anyway. */
+#define SILENT_TURN_MS 2500
+#define SILENT_TURNS_MAX 4
 #define RESTART_PAUSE_MS 100
 #define RESTART_PAUSE_MAX_MS 10000
 #define HEALTHY_LIFE_MS 30000 /* after this the pause starts anew */
@@ -37,6 +41,9 @@ struct parent {
     int64_t node_started_ms;
     int64_t pause_ms;
     bool stopping;
+    uint64_t beats_seen;
+    int silent_turns;
+    int64_t silent_turn_ms; /* the last one's end */
     struct parent_news news;
 };
 
@@ -280,16 +287,56 @@ static void take_signals(struct parent *self)
     }
 }
 
+/* Stopped on purpose (a signal, a debugger, a freezer): that is no hang, and it may go on. */
+static bool node_is_stopped(const struct parent *self)
+{
+    char path[64];
+    char text[512];
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)self->node);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t length = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end != NULL &&
+           (strncmp(name_end, ") T", 3) == 0 || strncmp(name_end, ") t", 3) == 0);
+}
+
+/* The node has been silent for as long as it takes: its loop, its disk or its consensus hangs, and
+ * only its death proves to the others that it does nothing any more. Counted in turns of our own,
+ * so that a machine which was suspended does not kill what wakes with it. */
+static void end_hanging_node(struct parent *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (self->news.beats == 0 || self->news.beats != self->beats_seen || node_is_stopped(self)) {
+        self->beats_seen = self->news.beats;
+        self->silent_turns = 0;
+        self->silent_turn_ms = now_ms;
+    } else if (now_ms >= self->silent_turn_ms + SILENT_TURN_MS) {
+        self->silent_turns++;
+        self->silent_turn_ms = now_ms;
+    }
+    if (self->silent_turns >= SILENT_TURNS_MAX) {
+        say("the node process hangs and is ended, pid", (int)self->node);
+        (void)syscall(SYS_pidfd_send_signal, self->node_fd, SIGKILL, NULL, 0);
+        self->silent_turns = 0;
+    }
+}
+
 /* The node's exit code. */
 static int watch_node(struct parent *self)
 {
     for (;;) {
+        end_hanging_node(self);
         struct pollfd fds[3] = {
             {.fd = self->signal_fd, .events = POLLIN},
             {.fd = self->node_fd, .events = POLLIN},
             {.fd = self->link_fd, .events = POLLIN},
         };
-        (void)poll(fds, 3, -1);
+        (void)poll(fds, 3, SILENT_TURN_MS);
         if (fds[1].revents != 0) {
             return reap_node(self);
         }

@@ -20,6 +20,7 @@ enum link_kind {
     LINK_NO_WAIT = 3,
     LINK_PEERS = 4,
     LINK_MANAGER = 5,
+    LINK_BEAT = 6,
 };
 
 struct parent_link {
@@ -142,6 +143,14 @@ void parent_link_peers(struct parent_link *self, const struct parent_peer *peers
     mp_writer_deinit(&writer);
 }
 
+void parent_link_beat(struct parent_link *self)
+{
+    struct mp_writer writer;
+    begin(&writer, LINK_BEAT, 0);
+    send_packet(self, &writer, -1);
+    mp_writer_deinit(&writer);
+}
+
 void parent_link_manager(struct parent_link *self, pid_t pid)
 {
     int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -226,6 +235,9 @@ static void take_packet(struct parent_news *news, const uint8_t *bytes, size_t l
         break;
     case LINK_PEERS:
         read_peers(&doc.root, news);
+        break;
+    case LINK_BEAT:
+        news->beats++;
         break;
     case LINK_MANAGER:
         take_manager(news, pid_fd);

@@ -42,12 +42,16 @@ void parent_link_peers(struct parent_link *self, const struct parent_peer *peers
 /* A manager that must be dead before an obituary is proof; its pidfd is duplicated. */
 void parent_link_manager(struct parent_link *self, pid_t pid);
 
+/* Loop, disk and consensus move: to be said every two seconds or so. */
+void parent_link_beat(struct parent_link *self);
+
 /* ---- the parent's side ---- */
 
 struct parent_news {
     uint64_t id;
     uint64_t incarnation;
-    uint64_t term; /* led last; 0: none */
+    uint64_t beats; /* since its start */
+    uint64_t term;  /* led last; 0: none */
     bool owes_wait;
     size_t needed;
     size_t peer_count;

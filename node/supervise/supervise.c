@@ -447,6 +447,7 @@ static void fill_row(const struct child *child, int64_t now_ms, struct supervise
         .pid = child->pid,
         .restarts = child->starts > 0 ? child->starts - 1 : 0,
         .heartbeat_age_ms = child->has_beat ? now_ms - child->beat_ms : -1,
+        .silent_ms = child->phase == CHILD_READY ? now_ms - child->beat_ms : 0,
         .dropped = child->dropped,
         .refused = child->refused,
     };

@@ -47,6 +47,7 @@ struct supervise_row {
     int64_t pid;              /* 0 when none runs */
     uint64_t restarts;        /* since the node started */
     int64_t heartbeat_age_ms; /* -1 before the first */
+    int64_t silent_ms;        /* since its last sign of life; 0 while it starts or is down */
     bool score_known;
     double score;
     double capability;        /* 0 while it does not run or has not said */

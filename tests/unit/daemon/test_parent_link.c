@@ -28,11 +28,14 @@ static void all_news_arrives(void **state)
                                    {"tcp://127.0.0.1:2", "k2", 22}};
     parent_link_identity(link, 77, 5);
     parent_link_elected(link, 9);
+    parent_link_beat(link);
+    parent_link_beat(link);
     parent_link_peers(link, peers, 2, 2);
     static struct parent_news news;
     assert_true(parent_news_read(fd, &news));
     assert_int_equal(news.id, 77);
     assert_int_equal(news.incarnation, 5);
+    assert_int_equal(news.beats, 2);
     assert_int_equal(news.term, 9);
     assert_true(news.owes_wait);
     assert_int_equal(news.peer_count, 2);

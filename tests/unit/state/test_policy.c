@@ -181,6 +181,70 @@ static void capability_goes_before_score(void **unused)
     }
 }
 
+/* Leader 1 with trouble of its own for longer than the hold, led for `tenure_ms`. */
+static struct policy_decision grayed(uint32_t self, uint32_t second, uint32_t third,
+                                     int64_t tenure_ms)
+{
+    struct policy_input input = input_of(90, 90, 95);
+    input.acting_since_ms = input.now_ms - tenure_ms;
+    input.self.gray = self;
+    input.voters[0].gray = second;
+    input.voters[1].gray = third;
+    struct policy policy;
+    policy_init(&policy, NULL);
+    policy_note_move(&policy, input.now_ms - 1); /* no pause holds it up */
+    struct policy_decision decision;
+    policy_decide(&policy, &input, &decision);
+    assert_false(decision.hand_over); /* held first */
+    input.now_ms += policy_config_default.gray_hold_ms;
+    policy_decide(&policy, &input, &decision);
+    return decision;
+}
+
+static void a_gray_leader_goes_at_once(void **unused)
+{
+    (void)unused;
+    const struct {
+        uint32_t self, second, third;
+        uint64_t target; /* 0: stays */
+    } table[] = {
+        {0, 0, 0, 0}, {1, 0, 0, 3}, {1, 0, 1, 2}, {1, 1, 1, 0}, /* all share it */
+        {1, 2, 2, 0},                                           /* another trouble is no cure */
+        {3, 1, 3, 2},                                           /* less of the same is */
+        {3, 7, 3, 0}, {0, 1, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct policy_decision decision = grayed(table[i].self, table[i].second, table[i].third, 0);
+        if (decision.target != table[i].target || decision.hand_over != (table[i].target != 0)) {
+            fail_msg("row %zu: %s", i, decision.text);
+        }
+        assert_true(!decision.hand_over || decision.cause == CONSENSUS_CAUSE_GRAY);
+    }
+}
+
+static void gray_trouble_must_last(void **unused)
+{
+    (void)unused;
+    struct policy policy;
+    policy_init(&policy, NULL);
+    struct policy_decision decision;
+    struct policy_input input = input_of(90, 90, 95);
+    for (int i = 0; i < 100; i++) {
+        input.now_ms += 100;
+        input.self.gray = i % 10 == 0 ? 0 : 4; /* every second for a moment without */
+        policy_decide(&policy, &input, &decision);
+        assert_false(decision.hand_over);
+    }
+    input.voters[0].score_known = false;
+    input.voters[1].caught_up = false; /* nobody to go to */
+    for (int i = 0; i < 100; i++) {
+        input.now_ms += 100;
+        input.self.gray = 4;
+        policy_decide(&policy, &input, &decision);
+        assert_false(decision.hand_over);
+    }
+}
+
 static void a_drain_overrides_all_but_fitness(void **unused)
 {
     (void)unused;
@@ -309,6 +373,8 @@ int main(void)
         cmocka_unit_test(a_young_leader_stays),
         cmocka_unit_test(the_pause_grows_and_shrinks_again),
         cmocka_unit_test(capability_goes_before_score),
+        cmocka_unit_test(a_gray_leader_goes_at_once),
+        cmocka_unit_test(gray_trouble_must_last),
         cmocka_unit_test(a_drain_overrides_all_but_fitness),
         cmocka_unit_test(noise_does_not_move_leadership),
         cmocka_unit_test(the_best_is_known_to_others_too),
