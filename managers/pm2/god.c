@@ -1,5 +1,6 @@
 #include "managers/pm2/god.h"
 
+#include "managers/pm2/frame.h"
 #include "managers/pm2/link.h"
 #include "managers/pm2/process.h"
 #include "node/base/clock.h"
@@ -131,7 +132,7 @@ static int send_call(struct god *self, const struct request *request, god_reply_
     }
     char id[REQUEST_ID_SIZE];
     uint64_t serial = self->serial + 1;
-    (void)snprintf(id, sizeof id, "understudy:%llu", (unsigned long long)serial);
+    frame_id(serial, id);
     struct buffer frame;
     buffer_init(&frame, REQUEST_BYTES_MAX + 1024);
     int rc = request_put(request, id, &frame, err);
@@ -167,22 +168,8 @@ int god_call(struct god *self, const struct request *request, god_reply_fn *repl
     return send_call(self, request, reply, context, err);
 }
 
-static struct call *find_call(struct god *self, const struct amp_arg *id)
+static struct call *find_call(struct god *self, uint64_t serial)
 {
-    char text[REQUEST_ID_SIZE];
-    static const char prefix[] = "understudy:";
-    if (id->type != AMP_TEXT || id->length >= sizeof text) {
-        return NULL;
-    }
-    memcpy(text, id->data, id->length);
-    text[id->length] = '\0';
-    if (strncmp(text, prefix, sizeof prefix - 1) != 0) {
-        return NULL;
-    }
-    unsigned long long serial = strtoull(text + sizeof prefix - 1, NULL, 10);
-    if (serial == 0) {
-        return NULL;
-    }
     for (size_t i = 0; i < GOD_REQUESTS_MAX; i++) {
         if (self->calls[i].serial == serial) {
             return &self->calls[i];
@@ -195,13 +182,8 @@ static void on_rpc_frame(void *context, struct link *link, const struct amp_pars
 {
     (void)link;
     struct god *self = context;
-    struct amp_arg body;
-    struct amp_arg id;
-    if (!amp_parser_arg(frame, 0, &body) || !amp_parser_arg(frame, 1, &id) ||
-        body.type != AMP_JSON) {
-        return; /* oversized or foreign: its request will run out of time */
-    }
-    struct call *found = find_call(self, &id);
+    uint64_t serial;
+    struct call *found = frame_read_serial(frame, &serial) ? find_call(self, serial) : NULL;
     if (found == NULL) {
         return;
     }
@@ -209,14 +191,12 @@ static void on_rpc_frame(void *context, struct link *link, const struct amp_pars
     found->serial = 0;
     struct err err = {0};
     json_t *result = NULL;
-    json_error_t where;
-    json_t *reply = json_loadb(body.data, body.length, JSON_ALLOW_NUL, &where);
-    int rc = reply == NULL ? err_set(&err, ERR_PROTO, "PM2 answers %s with bad JSON: %.80s",
-                                     request_name(call.method), where.text)
-                           : request_read_reply(reply, &result, &err);
+    int rc = frame_read_result(frame, &result, &err);
+    if (rc == ERR_PROTO) {
+        (void)err_wrap(&err, "PM2 answers %s", request_name(call.method));
+    }
     call.reply(call.context, rc, result, err.msg);
     json_decref(result);
-    json_decref(reply);
 }
 
 /* ---- bus ---- */
@@ -225,24 +205,11 @@ static void on_bus_frame(void *context, struct link *link, const struct amp_pars
 {
     (void)link;
     struct god *self = context;
-    struct amp_arg topic;
-    struct amp_arg body;
-    static const char wanted[] = "process:event";
-    /* Everything else, the logs of all apps above all, is dropped unread. */
-    if (!amp_parser_arg(frame, 0, &topic) || topic.length != sizeof wanted - 1 ||
-        memcmp(topic.data, wanted, sizeof wanted - 1) != 0 || !amp_parser_arg(frame, 1, &body) ||
-        body.type != AMP_JSON) {
-        return;
+    struct frame_event event;
+    if (frame_read_event(frame, &event)) {
+        self->callbacks->event(self->context, self, event.event, event.name);
+        json_decref(event.object);
     }
-    json_t *object = json_loadb(body.data, body.length, JSON_ALLOW_NUL, NULL);
-    const char *event = json_string_value(json_object_get(object, "event"));
-    const json_t *process = json_object_get(object, "process");
-    const char *name = json_string_value(json_object_get(process, "name"));
-    /* An app can publish under this topic too; then `event` is missing. */
-    if (event != NULL && name != NULL) {
-        self->callbacks->event(self->context, self, event, name);
-    }
-    json_decref(object);
 }
 
 /* ---- life of the connection ---- */

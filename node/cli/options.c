@@ -47,8 +47,8 @@ static enum option find_option(const char *word, bool *ret_needs_value, const ch
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t length = strlen(rows[i].name);
         bool exact = strcmp(word, rows[i].name) == 0;
-        bool joined = rows[i].value && word[1] == '-' && strncmp(word, rows[i].name, length) == 0 &&
-                      word[length] == '=';
+        bool joined = rows[i].value && strncmp(word, "--", 2) == 0 &&
+                      strncmp(word, rows[i].name, length) == 0 && word[length] == '=';
         if (exact || joined) {
             *ret_needs_value = rows[i].value;
             *ret_value = joined ? word + length + 1 : NULL;

@@ -7,9 +7,6 @@
 
 #include <stdio.h>
 
-#define LEAVE_VERSION 1
-#define LEAVE_WORD "leave"
-#define LEAVE_BYTES_MAX 64
 #define ROSTER_PATIENCE_MS 5000
 #define ROSTER_REPEAT_MS 500
 #define DUTIES_PATIENCE_MS 4000
@@ -42,14 +39,6 @@ static void propose_removal(struct node *self, const char *name)
     (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
 }
 
-/* [version, what]; the sender is who leaves. */
-static void encode_request(struct mp_writer *writer)
-{
-    mp_put_array(writer, 2);
-    mp_put_u64(writer, LEAVE_VERSION);
-    mp_put_text(writer, LEAVE_WORD);
-}
-
 static void remove_from_roster(struct node *self, const char *name)
 {
     const struct state_node *row = state_node_by_name(self->state, name);
@@ -60,15 +49,7 @@ static void remove_from_roster(struct node *self, const char *name)
 
 bool leaving_peer_asks(struct node *self, const char *peer, const uint8_t *bytes, size_t length)
 {
-    static const struct mp_limits limits = {.bytes = 64, .elements = 8, .depth = 2};
-    struct mp_doc doc;
-    uint64_t version = 0;
-    if (mp_parse(bytes, length, &limits, &doc, NULL) != 0) {
-        return false;
-    }
-    bool asks = mp_array(&doc.root, 2) != NULL && mp_u64(mp_at(&doc.root, 0), &version) &&
-                version == LEAVE_VERSION && mp_is(mp_at(&doc.root, 1), LEAVE_WORD);
-    mp_doc_deinit(&doc);
+    bool asks = leave_decode(bytes, length);
     if (asks) {
         remove_from_roster(self, peer);
     }
@@ -95,7 +76,7 @@ static void ask_for_removal(struct node *self, int64_t now_ms)
     } else if (self->view.leader != 0) {
         struct mp_writer writer;
         mp_writer_init(&writer, LEAVE_BYTES_MAX);
-        encode_request(&writer);
+        leave_encode(&writer);
         (void)transport_send_id(self->transport, self->view.leader, TRANSPORT_HELLO,
                                 writer.buffer.data, writer.buffer.length, false);
         mp_writer_deinit(&writer);

@@ -124,11 +124,11 @@ static struct observation *observation_slot(struct node *self, const char *node,
 void managers_observation(struct node *self, const char *node, const char *manager,
                           const uint8_t *bytes, size_t length)
 {
-    struct observation *slot = observation_slot(self, node, manager);
-    uint8_t *copy = malloc(length);
+    uint8_t *copy = length > 0 ? malloc(length) : NULL;
     if (copy == NULL) {
-        return;
+        return; /* nothing was seen, or there is no memory: what was seen before stays */
     }
+    struct observation *slot = observation_slot(self, node, manager);
     memcpy(copy, bytes, length);
     free(slot->bytes);
     *slot = (struct observation){.taken_ms = clock_boot_ms(), .bytes = copy, .length = length};

@@ -23,6 +23,7 @@
 #include "node/daemon/parent_link.h"
 #include "node/daemon/proposals.h"
 #include "node/daemon/reload.h"
+#include "node/daemon/report.h"
 #include "node/daemon/resolver.h"
 #include "node/daemon/sampler.h"
 #include "node/guard/post.h"
@@ -46,33 +47,6 @@
 #define NODE_MANAGER_SILENT_MS 2500 /* a manager that said nothing for so long hangs */
 
 /* ---- what other nodes told of themselves (reports.c) ---- */
-
-#define REPORT_DUTIES_MAX 64
-
-struct report_manager {
-    char name[NAME_SIZE];
-    char state[NAME_SIZE];
-    bool active;
-    bool shadow;
-    uint64_t restarts;
-    bool score_known;
-    double score;
-};
-
-struct report_duty {
-    char id[DUTY_ID_SIZE];
-    uint64_t assignment;
-    char phase[NAME_SIZE];
-};
-
-struct report {
-    char node[NAME_SIZE]; /* empty: the slot is free */
-    int64_t taken_ms;
-    size_t manager_count;
-    struct report_manager managers[MANAGERS_MAX];
-    size_t duty_count;
-    struct report_duty duties[REPORT_DUTIES_MAX];
-};
 
 struct observation {
     char node[NAME_SIZE]; /* empty: the slot is free */

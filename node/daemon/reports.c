@@ -1,10 +1,7 @@
 /* What nodes tell each other of themselves beside gossip: each its managers and duties to all (at a
  * change, and slowly again), and its managers' observations: to the leader as they come, to the
  * others after something happened and slowly again, so that any node can answer and a new leader
- * need not wait. Advice, never authority.
- *
- * Messages, msgpack arrays: [1, 1, manager, bytes] an observation; [1, 2, managers, duties] a
- * report. */
+ * need not wait. Advice, never authority. The bytes are report.h's. */
 #include "node/base/clock.h"
 #include "node/daemon/node.h"
 
@@ -12,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPORT_VERSION 1
-#define REPORT_OBSERVATION 1
-#define REPORT_SELF 2
-#define REPORT_BYTES_MAX (MANAGER_OBSERVATION_BYTES_MAX + 4096)
 #define REPORT_PERIOD_MS 4000
 #define REPORT_AFTERMATH_MS 3000 /* after something happened, observations go to all */
 #define REPORT_HASTE_MS 50       /* the least time between two */
@@ -51,35 +44,6 @@ static void describe_self(struct node *self, int64_t now_ms, struct report *ret)
     }
 }
 
-static void encode_report(const struct report *report, struct mp_writer *writer)
-{
-    mp_put_array(writer, 4);
-    mp_put_u64(writer, REPORT_VERSION);
-    mp_put_u64(writer, REPORT_SELF);
-    mp_put_array(writer, report->manager_count);
-    for (size_t i = 0; i < report->manager_count; i++) {
-        const struct report_manager *manager = &report->managers[i];
-        mp_put_array(writer, 6);
-        mp_put_text(writer, manager->name);
-        mp_put_text(writer, manager->state);
-        mp_put_bool(writer, manager->active);
-        mp_put_bool(writer, manager->shadow);
-        mp_put_u64(writer, manager->restarts);
-        if (manager->score_known) {
-            mp_put_double(writer, manager->score);
-        } else {
-            mp_put_nil(writer);
-        }
-    }
-    mp_put_array(writer, report->duty_count);
-    for (size_t i = 0; i < report->duty_count; i++) {
-        mp_put_array(writer, 3);
-        mp_put_text(writer, report->duties[i].id);
-        mp_put_u64(writer, report->duties[i].assignment);
-        mp_put_text(writer, report->duties[i].phase);
-    }
-}
-
 static struct report *report_slot(struct node *self, const char *node)
 {
     struct report *free_slot = NULL;
@@ -94,17 +58,6 @@ static struct report *report_slot(struct node *self, const char *node)
     return free_slot;
 }
 
-static bool encode_observation(struct mp_writer *writer, const char *manager, const uint8_t *bytes,
-                               size_t length)
-{
-    mp_put_array(writer, 4);
-    mp_put_u64(writer, REPORT_VERSION);
-    mp_put_u64(writer, REPORT_OBSERVATION);
-    mp_put_text(writer, manager);
-    mp_put_bytes(writer, bytes, length);
-    return mp_writer_ok(writer);
-}
-
 /* The latest observations of this node's managers, to all. */
 static void send_own_observations(struct node *self)
 {
@@ -113,7 +66,7 @@ static void send_own_observations(struct node *self)
         if (seen->bytes != NULL && strcmp(seen->node, node_name(self)) == 0) {
             struct mp_writer writer;
             mp_writer_init(&writer, REPORT_BYTES_MAX);
-            if (encode_observation(&writer, seen->manager, seen->bytes, seen->length)) {
+            if (report_observation_encode(seen->manager, seen->bytes, seen->length, &writer) == 0) {
                 peers_broadcast(self, TRANSPORT_OBSERVATION, writer.buffer.data,
                                 writer.buffer.length);
             }
@@ -141,8 +94,7 @@ void reports_run(struct node *self, int64_t now_ms)
     describe_self(self, now_ms, own);
     struct mp_writer writer;
     mp_writer_init(&writer, REPORT_BYTES_MAX);
-    encode_report(own, &writer);
-    if (mp_writer_ok(&writer)) {
+    if (report_encode(own, &writer) == 0) {
         peers_broadcast(self, TRANSPORT_OBSERVATION, writer.buffer.data, writer.buffer.length);
     }
     mp_writer_deinit(&writer);
@@ -156,7 +108,8 @@ void reports_send_observation(struct node *self, const char *manager, const uint
     bool to_leader = self->view.leader != 0 && self->view.leader != self->id;
     struct mp_writer writer;
     mp_writer_init(&writer, REPORT_BYTES_MAX);
-    bool encoded = (to_all || to_leader) && encode_observation(&writer, manager, bytes, length);
+    bool encoded =
+        (to_all || to_leader) && report_observation_encode(manager, bytes, length, &writer) == 0;
     if (encoded && to_all) {
         peers_broadcast(self, TRANSPORT_OBSERVATION, writer.buffer.data, writer.buffer.length);
     } else if (encoded) {
@@ -168,71 +121,25 @@ void reports_send_observation(struct node *self, const char *manager, const uint
 
 /* ---- receiving ---- */
 
-static bool decode_manager(const msgpack_object *row, struct report_manager *ret)
-{
-    *ret = (struct report_manager){0};
-    ret->score_known = mp_number(mp_at(row, 5), &ret->score);
-    return mp_text(mp_at(row, 0), ret->name, sizeof ret->name) &&
-           mp_text(mp_at(row, 1), ret->state, sizeof ret->state) &&
-           mp_bool(mp_at(row, 2), &ret->active) && mp_bool(mp_at(row, 3), &ret->shadow) &&
-           mp_u64(mp_at(row, 4), &ret->restarts);
-}
-
-static void take_report(struct node *self, const char *from, const msgpack_object *root)
-{
-    struct report *report = report_slot(self, from);
-    const msgpack_object *managers = mp_at(root, 2);
-    const msgpack_object *duties = mp_at(root, 3);
-    if (report == NULL) {
-        return;
-    }
-    *report = (struct report){.taken_ms = clock_boot_ms()};
-    (void)snprintf(report->node, sizeof report->node, "%s", from);
-    for (size_t i = 0; i < mp_count(managers) && report->manager_count < MANAGERS_MAX; i++) {
-        if (decode_manager(mp_at(managers, i), &report->managers[report->manager_count])) {
-            report->manager_count++;
-        }
-    }
-    for (size_t i = 0; i < mp_count(duties) && report->duty_count < REPORT_DUTIES_MAX; i++) {
-        const msgpack_object *row = mp_at(duties, i);
-        struct report_duty *duty = &report->duties[report->duty_count];
-        if (mp_text(mp_at(row, 0), duty->id, sizeof duty->id) &&
-            mp_u64(mp_at(row, 1), &duty->assignment) &&
-            mp_text(mp_at(row, 2), duty->phase, sizeof duty->phase)) {
-            report->duty_count++;
-        }
-    }
-    self->publish_now = true;
-}
-
 bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length)
 {
-    static const struct mp_limits limits = {
-        .bytes = REPORT_BYTES_MAX, .elements = 4096, .depth = 5};
-    struct mp_doc doc;
-    if (mp_parse(bytes, length, &limits, &doc, NULL) != 0) {
+    struct report_message message;
+    if (report_decode(bytes, length, &message) != 0) {
         return false;
     }
-    bool known = false;
-    uint64_t version = 0;
-    uint64_t kind = 0;
-    char manager[NAME_SIZE];
-    const uint8_t *document;
-    size_t document_length;
-    if (mp_array(&doc.root, 4) != NULL && mp_u64(mp_at(&doc.root, 0), &version) &&
-        version == REPORT_VERSION && mp_u64(mp_at(&doc.root, 1), &kind)) {
-        if (kind == REPORT_SELF) {
-            take_report(self, from, &doc.root);
-            known = true;
-        } else if (kind == REPORT_OBSERVATION &&
-                   mp_text(mp_at(&doc.root, 2), manager, sizeof manager) &&
-                   mp_bytes(mp_at(&doc.root, 3), &document, &document_length)) {
-            managers_observation(self, from, manager, document, document_length);
-            known = true;
-        }
+    if (message.kind == REPORT_OBSERVATION) {
+        managers_observation(self, from, message.manager, message.document,
+                             message.document_length);
+        return true;
     }
-    mp_doc_deinit(&doc);
-    return known;
+    struct report *report = report_slot(self, from);
+    if (report != NULL) {
+        *report = message.self;
+        report->taken_ms = clock_boot_ms();
+        (void)snprintf(report->node, sizeof report->node, "%s", from);
+        self->publish_now = true;
+    }
+    return true;
 }
 
 const struct report *reports_of(const struct node *self, const char *node)

@@ -25,7 +25,7 @@ bool lock_read(int fd, pid_t *ret_pid, char *ret_duty, int duty_size)
     line[strcspn(line, "\n")] = '\0';
     char *end = NULL;
     long pid = strtol(line, &end, 10);
-    if (end == line || *end != ' ' || pid <= 0) {
+    if (end == line || *end != ' ' || pid <= 0 || pid > INT32_MAX) {
         return false;
     }
     *ret_pid = (pid_t)pid;

@@ -103,7 +103,8 @@ static int scan_frames(struct reader *reader, struct wal_scan *ret)
         if (intact) {
             add_sums(&reader->sums, reader->big, frame, 8);
             add_sums(&reader->sums, reader->big, frame + FRAME_HEADER_BYTES, reader->page_bytes);
-            intact = ours && reader->sums.first == big_endian(frame + 16) &&
+            intact = ours && big_endian(frame) != 0 && /* a page number */
+                     reader->sums.first == big_endian(frame + 16) &&
                      reader->sums.second == big_endian(frame + 20);
         }
         if (intact) {

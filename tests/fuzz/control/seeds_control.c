@@ -1,7 +1,7 @@
 /* Seeds for fuzz_control: a request of every verb, passed-on requests, and answers. */
 #include "node/base/doc.h"
 #include "node/control/verbs.h"
-#include "tests/fuzz/control/seed_file.h"
+#include "tests/fuzz/seed.h"
 
 #include <string.h>
 
@@ -91,16 +91,17 @@ int main(int argc, char *argv[])
         mp_writer_clear(&writer);
         put_request(&writer, &table[i]);
         (void)snprintf(name, sizeof name, "request-%s", words);
-        seed_file(argv[1], name, 0, &writer);
+        seed_write(argv[1], name, 0, writer.buffer.data, writer.buffer.length);
         mp_writer_clear(&writer);
         put_forwarded(&writer, &table[i]);
         (void)snprintf(name, sizeof name, "forward-%s", words);
-        seed_file(argv[1], name, 1, &writer);
+        seed_write(argv[1], name, 1, writer.buffer.data, writer.buffer.length);
     }
     for (int good = 0; good < 2; good++) {
         mp_writer_clear(&writer);
         put_answer(&writer, good != 0);
-        seed_file(argv[1], good ? "answer-good" : "answer-bad", 2, &writer);
+        seed_write(argv[1], good ? "answer-good" : "answer-bad", 2, writer.buffer.data,
+                   writer.buffer.length);
     }
     mp_writer_deinit(&writer);
     return 0;

@@ -1,6 +1,6 @@
 /* Seeds for fuzz_document: documents as the node writes them. */
 #include "node/base/doc.h"
-#include "tests/fuzz/control/seed_file.h"
+#include "tests/fuzz/seed.h"
 
 int main(int argc, char *argv[])
 {
@@ -22,7 +22,7 @@ int main(int argc, char *argv[])
             return 1;
         }
         (void)snprintf(name, sizeof name, "%d", i);
-        seed_file(argv[1], name, -1, &writer);
+        seed_write(argv[1], name, -1, writer.buffer.data, writer.buffer.length);
         mp_writer_deinit(&writer);
         json_decref(document);
     }

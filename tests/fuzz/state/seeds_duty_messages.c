@@ -1,6 +1,6 @@
 #include "consensus/evidence.h"
 #include "consensus/grants_message.h"
-#include "tests/fuzz/state/seed_file.h"
+#include "tests/fuzz/seed.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ static void write_seed(const char *folder, uint8_t kind, const struct mp_writer 
     }
     seed[0] = kind;
     memcpy(seed + 1, writer->buffer.data, writer->buffer.length);
-    seed_file(folder, name, seed, writer->buffer.length + 1);
+    seed_write(folder, name, -1, seed, writer->buffer.length + 1);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
+#include "tests/fuzz/seed.h"
 #include "tests/fuzz/state/seed_commands.h"
-#include "tests/fuzz/state/seed_file.h"
 
 int main(int argc, char **argv)
 {
@@ -13,8 +13,8 @@ int main(int argc, char **argv)
         if (command_encode(&command, &writer, NULL) != 0) {
             return 1;
         }
-        seed_file(argv[1], command_type_name(command.type), writer.buffer.data,
-                  writer.buffer.length);
+        seed_write(argv[1], command_type_name(command.type), -1, writer.buffer.data,
+                   writer.buffer.length);
         mp_writer_deinit(&writer);
     }
     return 0;

@@ -1,6 +1,6 @@
 #include "consensus/state.h"
+#include "tests/fuzz/seed.h"
 #include "tests/fuzz/state/seed_commands.h"
-#include "tests/fuzz/state/seed_file.h"
 
 /* The snapshot's envelope behind a 0, and its body alone behind a 1 (see the fuzzer). */
 static int write_seeds(const char *folder, const struct state *state)
@@ -22,10 +22,10 @@ static int write_seeds(const char *folder, const struct state *state)
     }
     seed[0] = 0;
     memcpy(seed + 1, bytes, length);
-    seed_file(folder, "envelope", seed, length + 1);
+    seed_write(folder, "envelope", -1, seed, length + 1);
     seed[0] = 1;
     memcpy(seed + 1, body, body_length);
-    seed_file(folder, "body", seed, body_length + 1);
+    seed_write(folder, "body", -1, seed, body_length + 1);
     free(seed);
     mp_doc_deinit(&doc);
     free(bytes);
