@@ -45,6 +45,7 @@ class Node:
         self.peer_port = cluster.base_port + 10 * number
         self.http_port = self.peer_port + 1
         self.client = Client(BUILD, f"ipc://{self.folder}/control.sock")
+        self.environment = {}  # more of it, for the daemon
         self.process = None  # the parent, as started here
 
     @property
@@ -78,12 +79,12 @@ class Node:
 
     # -- life --
 
-    def start(self, environment=None):
+    def start(self):
         with open(os.path.join(self.folder, "log", "console.log"), "ab") as console, self.inside():
             self.process = subprocess.Popen(
                 [f"{BUILD}/bin/understudyd", "--config", self.config], stdin=subprocess.DEVNULL,
                 stdout=console, stderr=console, start_new_session=True,
-                env={**os.environ, **(environment or {})})
+                env={**os.environ, **self.environment})
 
     def pid(self, which):
         """Of "node" (the watching parent) or "worker" (the node process); None: it is dead."""

@@ -61,11 +61,15 @@ class Part:
         sys.exit(1 if self.failed else SKIPPED if self.lacking else 0)
 
 
-def with_cluster(measure, *arguments, count=3, profile="lan", overlay=None):
-    """measure(cluster, note, ...) on a cluster that runs, on the best hosts that there are."""
+def with_cluster(measure, *arguments, count=3, profile="lan", overlay=None, prepare=None):
+    """measure(cluster, note, ...) on a cluster that runs, on the best hosts that there are.
+
+    prepare(node) is called for each node before the first of them is started."""
     network, note = best_network(count)
     try:
         with Cluster(network, count, profile, overlay) as cluster:
+            for node in cluster.nodes if prepare else ():
+                prepare(node)
             cluster.start()
             measure(cluster, note, *arguments)
     finally:
