@@ -2,8 +2,8 @@
 """Committed entries: how long one takes, and how many a second with 64 in flight.
 
 From a program's request on the leader's Unix socket until its answer: an `undrain` of a node that
-does not drain. The leader proposes it, a majority has it on disk, it is applied and changes nothing.
-Beside it, what one durable write costs on the same disk at the same time.
+does not drain. The leader proposes it, a majority has it on disk, it is applied and changes
+nothing. Beside it, what one durable write costs on the same disk.
 """
 
 import os
@@ -59,8 +59,7 @@ def measure(cluster, note, options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     part.run(GROUP, with_cluster, measure, chosen)
     part.exit()

@@ -46,8 +46,7 @@ def command_line(cluster, note, options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     if rows.wanted(chosen, STATUS):
         part.run(STATUS, with_cluster, latency, chosen)

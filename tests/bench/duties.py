@@ -1,9 +1,9 @@
 #!/usr/bin/python3 -B
 """How fast an exclusive duty moves, and that two never hold it: the quickstart's demo, a real PM2.
 
-The duty is the demo's backup, a process under understudy-guard that writes a line every 0.1 s. Times
-are from just before the signal or the request until the next process's first line, and until the
-event arrives here that it runs (duty.started: PM2 has said so, somewhat later).
+The duty is the demo's backup, a process under understudy-guard that writes a line every 0.1 s.
+Times are from just before the signal or the request until the next process's first line, and until
+the event arrives here that it runs (duty.started: PM2 has said so, somewhat later).
 The file of all lines shows that no two held the duty at once.
 """
 
@@ -191,10 +191,9 @@ def kept(options):
 
 
 if __name__ == "__main__":
-    begin()
+    chosen = begin(__doc__)
     # PM2 takes python3 from the path; one that is a script of a version manager is slow to start.
     os.environ["PATH"] = "/usr/bin:" + os.environ["PATH"]
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
     part = Part()
     part.run(f"{GROUP}, released", released, chosen)
     if not chosen.quick:

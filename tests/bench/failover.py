@@ -45,8 +45,7 @@ def measure(cluster, note, options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     part.run(GROUP, with_cluster, measure, chosen)
     part.exit()

@@ -143,8 +143,7 @@ HEALTH_CONFIG = {"leadership": {"handover_below": 80, "margin": 30, "hold": f"{H
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     if rows.wanted(chosen, PLANNED):
         part.run(PLANNED, with_cluster, planned, chosen)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -B
 """What a cluster costs that has nothing to do: memory, CPU, bytes on the wire, writes, wake-ups.
 
-Of the node process (its parent apart), from /proc and the namespace's interface, over a minute after
-half a minute of rest. A figure is the median of the nodes that it is of, worst the worst of them.
+Of the node process (its parent apart), from /proc and the namespace's interface, over a minute
+after half a minute of rest. A figure is the median of the nodes that it is of, worst their worst.
 """
 
 import os
@@ -135,8 +135,7 @@ def gossip_alone(cluster, note, options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     part.run(GROUP, with_cluster, measure, chosen)
     for nodes_count in (3, MANY):

@@ -27,6 +27,13 @@ PATIENCE_S = 60
 QUIET_S = 1.0  # a healthy cluster is left alone for so long between trials
 
 
+def hurry():
+    """For a smoke test: shorter rests. Voters are silent for a while after their start, so that
+    figures are worse."""
+    global QUIET_S
+    QUIET_S = 0.2
+
+
 def merge(base, overlay):
     """Maps key by key; anything else replaces."""
     if not isinstance(base, dict) or not isinstance(overlay, dict):
@@ -187,7 +194,7 @@ class Cluster:
     # -- rest between trials --
 
     def opinion(self, nodes):
-        """(leader's name, term) that all founders agree on, all `nodes` alive, the leader acting."""
+        """(leader's name, term) that all founders agree on; all `nodes` alive, it acts."""
         found = set()
         for node in (node for node in self.founders if node in nodes):
             data = node.client.data("status")
@@ -199,7 +206,7 @@ class Cluster:
             found.add((data["leader"], data["term"]))
         return found.pop() if len(found) == 1 else None
 
-    def settle(self, nodes=None, quiet_s=QUIET_S):
+    def settle(self, nodes=None):
         """Wait until all is well and was so for a while; the leader and its term."""
         nodes = nodes or self.founders
         deadline = time.monotonic() + PATIENCE_S
@@ -207,7 +214,7 @@ class Cluster:
             before = self.opinion(nodes)
             if before and (self.events is None or
                            self.events.connected([node.name for node in self.founders])):
-                time.sleep(quiet_s)
+                time.sleep(QUIET_S)
                 if self.opinion(nodes) == before:
                     return self[before[0]], before[1]
             time.sleep(0.05)

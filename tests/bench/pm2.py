@@ -84,8 +84,7 @@ def measure(options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     part.run(GROUP, measure, chosen)
     part.exit()

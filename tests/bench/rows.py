@@ -1,10 +1,11 @@
 """Rows of the benchmark's table: how each script makes and prints them, and how they are read.
 
 Every measuring script, ours (tests/bench/*.py) and those of peers (tests/bench/peers/*.py), is a
-program of its own (executable) that takes `--trials N`, `--quick` and `--only GROUP`, prints one JSON object per line on stdout
-as soon as it knows one, and writes everything else to stderr. It ends with 0 when it could measure
-all that it is there for, with 77 when this machine lacks what it needs (the last line on stderr
-says what), else with 1. It never fails because something was slow. Each object has
+program of its own (executable) that takes `--trials N`, `--quick` and `--only GROUP`, prints one
+JSON object per line on stdout as soon as it knows one, and writes everything else to stderr. It
+ends with 0 when it could measure all that it is there for, with 77 when this machine lacks what a
+part needs (stderr says what), else with 1. It never fails because something was slow. Each object
+has
 
     group     "crash failover": rows of a group stand together, ours before the peers'
     what      "kill -9 of the node process, leader commits"
@@ -32,7 +33,7 @@ FIELDS = ("group", "what", "system", "profile", "unit", "median", "worst", "tria
 TEXTS = ("group", "what", "system", "profile", "unit", "better", "note")
 NUMBERS = ("median", "worst", "goal", "goal_worst")
 
-QUICK_TRIALS = 2
+QUICK_TRIALS = 1
 
 # Groups in the order of the table; others follow in the order in which they came.
 GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover",
@@ -195,7 +196,8 @@ def table(document):
 
 def markdown(document):
     lines = [heading(document) + ". Medians (worst); the goal is for the median (worst).", "",
-             "| | system | median (worst) | n | goal | |", "| --- | --- | ---: | ---: | --- | --- |"]
+             "| | system | median (worst) | n | goal | |",
+             "| --- | --- | ---: | ---: | --- | --- |"]
     group = None
     for row in document["rows"]:
         if row["group"] != group:

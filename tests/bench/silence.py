@@ -76,8 +76,7 @@ def measure(cluster, note, options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     for name in GOALS:
         part.run(f"silence, {name}", lambda n=name: with_cluster(measure, chosen, profile=n))

@@ -63,8 +63,7 @@ def measure(profile, options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     for name in GOALS:
         part.run(f"{GROUP}, {name}", measure, name, chosen)

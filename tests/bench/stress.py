@@ -17,7 +17,7 @@ from client import Client
 from network import Lacking
 from nodes import BUILD
 from observer import Missed
-from trials import Part, begin, columns, repeat, with_cluster
+from trials import Part, begin, columns, join_notes, repeat, with_cluster
 
 GROUP = "disk stalls and load"
 SHIM = f"{BUILD}/tests/fault/libslow_disk.so"
@@ -25,7 +25,11 @@ STALL_MS, PERIOD_MS = 500, 3000
 COMMIT_S = 0.1
 BUSY = 8  # processes that do nothing but that
 MINUTES_MAX = 3
-SPIN = "import sys, time\nend = time.monotonic() + float(sys.argv[1])\nwhile time.monotonic() < end: pass"
+SPIN = """import sys, time
+end = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end:
+    pass
+"""
 
 
 def preload(node):
@@ -111,8 +115,9 @@ def measure(cluster, note, options, what, trouble):
     moves, longest = columns(results, "changes", "longest")
     rows.emit(rows.make(GROUP, f"{what}: changes of leader in {seconds} s", moves, "changes",
                         profile=cluster.profile, goal=1, goal_worst=1, note=note))
-    rows.emit(rows.make(GROUP, f"{what}: longest of the commits, one every {COMMIT_S * 1000:.0f} ms",
-                        longest, "ms", profile=cluster.profile, note=note))
+    rows.emit(rows.make(GROUP, f"{what}: the longest commit", longest, "ms",
+                        profile=cluster.profile, note=join_notes(
+                            f"one every {COMMIT_S * 1000:.0f} ms, by a follower", note)))
 
 
 def on_stalls(options):
@@ -128,8 +133,7 @@ def on_load(options):
 
 
 if __name__ == "__main__":
-    begin()
-    chosen = rows.options(__doc__.split("\n", maxsplit=1)[0])
+    chosen = begin(__doc__)
     part = Part()
     part.run("disk stalls", on_stalls, chosen)
     part.run("load", on_load, chosen)

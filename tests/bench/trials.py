@@ -1,4 +1,4 @@
-"""What the measuring scripts share: trials that may fail one by one, parts that may, a clean end."""
+"""What the measuring scripts share: trials and parts that may fail, a clean end."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import traceback
 
 import rows
 from network import Lacking, best_network
-from nodes import BUILD, Cluster, Skip
+from nodes import BUILD, Cluster, Skip, hurry
 from observer import Missed
 
 SKIPPED = 77
@@ -80,9 +80,13 @@ def join_notes(*notes):
     return "; ".join(note for note in notes if note)
 
 
-def begin():
-    """SIGTERM ends a script as an exception does: everything is cleaned up."""
+def begin(description):
+    """The options. SIGTERM ends a script as an exception does: everything is cleaned up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = rows.options(description.split("\n", maxsplit=1)[0])
+    if chosen.quick:
+        hurry()
+    return chosen
 
 
 def program(name, *words):
