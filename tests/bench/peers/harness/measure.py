@@ -14,8 +14,8 @@ from harness.netns import Missing
 
 PAUSE_S = 0.002  # between an answer and the next question
 PATIENCE_S = 90
-GROUPS = ("crash failover", "planned handover", "freeze failover", "cut failover", "start", "idle",
-          "status", "cli", "commits")
+GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover", "cut failover",
+          "start", "idle", "status", "cli", "commits")
 
 
 class Unsettled(Exception):
@@ -144,8 +144,8 @@ class Cost:
         self.at = time.monotonic()
         self.bytes, self.packets = host.sent()
         self.cpu_s = self.wakeups = self.rss = self.pss = 0
-        for process in host.processes:
-            self.add(pathlib.Path(f"/proc/{process.pid}"))
+        for pid in host.pids():
+            self.add(pathlib.Path(f"/proc/{pid}"))
 
     def add(self, folder):
         for line in (folder / "smaps_rollup").read_text().splitlines():
@@ -160,7 +160,7 @@ class Cost:
                     self.wakeups += int(line.split()[1])
 
 
-def idle(sheet, hosts, seconds, leader=None, also=""):
+def idle(sheet, hosts, seconds, leader=None, also="", multicast=False):
     """Nobody asks anything for so long; medians of the nodes, worst the node that needs most."""
     before = {host: Cost(host) for host in hosts}
     time.sleep(seconds)
@@ -172,7 +172,9 @@ def idle(sheet, hosts, seconds, leader=None, also=""):
         sheet.add("idle", "node, proportional", new.pss, "MiB")
         sheet.add("idle", f"{who}, CPU of a core", 100 * (new.cpu_s - old.cpu_s) / span, "%")
         sheet.add("idle", f"{who}, wake-ups", (new.wakeups - old.wakeups) / span, "1/s")
-        per, share = (" per voter", len(hosts) - 1) if host is leader else ("", 1)
+        per, share = "", 1
+        if host is leader and not multicast:
+            per, share = " per voter", len(hosts) - 1
         sheet.add("idle", f"{who}, sent on the wire{per}",
                   (new.bytes - old.bytes) / span / share, "B/s")
         sheet.add("idle", f"{who}, packets sent{per}",
@@ -233,7 +235,7 @@ def program(description, system, measure):
     try:
         failed = measure(options)
     except Missing as problem:
-        for group in (options.only or ["crash failover"]):
+        for group in filter(options.wants, GROUPS[:1] if not options.only else GROUPS):
             Sheet(system, "").fail(group, "everything", f"not measured: {problem}")
         rows.say(f"{system}: {problem}")
         sys.exit(77)

@@ -126,19 +126,33 @@ class Host:
         self.processes.append(process)
         return process
 
+    def pids(self):
+        """Processes of this node that live, with the children that they started."""
+        found = [process.pid for process in self.processes if process.poll() is None]
+        for pid in found:  # grows meanwhile
+            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                found += map(int, task.read_text().split())
+        return found
+
     def signal(self, number):
+        """To what was started here; it tells its children."""
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(number)
 
+    def signal_all(self, number):
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def freeze(self):
-        self.signal(signal.SIGSTOP)
+        self.signal_all(signal.SIGSTOP)
 
     def thaw(self):
-        self.signal(signal.SIGCONT)
+        self.signal_all(signal.SIGCONT)
 
     def kill(self):
-        self.signal(signal.SIGKILL)
+        self.signal_all(signal.SIGKILL)
 
     def reap(self):
         """Wait for the end of what was killed or asked to end."""
