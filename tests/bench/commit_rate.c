@@ -17,7 +17,7 @@
 
 #define PER_CONNECTION 32
 #define CONNECTIONS_MAX 32
-#define WINDOW_MAX (PER_CONNECTION * CONNECTIONS_MAX)
+#define WINDOW_MAX ((size_t)PER_CONNECTION * CONNECTIONS_MAX)
 #define TIMEOUT_MS 10000
 #define REQUEST_BYTES_MAX 4096
 #define REPLY_BYTES_MAX 65536
@@ -79,9 +79,8 @@ static bool take_reply(struct load *self, const uint8_t *bytes, size_t length)
 
 static bool fill_windows(struct load *self)
 {
-    size_t each = (self->window + self->connections - 1) / self->connections;
     for (size_t i = 0; i < self->connections; i++) {
-        while (self->sent < self->count && self->under_way[i] < each &&
+        while (self->sent < self->count && self->under_way[i] < PER_CONNECTION &&
                self->sent - self->answered < self->window) {
             if (!send_one(self, i)) {
                 return false;

@@ -24,9 +24,10 @@ int64_t *timing_create(size_t count)
 void timing_print(const char *what, int64_t *durations_ns, size_t count, int64_t total_ns)
 {
     qsort(durations_ns, count, sizeof *durations_ns, compare);
+    size_t middle = count / 2;
+    size_t late = count * 99 / 100;
     (void)printf("%s count=%zu p50_us=%.2f p99_us=%.2f worst_us=%.2f per_second=%.0f\n", what,
-                 count, (double)durations_ns[count / 2] / 1e3,
-                 (double)durations_ns[count * 99 / 100] / 1e3,
+                 count, (double)durations_ns[middle] / 1e3, (double)durations_ns[late] / 1e3,
                  (double)durations_ns[count - 1] / 1e3, (double)count * 1e9 / (double)total_ns);
 }
 
