@@ -1,4 +1,4 @@
-"""How a peer is measured: polls that race with a fault, idle cost, rates, and the program's frame."""
+"""How a peer is measured: polls that race with a fault, idle cost, rates, a program's frame."""
 
 import os
 import pathlib
@@ -14,8 +14,8 @@ from harness.netns import Missing
 
 PAUSE_S = 0.002  # between an answer and the next question
 PATIENCE_S = 90
-GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover", "cut failover",
-          "start", "idle", "status", "cli", "commits")
+GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover",
+          "cut failover", "start", "idle", "status", "cli", "commits")
 
 
 class Unsettled(Exception):
@@ -143,7 +143,7 @@ class Cost:
     def __init__(self, host):
         self.at = time.monotonic()
         self.bytes, self.packets = host.sent()
-        self.cpu_s = self.wakeups = self.rss = self.pss = 0
+        self.cpu_s = self.wakeups = self.rss = self.pss = self.disk = 0
         for pid in host.pids():
             self.add(pathlib.Path(f"/proc/{pid}"))
 
@@ -153,6 +153,9 @@ class Cost:
                 self.rss += int(line.split()[1]) / 1024
             if line.startswith("Pss:"):
                 self.pss += int(line.split()[1]) / 1024
+        for line in (folder / "io").read_text().splitlines():
+            if line.startswith("write_bytes:"):
+                self.disk += int(line.split()[1])
         for task in (folder / "task").iterdir():
             self.cpu_s += int((task / "schedstat").read_text().split()[0]) / 1e9
             for line in (task / "status").read_text().splitlines():
@@ -172,6 +175,7 @@ def idle(sheet, hosts, seconds, leader=None, also="", multicast=False):
         sheet.add("idle", "node, proportional", new.pss, "MiB")
         sheet.add("idle", f"{who}, CPU of a core", 100 * (new.cpu_s - old.cpu_s) / span, "%")
         sheet.add("idle", f"{who}, wake-ups", (new.wakeups - old.wakeups) / span, "1/s")
+        sheet.add("idle", f"{who}, bytes written to disk", (new.disk - old.disk) / span, "B/s")
         per, share = "", 1
         if host is leader and not multicast:
             per, share = " per voter", len(hosts) - 1

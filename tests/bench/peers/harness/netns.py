@@ -174,12 +174,6 @@ class Host:
         counters = json.loads(ip("-j", "-s", "link", "show", self.port))[0]["stats64"]["rx"]
         return counters["bytes"], counters["packets"]
 
-    def log_tail(self):
-        try:
-            return (self.folder / "log").read_text(errors="replace")[-400:]
-        except OSError:
-            return ""
-
     def empty(self):
         """An empty folder, as on a new machine."""
         shutil.rmtree(self.folder)
