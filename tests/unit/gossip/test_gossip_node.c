@@ -1,6 +1,5 @@
 /* One node against hand-made messages: refutation, bounds, forged and forgotten senders, stalls. */
-#include "gossip/gossip.h"
-#include "gossip/wire.h"
+#include "tests/unit/gossip/world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,172 +9,6 @@
 
 #include <cmocka.h>
 
-#define START_MS 5000000
-#define OWN_INCARNATION 100
-
-struct world {
-    struct gossip *gossip;
-    struct gossip_config config;
-    int64_t now_ms;
-    struct gossip_action member;      /* the last MEMBER action */
-    struct gossip_action incarnation; /* the last INCARNATION action */
-    unsigned member_count;
-    unsigned health_count;
-    unsigned gone_count;
-    unsigned send_count;
-    size_t largest_bytes;
-    unsigned pings;
-    uint32_t ping_sequence; /* of the last ping, and to whom */
-    char pinged[NAME_SIZE];
-    unsigned asks;
-    uint32_t ask_sequence;
-    unsigned nacks;
-    struct gossip_wire_member told; /* the last member item about `watch` in a message */
-    unsigned told_count;
-    const char *watch;
-};
-
-static void look_into(struct world *world, const struct gossip_action *action)
-{
-    struct gossip_wire_message message;
-    struct gossip_wire_item item;
-    assert_int_equal(gossip_wire_decode(action->bytes, action->length, &message, NULL), 0);
-    world->send_count++;
-    if (action->length > world->largest_bytes) {
-        world->largest_bytes = action->length;
-    }
-    if (message.type == WIRE_PING) {
-        world->pings++;
-        world->ping_sequence = message.sequence;
-        memcpy(world->pinged, action->name, NAME_SIZE);
-    }
-    if (message.type == WIRE_ASK) {
-        world->asks++;
-        world->ask_sequence = message.sequence;
-    }
-    world->nacks += message.type == WIRE_NACK;
-    for (size_t i = 0; i < gossip_wire_item_count(&message); i++) {
-        assert_true(gossip_wire_item_at(&message, i, &item));
-        if (item.kind == WIRE_ITEM_MEMBER && world->watch != NULL &&
-            strcmp(item.member.name, world->watch) == 0) {
-            world->told = item.member;
-            world->told_count++;
-        }
-    }
-    gossip_wire_message_deinit(&message);
-}
-
-static void drain(struct world *world)
-{
-    struct gossip_action action;
-    while (gossip_action_next(world->gossip, &action)) {
-        switch (action.kind) {
-        case GOSSIP_ACTION_SEND:
-            look_into(world, &action);
-            break;
-        case GOSSIP_ACTION_MEMBER:
-            world->member = action;
-            world->member_count++;
-            break;
-        case GOSSIP_ACTION_HEALTH:
-            world->health_count++;
-            break;
-        case GOSSIP_ACTION_INCARNATION:
-            world->incarnation = action;
-            break;
-        case GOSSIP_ACTION_GONE:
-            world->gone_count++;
-            break;
-        }
-    }
-}
-
-static void begin(struct world *world)
-{
-    memset(world, 0, sizeof *world);
-    assert_int_equal(gossip_config_profile(&world->config, "lan", NULL), 0);
-    (void)snprintf(world->config.name, NAME_SIZE, "n1");
-    (void)snprintf(world->config.address, ADDRESS_SIZE, "tcp://10.0.0.1:7400");
-    world->config.incarnation = OWN_INCARNATION;
-    world->config.rng_seed = 42;
-    world->now_ms = START_MS;
-    assert_int_equal(gossip_create(&world->config, START_MS, &world->gossip, NULL), 0);
-}
-
-static void end(struct world *world)
-{
-    gossip_destroy(&world->gossip);
-    assert_null(world->gossip);
-}
-
-/* Tick at every deadline up to `duration_ms` from now. */
-static void run(struct world *world, int64_t duration_ms)
-{
-    int64_t end_ms = world->now_ms + duration_ms;
-    while (gossip_deadline_ms(world->gossip) <= end_ms) {
-        int64_t deadline_ms = gossip_deadline_ms(world->gossip);
-        world->now_ms = deadline_ms > world->now_ms ? deadline_ms : world->now_ms;
-        gossip_tick(world->gossip, world->now_ms);
-        drain(world);
-    }
-    world->now_ms = end_ms;
-}
-
-static void receive(struct world *world, const char *authenticated,
-                    struct gossip_wire_message *message, const struct gossip_wire_item *item)
-{
-    struct mp_writer writer;
-    mp_writer_init(&writer, GOSSIP_MESSAGE_BYTES_MAX);
-    if (message->sender[0] == '\0') {
-        (void)snprintf(message->sender, NAME_SIZE, "%s", authenticated);
-    }
-    gossip_wire_put_head(&writer, message, NULL, item == NULL ? 0 : 1);
-    if (item != NULL && item->kind == WIRE_ITEM_MEMBER) {
-        gossip_wire_put_member(&writer, &item->member);
-    } else if (item != NULL) {
-        gossip_wire_put_health(&writer, &item->health);
-    }
-    gossip_receive(world->gossip, world->now_ms, authenticated, writer.buffer.data,
-                   writer.buffer.length);
-    mp_writer_deinit(&writer);
-    drain(world);
-}
-
-static void hear(struct world *world, const char *from, const char *name, uint64_t incarnation,
-                 enum gossip_state state, const char *by)
-{
-    struct gossip_wire_message message = {.type = WIRE_NEWS};
-    struct gossip_wire_item item = {.kind = WIRE_ITEM_MEMBER,
-                                    .member = {.incarnation = incarnation, .state = state}};
-    (void)snprintf(item.member.name, NAME_SIZE, "%s", name);
-    (void)snprintf(item.member.address, ADDRESS_SIZE, "tcp://%s:7400", name);
-    if (by != NULL) {
-        item.member.accuser_count = 1;
-        (void)snprintf(item.member.accusers[0], NAME_SIZE, "%s", by);
-    }
-    receive(world, from, &message, &item);
-}
-
-static void answer_ping(struct world *world)
-{
-    struct gossip_wire_message message = {.type = WIRE_ACK, .sequence = world->ping_sequence};
-    receive(world, world->pinged, &message, NULL);
-}
-
-static struct gossip_member member_of(struct world *world, const char *name)
-{
-    struct gossip_member member;
-    assert_true(gossip_member_find(world->gossip, name, &member));
-    return member;
-}
-
-static struct gossip_counters counters_of(struct world *world)
-{
-    struct gossip_counters counters;
-    gossip_counters(world->gossip, &counters);
-    return counters;
-}
-
 /* ---- refutation ---- */
 
 static void an_accused_node_refutes_by_a_higher_incarnation(void **state)
@@ -184,18 +17,18 @@ static void an_accused_node_refutes_by_a_higher_incarnation(void **state)
     static const enum gossip_state accusations[] = {GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT};
     for (size_t i = 0; i < 3; i++) {
         struct world world;
-        begin(&world);
-        hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+        world_begin(&world);
+        world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
         world.watch = "n1";
-        hear(&world, "n2", "n1", OWN_INCARNATION + 7, accusations[i], "n2");
+        world_hear(&world, "n2", "n1", OWN_INCARNATION + 7, accusations[i], "n2");
         assert_int_equal(world.incarnation.incarnation, OWN_INCARNATION + 8);
         assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 8);
         assert_int_equal(gossip_awareness(world.gossip), 1);
-        run(&world, 300);
+        world_run(&world, 300);
         assert_true(world.told_count > 0);
         assert_int_equal(world.told.state, GOSSIP_ALIVE);
         assert_int_equal(world.told.incarnation, OWN_INCARNATION + 8);
-        end(&world);
+        world_end(&world);
     }
 }
 
@@ -203,26 +36,27 @@ static void an_old_accusation_is_ignored(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n1", OWN_INCARNATION - 1, GOSSIP_DEAD, "n2");
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n1", OWN_INCARNATION - 1, GOSSIP_DEAD, "n2");
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION);
     assert_int_equal(gossip_awareness(world.gossip), 0);
-    end(&world);
+    world_end(&world);
 }
 
 static void a_lost_counter_is_made_good(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n1", OWN_INCARNATION + 50, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n1", OWN_INCARNATION + 50, GOSSIP_ALIVE, NULL);
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 51);
     assert_int_equal(gossip_awareness(world.gossip), 0);
-    hear(&world, "n2", "n1", GOSSIP_INCARNATION_MAX, GOSSIP_DEAD, "n2"); /* no way past the end */
+    world_hear(&world, "n2", "n1", GOSSIP_INCARNATION_MAX, GOSSIP_DEAD,
+               "n2"); /* no way past the end */
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 51);
-    end(&world);
+    world_end(&world);
 }
 
 /* ---- suspicion and death ---- */
@@ -231,176 +65,177 @@ static void who_does_not_answer_is_suspected_and_then_dead(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    run(&world, 2100);
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_SUSPECT);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_run(&world, 2100);
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_SUSPECT);
     assert_int_equal(world.member.reason, GOSSIP_REASON_PROBE);
-    run(&world, 2500); /* alone with it: nobody could confirm, so the least time is all it gets */
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_DEAD);
+    world_run(&world,
+              2500); /* alone with it: nobody could confirm, so the least time is all it gets */
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_DEAD);
     assert_int_equal(world.member.reason, GOSSIP_REASON_TIMEOUT);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_DEAD);
-    hear(&world, "n2", "n2", 6, GOSSIP_ALIVE, NULL);
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_ALIVE);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_DEAD);
+    world_hear(&world, "n2", "n2", 6, GOSSIP_ALIVE, NULL);
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_ALIVE);
     assert_int_equal(world.member.reason, GOSSIP_REASON_RETURNED);
-    end(&world);
+    world_end(&world);
 }
 
 static void who_answers_stays_alive(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     for (unsigned i = 0; i < 200; i++) {
         unsigned pings = world.pings;
-        run(&world, 100);
+        world_run(&world, 100);
         if (world.pings > pings) {
-            answer_ping(&world);
+            world_answer_ping(&world);
         }
     }
     assert_true(world.pings >= 18);
-    assert_int_equal(counters_of(&world).probes_failed, 0);
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_ALIVE);
-    end(&world);
+    assert_int_equal(world_counters_of(&world).probes_failed, 0);
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_ALIVE);
+    world_end(&world);
 }
 
 static void other_traffic_spares_an_accusation(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     for (unsigned i = 0; i < 200; i++) {
-        run(&world, 100);
+        world_run(&world, 100);
         gossip_note_contact(world.gossip, world.now_ms, "n2");
     }
     assert_true(world.pings >= 18);
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_ALIVE);
-    assert_int_equal(counters_of(&world).suspicions, 0);
-    end(&world);
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_ALIVE);
+    assert_int_equal(world_counters_of(&world).suspicions, 0);
+    world_end(&world);
 }
 
 static void hearsay_of_a_death_is_only_a_suspicion(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2");
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
-    hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2"); /* told twice is not more true */
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2");
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_SUSPECT);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2"); /* told twice is not more true */
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_SUSPECT);
     world.watch = "n3";
-    hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_ALIVE);
+    world_hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_ALIVE);
     assert_int_equal(world.member.reason, GOSSIP_REASON_REFUTED);
-    end(&world);
+    world_end(&world);
 }
 
 static void a_parents_word_is_proof(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
     world.watch = "n3";
     gossip_note_ended(world.gossip, world.now_ms, "n3", 9);
-    drain(&world);
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
+    world_drain(&world);
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_DEAD);
     assert_int_equal(world.member.reason, GOSSIP_REASON_ENDED);
-    run(&world, 300);
+    world_run(&world, 300);
     assert_int_equal(world.told.state, GOSSIP_DEAD);
     assert_int_equal(world.told.incarnation, 9);
     assert_string_equal(world.told.accusers[0], "n3");
-    hear(&world, "n2", "n3", 8, GOSSIP_ALIVE, NULL); /* a refutation from before its end */
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
-    hear(&world, "n3", "n3", 10, GOSSIP_ALIVE, NULL);
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_ALIVE);
-    hear(&world, "n2", "n3", 10, GOSSIP_DEAD, "n3"); /* proof from another node */
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
-    end(&world);
+    world_hear(&world, "n2", "n3", 8, GOSSIP_ALIVE, NULL); /* a refutation from before its end */
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_DEAD);
+    world_hear(&world, "n3", "n3", 10, GOSSIP_ALIVE, NULL);
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_ALIVE);
+    world_hear(&world, "n2", "n3", 10, GOSSIP_DEAD, "n3"); /* proof from another node */
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_DEAD);
+    world_end(&world);
 }
 
 static void a_refused_connection_accuses_at_once(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     gossip_note_refused(world.gossip, world.now_ms, "n2");
-    drain(&world);
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_SUSPECT);
+    world_drain(&world);
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_SUSPECT);
     assert_int_equal(world.member.reason, GOSSIP_REASON_REFUSED);
     gossip_note_refused(world.gossip, world.now_ms, "n1");
     gossip_note_refused(world.gossip, world.now_ms, "nobody");
-    drain(&world);
-    assert_int_equal(member_of(&world, "n1").state, GOSSIP_ALIVE);
-    end(&world);
+    world_drain(&world);
+    assert_int_equal(world_member_of(&world, "n1").state, GOSSIP_ALIVE);
+    world_end(&world);
 }
 
 static void a_suspect_is_told_first_of_all(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
-    run(&world, 500);
-    hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_run(&world, 500);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
     world.watch = "n3";
     world.told_count = 0;
     struct gossip_wire_message ping = {.type = WIRE_PING, .sequence = 8};
-    receive(&world, "n3", &ping, NULL);
+    world_receive(&world, "n3", &ping, NULL);
     assert_true(world.told_count > 0);
     assert_int_equal(world.told.state, GOSSIP_SUSPECT);
     assert_int_equal(world.told.incarnation, 5);
     world.told_count = 0;
     world.now_ms += world.config.probe_timeout_ms;
     struct gossip_wire_message news = {.type = WIRE_NEWS}; /* what asks for no answer gets one */
-    receive(&world, "n3", &news, NULL);
+    world_receive(&world, "n3", &news, NULL);
     assert_int_equal(world.told_count, 1);
-    receive(&world, "n3", &news, NULL); /* but not each time */
+    world_receive(&world, "n3", &news, NULL); /* but not each time */
     assert_int_equal(world.told_count, 1);
-    end(&world);
+    world_end(&world);
 }
 
 static void another_nodes_suspicion_is_checked_at_once(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
-    run(&world, world.config.probe_timeout_ms / 4);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
+    world_run(&world, world.config.probe_timeout_ms / 4);
     assert_int_equal(world.pings, 1);
     assert_string_equal(world.pinged, "n3");
-    end(&world);
+    world_end(&world);
 }
 
 static void a_suspect_that_is_heard_gets_more_time_but_not_for_ever(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2"); /* a doubt: the least time, 2 s */
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_DEAD, "n2"); /* a doubt: the least time, 2 s */
     for (unsigned i = 0; i < 70; i++) {
-        run(&world, 100);
+        world_run(&world, 100);
         gossip_note_contact(world.gossip, world.now_ms, "n3");
-        assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
+        assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_SUSPECT);
     }
     for (unsigned i = 0; i < 11; i++) { /* 8 s are the longest */
-        run(&world, 100);
+        world_run(&world, 100);
         gossip_note_contact(world.gossip, world.now_ms, "n3");
     }
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
-    end(&world);
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_DEAD);
+    world_end(&world);
 }
 
 static void hear_ended(struct world *world, const char *name, uint32_t age_s)
@@ -411,26 +246,26 @@ static void hear_ended(struct world *world, const char *name, uint32_t age_s)
         .member = {.incarnation = 5, .state = GOSSIP_DEAD, .age_s = age_s}};
     (void)snprintf(item.member.name, NAME_SIZE, "%s", name);
     (void)snprintf(item.member.address, ADDRESS_SIZE, "tcp://%s:7400", name);
-    receive(world, "n2", &message, &item);
+    world_receive(world, "n2", &message, &item);
 }
 
 static void a_death_keeps_its_age_as_it_travels(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     hear_ended(&world, "n3", 90);
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_DEAD);
-    assert_int_equal(member_of(&world, "n3").state_since_ms, world.now_ms - 90000);
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_DEAD);
+    assert_int_equal(world_member_of(&world, "n3").state_since_ms, world.now_ms - 90000);
     hear_ended(&world, "n4", (uint32_t)(world.config.dead_keep_ms / 1000)); /* too old to matter */
     struct gossip_member member;
     assert_false(gossip_member_find(world.gossip, "n4", &member));
     world.watch = "n3";
-    run(&world, 900);
+    world_run(&world, 900);
     assert_true(world.told_count > 0);
     assert_in_range(world.told.age_s, 90, 91);
-    end(&world);
+    world_end(&world);
 }
 
 /* ---- indirect probes ---- */
@@ -439,58 +274,58 @@ static void others_are_asked_and_their_nacks_keep_us_well(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
     while (world.asks == 0) {
-        run(&world, 50);
+        world_run(&world, 50);
         assert_true(world.now_ms < START_MS + 5000);
     }
     const char *helper = strcmp(world.pinged, "n2") == 0 ? "n3" : "n2";
     char silent[NAME_SIZE];
     memcpy(silent, world.pinged, NAME_SIZE);
     struct gossip_wire_message nack = {.type = WIRE_NACK, .sequence = world.ask_sequence};
-    receive(&world, helper, &nack, NULL);
-    run(&world, 600);
-    assert_int_equal(member_of(&world, silent).state, GOSSIP_SUSPECT);
+    world_receive(&world, helper, &nack, NULL);
+    world_run(&world, 600);
+    assert_int_equal(world_member_of(&world, silent).state, GOSSIP_SUSPECT);
     assert_int_equal(gossip_awareness(world.gossip), 0);
-    assert_int_equal(counters_of(&world).nacks_received, 1);
-    end(&world);
+    assert_int_equal(world_counters_of(&world).nacks_received, 1);
+    world_end(&world);
 }
 
 static void silence_of_all_makes_us_doubt_ourselves(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
-    run(&world, 2500);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_run(&world, 2500);
     assert_true(world.asks >= 1);
     assert_true(gossip_awareness(world.gossip) >= 1);
-    end(&world);
+    world_end(&world);
 }
 
 static void asked_to_probe_it_passes_on_the_ack_or_says_nack(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
     struct gossip_wire_message ask = {
         .type = WIRE_ASK, .sequence = 77, .target = "n3", .wait_ms = 500};
-    receive(&world, "n2", &ask, NULL);
+    world_receive(&world, "n2", &ask, NULL);
     assert_string_equal(world.pinged, "n3");
-    run(&world, 300);
+    world_run(&world, 300);
     assert_int_equal(world.nacks, 0);
-    run(&world, 150); /* 400 ms: early enough to be heard */
+    world_run(&world, 150); /* 400 ms: early enough to be heard */
     assert_int_equal(world.nacks, 1);
     struct gossip_wire_message unknown = {
         .type = WIRE_ASK, .sequence = 78, .target = "n9", .wait_ms = 500};
-    receive(&world, "n2", &unknown, NULL);
+    world_receive(&world, "n2", &unknown, NULL);
     assert_int_equal(world.nacks, 2);
-    end(&world);
+    world_end(&world);
 }
 
 /* ---- bounds ---- */
@@ -499,53 +334,53 @@ static void messages_stay_below_their_bound(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     for (unsigned i = 2; i < 60; i++) {
         char name[NAME_SIZE];
         (void)snprintf(name, sizeof name, "a-node-with-a-rather-long-name-for-a-node-%u", i);
-        hear(&world, name, name, 5, GOSSIP_ALIVE, NULL);
+        world_hear(&world, name, name, 5, GOSSIP_ALIVE, NULL);
     }
-    run(&world, 1500);
+    world_run(&world, 1500);
     assert_int_equal(gossip_member_count(world.gossip), 59);
     assert_true(world.largest_bytes <= world.config.message_bytes_max);
     assert_true(world.largest_bytes > world.config.message_bytes_max / 2); /* and uses it */
-    end(&world);
+    world_end(&world);
 }
 
 static void news_ends_after_its_share_of_sends(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
     world.watch = "n4";
-    hear(&world, "n4", "n4", 5, GOSSIP_ALIVE, NULL);
-    run(&world, 900);                        /* before its first probe could have failed */
+    world_hear(&world, "n4", "n4", 5, GOSSIP_ALIVE, NULL);
+    world_run(&world, 900);                  /* before its first probe could have failed */
     assert_in_range(world.told_count, 1, 3); /* ceil(4 log10 5) = 3 */
-    end(&world);
+    world_end(&world);
 }
 
 static void more_members_than_allowed_are_refused(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     for (unsigned i = 2; i < 2 * NODES_MAX; i++) {
         char name[NAME_SIZE];
         (void)snprintf(name, sizeof name, "n%u", i);
-        hear(&world, name, name, 5, GOSSIP_ALIVE, NULL);
+        world_hear(&world, name, name, 5, GOSSIP_ALIVE, NULL);
     }
     assert_int_equal(gossip_member_count(world.gossip), NODES_MAX);
-    assert_true(counters_of(&world).dropped_full >= NODES_MAX - 2);
-    end(&world);
+    assert_true(world_counters_of(&world).dropped_full >= NODES_MAX - 2);
+    world_end(&world);
 }
 
 static void a_shell_that_never_drains_costs_bounded_memory(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     struct gossip_action action;
     unsigned sends = 0;
     struct mp_writer writer;
@@ -560,8 +395,8 @@ static void a_shell_that_never_drains_costs_bounded_memory(void **state)
         sends += action.kind == GOSSIP_ACTION_SEND;
     }
     assert_int_equal(sends, 1024);
-    assert_true(counters_of(&world).dropped_full > 3900);
-    end(&world);
+    assert_true(world_counters_of(&world).dropped_full > 3900);
+    world_end(&world);
 }
 
 /* ---- who may speak ---- */
@@ -570,56 +405,56 @@ static void a_forged_sender_is_dropped_and_counted(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     struct gossip_wire_message message = {.type = WIRE_NEWS, .sender = "n3"};
     struct gossip_wire_item item = {
         .kind = WIRE_ITEM_MEMBER,
         .member = {.name = "n3", .address = "tcp://n3:1", .incarnation = 5, .state = GOSSIP_ALIVE}};
-    receive(&world, "n2", &message, &item);
-    assert_int_equal(counters_of(&world).dropped_forged, 1);
+    world_receive(&world, "n2", &message, &item);
+    assert_int_equal(world_counters_of(&world).dropped_forged, 1);
     assert_int_equal(gossip_member_count(world.gossip), 1);
-    receive(&world, "n3", &message, &item);
+    world_receive(&world, "n3", &message, &item);
     assert_int_equal(gossip_member_count(world.gossip), 2);
     gossip_receive(world.gossip, world.now_ms, "n3", (const uint8_t *)"\xc1", 1);
     gossip_receive(world.gossip, world.now_ms, "n3", (const uint8_t *)"", 0);
-    assert_int_equal(counters_of(&world).dropped_malformed, 2);
-    end(&world);
+    assert_int_equal(world_counters_of(&world).dropped_malformed, 2);
+    world_end(&world);
 }
 
 static void a_removed_node_stays_away_until_it_is_admitted(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 5, GOSSIP_ALIVE, NULL);
     gossip_forget(world.gossip, world.now_ms, "n3");
-    drain(&world);
+    world_drain(&world);
     assert_int_equal(world.gone_count, 1);
-    hear(&world, "n2", "n3", 5, GOSSIP_ALIVE, NULL); /* a peer that has not heard of it */
-    hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_ALIVE, NULL); /* a peer that has not heard of it */
+    world_hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
     assert_int_equal(gossip_member_count(world.gossip), 2);
-    assert_int_equal(counters_of(&world).dropped_forgotten, 2);
+    assert_int_equal(world_counters_of(&world).dropped_forgotten, 2);
     unsigned sends = world.send_count;
     struct gossip_wire_message ping = {.type = WIRE_PING, .sequence = 4};
-    receive(&world, "n3", &ping, NULL);
+    world_receive(&world, "n3", &ping, NULL);
     assert_int_equal(world.send_count, sends);
     gossip_admit(world.gossip, world.now_ms, "n3");
-    hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n3", "n3", 6, GOSSIP_ALIVE, NULL);
     assert_int_equal(gossip_member_count(world.gossip), 3);
-    end(&world);
+    world_end(&world);
 }
 
 static void a_stranger_is_answered_by_name(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     struct gossip_wire_message ping = {.type = WIRE_PING, .sequence = 4};
-    receive(&world, "n7", &ping, NULL);
+    world_receive(&world, "n7", &ping, NULL);
     assert_int_equal(world.send_count, 2); /* the ack, and a digest to learn of it */
-    assert_int_equal(counters_of(&world).strangers, 1);
-    end(&world);
+    assert_int_equal(world_counters_of(&world).strangers, 1);
+    world_end(&world);
 }
 
 /* ---- stalls ---- */
@@ -628,38 +463,38 @@ static void a_late_tick_accuses_nobody_for_a_round(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     while (world.pings == 0) {
-        run(&world, 50);
+        world_run(&world, 50);
     }
     world.now_ms += 60000; /* frozen with a probe in flight */
     gossip_tick(world.gossip, world.now_ms);
-    drain(&world);
+    world_drain(&world);
     assert_int_equal(gossip_awareness(world.gossip), 1);
-    assert_int_equal(counters_of(&world).stalls, 1);
-    run(&world, 2000); /* one round at twice the interval */
-    assert_int_equal(member_of(&world, "n2").state, GOSSIP_ALIVE);
-    run(&world, 8000);
-    assert_int_not_equal(member_of(&world, "n2").state, GOSSIP_ALIVE);
-    end(&world);
+    assert_int_equal(world_counters_of(&world).stalls, 1);
+    world_run(&world, 2000); /* one round at twice the interval */
+    assert_int_equal(world_member_of(&world, "n2").state, GOSSIP_ALIVE);
+    world_run(&world, 8000);
+    assert_int_not_equal(world_member_of(&world, "n2").state, GOSSIP_ALIVE);
+    world_end(&world);
 }
 
 static void suspicions_stand_still_while_frozen(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n3", 5, GOSSIP_ALIVE, NULL);
-    hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n3", 5, GOSSIP_SUSPECT, "n2");
     world.now_ms += 600000;
     gossip_tick(world.gossip, world.now_ms);
-    drain(&world);
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
-    run(&world, 3500); /* more than the quiet round, less than what the suspicion had left */
-    assert_int_equal(member_of(&world, "n3").state, GOSSIP_SUSPECT);
-    end(&world);
+    world_drain(&world);
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_SUSPECT);
+    world_run(&world, 3500); /* more than the quiet round, less than what the suspicion had left */
+    assert_int_equal(world_member_of(&world, "n3").state, GOSSIP_SUSPECT);
+    world_end(&world);
 }
 
 /* ---- health ---- */
@@ -675,81 +510,81 @@ static void hear_health(struct world *world, const char *name, uint64_t incarnat
                                                .load_hundredths = 10,
                                                .details_hash = 1}};
     (void)snprintf(item.health.name, NAME_SIZE, "%s", name);
-    receive(world, "n2", &message, &item);
+    world_receive(world, "n2", &message, &item);
 }
 
 static void the_newer_health_record_wins(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     hear_health(&world, "n2", 5, 3, 900);
     assert_int_equal(world.health_count, 1);
     hear_health(&world, "n2", 5, 3, 100);
     hear_health(&world, "n2", 5, 2, 100);
     hear_health(&world, "n2", 4, 99, 100);
-    assert_int_equal(member_of(&world, "n2").score_tenths, 900);
+    assert_int_equal(world_member_of(&world, "n2").score_tenths, 900);
     assert_int_equal(world.health_count, 1);
     hear_health(&world, "n2", 5, 4, 700);
-    assert_int_equal(member_of(&world, "n2").score_tenths, 700);
+    assert_int_equal(world_member_of(&world, "n2").score_tenths, 700);
     hear_health(&world, "n2", 6, 1, 600);
-    assert_int_equal(member_of(&world, "n2").score_tenths, 600);
+    assert_int_equal(world_member_of(&world, "n2").score_tenths, 600);
     hear_health(&world, "nobody", 6, 1, 600);
     assert_int_equal(gossip_member_count(world.gossip), 2);
     struct gossip_health health;
     bool complete = true;
     assert_true(gossip_member_health(world.gossip, "n2", &health, &complete));
     assert_false(complete); /* the details never came */
-    end(&world);
+    world_end(&world);
 }
 
 static void own_health_is_published_when_it_matters(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     struct gossip_health health;
     gossip_health_init(&health);
     health.score_tenths = 950;
     for (unsigned i = 0; i < 100; i++) {
         health.score_tenths = 945 + (int)(i % 9);
         assert_int_equal(gossip_set_health(world.gossip, world.now_ms, &health, NULL), 0);
-        run(&world, 100);
+        world_run(&world, 100);
     }
-    assert_int_equal(counters_of(&world).health_published, 1);
+    assert_int_equal(world_counters_of(&world).health_published, 1);
     health.score_tenths = 790;
     assert_int_equal(gossip_set_health(world.gossip, world.now_ms, &health, NULL), 0);
-    assert_int_equal(member_of(&world, "n1").score_tenths, 790);
+    assert_int_equal(world_member_of(&world, "n1").score_tenths, 790);
     health.score_tenths = 300; /* too soon after the last */
     assert_int_equal(gossip_set_health(world.gossip, world.now_ms, &health, NULL), 0);
-    assert_int_equal(member_of(&world, "n1").score_tenths, 790);
-    run(&world, 1000);
-    assert_int_equal(member_of(&world, "n1").score_tenths, 300);
+    assert_int_equal(world_member_of(&world, "n1").score_tenths, 790);
+    world_run(&world, 1000);
+    assert_int_equal(world_member_of(&world, "n1").score_tenths, 300);
     health.score_tenths = 2000;
     assert_int_equal(gossip_set_health(world.gossip, world.now_ms, &health, NULL), ERR_INVALID);
-    end(&world);
+    world_end(&world);
 }
 
 static void a_record_from_a_lost_life_is_outdone(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     struct gossip_health health;
     gossip_health_init(&health);
     health.score_tenths = 950;
     assert_int_equal(gossip_set_health(world.gossip, world.now_ms, &health, NULL), 0);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     hear_health(&world, "n1", OWN_INCARNATION + 3, 40, 10);
-    assert_int_equal(member_of(&world, "n1").score_tenths, 950);
+    assert_int_equal(world_member_of(&world, "n1").score_tenths, 950);
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 4);
-    assert_int_equal(counters_of(&world).health_published, 2);
+    assert_int_equal(world_counters_of(&world).health_published, 2);
     hear_health(&world, "n1", OWN_INCARNATION + 4, 90, 10); /* of this very incarnation */
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION + 4);
-    assert_int_equal(member_of(&world, "n1").health_sequence, 91);
-    end(&world);
+    assert_int_equal(world_member_of(&world, "n1").health_sequence, 91);
+    world_end(&world);
 }
 
 /* ---- leaving ---- */
@@ -758,32 +593,32 @@ static void a_leaving_node_says_so_and_goes_on_answering(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
+    world_begin(&world);
+    world_hear(&world, "n2", "n2", 5, GOSSIP_ALIVE, NULL);
     world.watch = "n1";
     gossip_leave(world.gossip, world.now_ms);
-    drain(&world);
+    world_drain(&world);
     assert_int_equal(world.told.state, GOSSIP_LEFT);
-    hear(&world, "n2", "n1", OWN_INCARNATION, GOSSIP_SUSPECT, "n2");
+    world_hear(&world, "n2", "n1", OWN_INCARNATION, GOSSIP_SUSPECT, "n2");
     assert_int_equal(gossip_incarnation(world.gossip), OWN_INCARNATION);
     unsigned sends = world.send_count;
     struct gossip_wire_message ping = {.type = WIRE_PING, .sequence = 4};
-    receive(&world, "n2", &ping, NULL);
+    world_receive(&world, "n2", &ping, NULL);
     assert_int_equal(world.send_count, sends + 1);
-    run(&world, 500);
+    world_run(&world, 500);
     assert_true(gossip_leave_done(world.gossip));
-    end(&world);
+    world_end(&world);
 }
 
 static void a_node_alone_leaves_at_once(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
+    world_begin(&world);
     assert_false(gossip_leave_done(world.gossip));
     gossip_leave(world.gossip, world.now_ms);
     assert_true(gossip_leave_done(world.gossip));
-    end(&world);
+    world_end(&world);
 }
 
 /* ---- configuration ---- */
@@ -794,7 +629,7 @@ static void a_configuration_out_of_bounds_is_refused(void **state)
     struct world world;
     struct gossip *gossip = NULL;
     struct err err = {0};
-    begin(&world);
+    world_begin(&world);
     struct gossip_config config = world.config;
     config.probe_timeout_ms = config.probe_interval_ms;
     assert_int_equal(gossip_create(&config, START_MS, &gossip, &err), ERR_INVALID);
@@ -812,21 +647,21 @@ static void a_configuration_out_of_bounds_is_refused(void **state)
     assert_int_equal(gossip_config_profile(&config, "moon", &err), ERR_INVALID);
     gossip_destroy(NULL);
     gossip_destroy(&gossip);
-    end(&world);
+    world_end(&world);
 }
 
 static void the_clock_never_goes_back(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world);
-    run(&world, 3000);
+    world_begin(&world);
+    world_run(&world, 3000);
     gossip_tick(world.gossip, START_MS - 100000);
-    drain(&world);
+    world_drain(&world);
     assert_true(gossip_deadline_ms(world.gossip) > START_MS + 2000);
     assert_true(gossip_deadline_ms(world.gossip) <= world.now_ms + GOSSIP_DEADLINE_MAX_MS);
-    assert_int_equal(counters_of(&world).stalls, 0);
-    end(&world);
+    assert_int_equal(world_counters_of(&world).stalls, 0);
+    world_end(&world);
 }
 
 int main(void)
