@@ -1,7 +1,7 @@
 /* Gossip from 10 to 10,000 nodes: what it costs, how quickly it knows, how often it errs.
  *
  *     bench_gossip_scale [--profile P] [--nodes N,N,...] [--seed S] [--deaths D] [--periods K]
- *                        [--loss L,L,...] [--only cost|detection|false] [--off RULE,...]
+ *                        [--loss L,L,...] [--only cost|detection|loss|slow] [--off RULE,...]
  *                        [--json FILE]
  *
  * Prints a table, and appends one JSON object a line to FILE. tests/bench/gossip_scale.py runs it
@@ -119,13 +119,17 @@ static void print_false(const struct options *options, const struct scale_case *
                   (unsigned long long)wrong.suspicions, wrong.bytes);
 }
 
-static void print_all_false(const struct options *options, size_t nodes)
+static void print_loss(const struct options *options, size_t nodes)
 {
     for (size_t i = 0; i < options->losses_count; i++) {
         struct scale_case self = make_case(options, nodes);
         self.loss_percent = (unsigned)options->losses[i];
         print_false(options, &self);
     }
+}
+
+static void print_slow(const struct options *options, size_t nodes)
+{
     struct scale_case late = make_case(options, nodes);
     late.slow_percent = 10;
     late.late_max_ms = 1500;
@@ -158,12 +162,15 @@ static void run(const struct options *options)
             print_detection(options, options->nodes[i], 5);
         }
     }
-    if (wants(options, "false")) {
+    if (wants(options, "loss") || wants(options, "slow")) {
         printf("%-10s %6s %-12s %10s %8s %8s %10s %10s %8s %8s\n", "", "nodes", "under", "periods",
                "burials", "views", "slow views", "suspicions", "bytes/s", "took s");
-        for (size_t i = 0; i < options->nodes_count; i++) {
-            print_all_false(options, options->nodes[i]);
-        }
+    }
+    for (size_t i = 0; i < options->nodes_count && wants(options, "loss"); i++) {
+        print_loss(options, options->nodes[i]);
+    }
+    for (size_t i = 0; i < options->nodes_count && wants(options, "slow"); i++) {
+        print_slow(options, options->nodes[i]);
     }
 }
 
