@@ -405,7 +405,12 @@ void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke)
         }
         slot->assignment = revoke->assignment;
     }
-    if (slot->assignment != revoke->assignment || slot->revoking) {
+    if (slot->assignment > revoke->assignment) {
+        return; /* numbers grow: it speaks of one before */
+    }
+    /* Whatever runs is of this duty: its end is the end of the newest assignment too. */
+    slot->assignment = revoke->assignment;
+    if (slot->revoking) {
         return;
     }
     slot->revoking = true;

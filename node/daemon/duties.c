@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define RELEASE_REPEAT_MS 250
+#define REVOKE_REPEAT_MS 1000 /* an answer may be lost, or be about the assignment before */
 #define MANAGER_SIZE NAME_SIZE
 
 static struct local_duty *find_local(struct node *self, const char *id)
@@ -81,7 +82,8 @@ static void revoke_duty(struct node *self, struct local_duty *duty, const char *
     struct manager_revoke message = {.assignment = duty->assignment};
     (void)snprintf(message.duty, sizeof message.duty, "%s", duty->id);
     (void)snprintf(message.why, sizeof message.why, "%s", why);
-    (void)snprintf(duty->why, sizeof duty->why, "%s", why);
+    memcpy(duty->why, message.why, sizeof duty->why);
+    duty->revoked_ms = clock_boot_ms();
     bool told = supervise_revoke(self->supervise, manager, &message, NULL) == 0;
     (void)post_revoke(self->post, duty->id, NULL);
     duty->told = false;
@@ -219,6 +221,21 @@ static void leave_unwanted(struct node *self)
     }
 }
 
+/* Ask again for the end of what should have ended. */
+static void revoke_again(struct node *self, int64_t now_ms)
+{
+    for (size_t i = 0; i < self->duty_count; i++) {
+        struct local_duty *duty = &self->duties[i];
+        const struct grants_held *held = grants_holder_by_duty(self->holding, duty->id);
+        if (duty->leaving && held != NULL && !held->released &&
+            now_ms >= duty->revoked_ms + REVOKE_REPEAT_MS) {
+            char why[REASON_SIZE];
+            memcpy(why, duty->why, sizeof why);
+            revoke_duty(self, duty, why);
+        }
+    }
+}
+
 /* ---- grants ---- */
 
 static void ask(struct node *self, int64_t now_ms)
@@ -309,6 +326,7 @@ static bool release_due(struct node *self, int64_t now_ms)
 void duties_run(struct node *self, int64_t now_ms)
 {
     leave_unwanted(self);
+    revoke_again(self, now_ms);
     if (now_ms >= grants_holder_next_ms(self->holding)) {
         ask(self, now_ms);
     }

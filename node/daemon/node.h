@@ -71,6 +71,7 @@ struct local_duty {
     uint64_t term;
     bool told;    /* the manager has the grant */
     bool leaving; /* revoked, waits for its end */
+    int64_t revoked_ms;
     char why[REASON_SIZE];
     enum manager_duty_phase phase;
     bool phase_known;
