@@ -150,7 +150,7 @@ def parent_of(pid):
 class World(Cluster):
     """A cluster on hosts of its own, with duties and a recorder; leaves nothing behind."""
 
-    def __init__(self, count=3, seed=1, small_disks=False, primary=False, extra=None):
+    def __init__(self, count=3, seed=1, small_disks=False, primary=False, extra=None, asked=()):
         self.program = require_pm2()
         self.network = Network(count, seed)
         try:
@@ -169,8 +169,8 @@ class World(Cluster):
             os.makedirs(node.folder, exist_ok=True)
         self.recorder = Recorder(self.nodes, self.writes, self._line)
         self.wakes = []
-        self.asked = set()
-        self.cases = 0
+        self.asked = set(asked)  # causes on purpose that the test makes possible
+        self.log_marks = {}
 
     @staticmethod
     def _line(text):
@@ -281,6 +281,10 @@ class World(Cluster):
         wait_until(lambda: self.all_run(among), "all duties run", max(left, 1), pause_s=0.1)
         return leader, boot_s() - at
 
+    def came_back_without(self, node, patience_s=BACK_S):
+        """The same of the others while `node` is away; its duties run elsewhere."""
+        return self.came_back(self.others(node), patience_s)
+
     def verify(self):
         lines, running, events, answers, confused = self.recorder.everything()
         check(lines and events and answers, "the recorder saw nothing")
@@ -294,9 +298,9 @@ class World(Cluster):
 
     def case(self, test):
         """Run one case: fault, heal, everything back, nothing twice."""
-        self.cases += 1
         at = boot_s()
-        self.at_ms = boot_ms()
+        self.log_marks = {path: os.path.getsize(path) for path in
+                          glob.glob(f"{self.folder}/n*/log/*")}
         told = test(self)
         _, back_s = self.came_back()
         verdict = self.verify()
@@ -322,6 +326,15 @@ class World(Cluster):
                     say("    " + line)
 
     # -- helpers of cases --
+
+    def new_log(self, node):
+        """What the node logged since the case began, on its console too."""
+        text = ""
+        for path in glob.glob(f"{node.folder}/log/*"):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                file.seek(self.log_marks.get(path, 0))
+                text += file.read()
+        return text
 
     def freeze(self, node, pids):
         """SIGSTOP; what was stopped, for node.thaw()."""
