@@ -88,7 +88,8 @@ struct consensus_storage {
     int (*load)(void *context, struct consensus_stored *ret, struct err *err);
     /* One atomic step: the term and no vote. */
     int (*set_term)(void *context, uint64_t term, struct err *err);
-    int (*set_vote)(void *context, uint64_t id, struct err *err);
+    /* One atomic step: the term, which may be the one stored, and the vote in it. */
+    int (*set_vote)(void *context, uint64_t term, uint64_t id, struct err *err);
     /* first_index is always the last stored index + 1. */
     int (*append)(void *context, uint64_t first_index, const struct consensus_entry *entries,
                   size_t count, struct err *err);

@@ -123,6 +123,7 @@ struct consensus {
 
     uint64_t stored_term;
     uint64_t stored_vote;
+    bool term_waits; /* stored_term is not on disk yet */
     struct logbook log;
     struct consensus_stored loaded; /* between load and raft_start */
     uint64_t machine_index;         /* what the machine holds; never goes back */

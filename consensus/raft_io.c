@@ -44,19 +44,29 @@ static int start_method(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick
 /* When term or vote cannot be stored the library is told that they were: its own way out of a
  * failed election frees memory twice. Nothing follows from it, as the engine is over then: no
  * message leaves, and no event and no write comes any more. */
+/* A new term is durable together with the vote in it, when one follows, and in any case before
+ * anything else is written, before a message leaves, and before the event ends. */
+void raft_io_flush_term(struct consensus *self)
+{
+    struct err err = {0};
+    if (!self->term_waits || engine_is_fatal(self)) {
+        return;
+    }
+    self->term_waits = false;
+    if (self->config.storage.set_term(self->config.storage.context, self->stored_term, &err) != 0) {
+        (void)raft_io_storage_failed(self, "store term", &err);
+    }
+}
+
 static int set_term_method(struct raft_io *io, raft_term term)
 {
     struct consensus *self = raft_io_engine(io);
-    struct err err = {0};
     if (engine_is_fatal(self)) {
-        return 0;
-    }
-    if (self->config.storage.set_term(self->config.storage.context, term, &err) != 0) {
-        (void)raft_io_storage_failed(self, "store term", &err);
         return 0;
     }
     self->stored_term = term;
     self->stored_vote = 0;
+    self->term_waits = true;
     return 0;
 }
 
@@ -67,7 +77,9 @@ static int set_vote_method(struct raft_io *io, raft_id server_id)
     if (engine_is_fatal(self)) {
         return 0;
     }
-    if (self->config.storage.set_vote(self->config.storage.context, server_id, &err) != 0) {
+    self->term_waits = false;
+    if (self->config.storage.set_vote(self->config.storage.context, self->stored_term, server_id,
+                                      &err) != 0) {
         (void)raft_io_storage_failed(self, "store vote", &err);
         return 0;
     }
@@ -95,6 +107,7 @@ static void blank_padding(const struct raft_entry *entry)
 static int store_entries(struct consensus *self, const struct raft_entry entries[], unsigned n)
 {
     struct err err = {0};
+    raft_io_flush_term(self);
     if (engine_is_fatal(self)) {
         return RAFT_IOERR;
     }
@@ -142,6 +155,10 @@ static int truncate_method(struct raft_io *io, raft_index index)
 {
     struct consensus *self = raft_io_engine(io);
     struct err err = {0};
+    raft_io_flush_term(self);
+    if (engine_is_fatal(self)) {
+        return RAFT_IOERR;
+    }
     if (self->config.storage.truncate(self->config.storage.context, index, &err) != 0) {
         return raft_io_storage_failed(self, "truncate", &err);
     }
@@ -197,6 +214,7 @@ static int store_snapshot(struct consensus *self, unsigned trailing,
 {
     struct err err = {0};
     struct consensus_snapshot_meta meta;
+    raft_io_flush_term(self);
     if (engine_is_fatal(self)) {
         return RAFT_IOERR;
     }

@@ -1,8 +1,9 @@
 /* The library's raft_io and raft_fsm over our storage, transport and machine.
  *
- * Writes are durable when the method returns; only their callbacks wait, and all of them run
- * before the next event (the switch completions_at_once lets the simulator see what that buys).
- * A failed write makes the engine fatal. */
+ * Writes are durable when the method returns (a term together with the vote in it, when one follows
+ * before anything else); only their callbacks wait, and all of them run before the next event (the
+ * switch completions_at_once lets the simulator see what that buys). A failed write makes the
+ * engine fatal. */
 #ifndef UNDERSTUDY_CONSENSUS_RAFT_IO_H
 #define UNDERSTUDY_CONSENSUS_RAFT_IO_H
 
@@ -36,6 +37,9 @@ void raft_io_complete(struct consensus *self);
 void raft_io_complete_due(struct consensus *self, int64_t now_ms);
 /* Run or end every completion: before the instance is closed. */
 void raft_io_complete_all(struct consensus *self);
+
+/* Write a new term that waits for the vote in it. */
+void raft_io_flush_term(struct consensus *self);
 
 /* What raft_io_load needs: storage's contents into self->loaded and self->log. */
 int raft_io_read_storage(struct consensus *self, struct err *err);

@@ -92,6 +92,7 @@ int raft_io_send_message(struct raft_io *io, struct raft_io_send *req,
                          const struct raft_message *message, raft_io_send_cb cb)
 {
     struct consensus *self = raft_io_engine(io);
+    raft_io_flush_term(self);
     if (!self->muted && !engine_is_fatal(self) && message->server_id != 0) {
         send_now(self, message);
     }

@@ -31,11 +31,11 @@ static int set_term(void *context, uint64_t term, struct err *err)
     return rc;
 }
 
-static int set_vote(void *context, uint64_t id, struct err *err)
+static int set_vote(void *context, uint64_t term, uint64_t id, struct err *err)
 {
     struct timed_storage *self = context;
     int64_t begun_ms = clock_boot_ms();
-    int rc = self->inner.set_vote(self->inner.context, id, err);
+    int rc = self->inner.set_vote(self->inner.context, term, id, err);
     timed_storage_note(self, begun_ms);
     return rc;
 }

@@ -64,15 +64,17 @@ static int set_term(void *context, uint64_t term, struct err *err)
     return keep_term(self, term, 0, err);
 }
 
-static int set_vote(void *context, uint64_t id, struct err *err)
+static int set_vote(void *context, uint64_t term, uint64_t id, struct err *err)
 {
     struct storage *self = context;
-    if (id == 0 || (self->vote != 0 && self->vote != id)) {
-        return err_set(err, ERR_INVALID, "vote for %llx in term %llu, which has one for %llx",
-                       (unsigned long long)id, (unsigned long long)self->term,
-                       (unsigned long long)self->vote);
+    bool other = term == self->term && self->vote != 0 && self->vote != id;
+    if (id == 0 || term < self->term || other) {
+        return err_set(err, ERR_INVALID,
+                       "vote for %llx in term %llu; stored is term %llu with the vote %llx",
+                       (unsigned long long)id, (unsigned long long)term,
+                       (unsigned long long)self->term, (unsigned long long)self->vote);
     }
-    return keep_term(self, self->term, id, err);
+    return keep_term(self, term, id, err);
 }
 
 /* ---- entries ---- */

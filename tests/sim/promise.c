@@ -105,9 +105,11 @@ void promise_term(struct promise *self, uint64_t term)
     contents->vote = 0;
 }
 
-void promise_vote(struct promise *self, uint64_t vote)
+void promise_vote(struct promise *self, uint64_t term, uint64_t vote)
 {
-    begin(self)->vote = vote;
+    struct contents *contents = begin(self);
+    contents->term = term;
+    contents->vote = vote;
 }
 
 void promise_append(struct promise *self, uint64_t first_index,

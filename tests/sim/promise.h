@@ -18,7 +18,7 @@ void promise_destroy(struct promise **self_p);
 
 /* A write begins; it counts from promise_keep() on, and until then it may or may not. */
 void promise_term(struct promise *self, uint64_t term);
-void promise_vote(struct promise *self, uint64_t vote);
+void promise_vote(struct promise *self, uint64_t term, uint64_t vote);
 void promise_append(struct promise *self, uint64_t first_index,
                     const struct consensus_entry *entries, size_t count);
 void promise_truncate(struct promise *self, uint64_t first_index);

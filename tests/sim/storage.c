@@ -252,15 +252,17 @@ static int set_term(void *context, uint64_t term, struct err *err)
     return end_write(self);
 }
 
-static int set_vote(void *context, uint64_t id, struct err *err)
+static int set_vote(void *context, uint64_t term, uint64_t id, struct err *err)
 {
     struct storage *self = context;
-    promise_vote(self->promise, id);
+    promise_vote(self->promise, term, id);
     int code = begin_call(self, true, err);
     if (code != 0) {
         return code;
     }
-    check_vote_written(self->node, self->term, self->vote, id);
+    check_term_written(self->node, self->term, term);
+    check_vote_written(self->node, term, term == self->term ? self->vote : 0, id);
+    self->term = term;
     self->vote = id;
     return end_write(self);
 }

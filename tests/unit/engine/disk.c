@@ -93,11 +93,12 @@ static int disk_set_term(void *context, uint64_t term, struct err *err)
     return rc;
 }
 
-static int disk_set_vote(void *context, uint64_t id, struct err *err)
+static int disk_set_vote(void *context, uint64_t term, uint64_t id, struct err *err)
 {
     struct disk *disk = context;
     int rc = check_write(disk, err);
     if (rc == 0) {
+        disk->term = term;
         disk->vote = id;
     }
     return rc;

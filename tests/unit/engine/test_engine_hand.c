@@ -76,6 +76,27 @@ static void test_transfer_takes_three_hops(void **state)
     cluster_deinit(&cluster);
 }
 
+/* Term and vote together, then the barrier: what a hand-over waits for is a disk. */
+static void test_transfer_costs_two_writes(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    size_t old = cluster_acting(&cluster);
+    size_t target = other(old);
+    size_t third = 3 - old - target;
+    unsigned of_target = cluster.nodes[target].disk.writes;
+    unsigned of_third = cluster.nodes[third].disk.writes;
+    assert_int_equal(hand_over(&cluster, old, target + 1, CONSENSUS_CAUSE_DRAIN), 0);
+    managers_ended(&cluster, old);
+    (void)cluster_run_until(&cluster, cluster_someone_acts, 100);
+    cluster_run(&cluster, 10);
+    assert_int_equal(cluster_acting(&cluster), target);
+    assert_int_equal(cluster.nodes[target].disk.writes - of_target, 2);
+    assert_int_equal(cluster.nodes[third].disk.writes - of_third, 2);
+    cluster_deinit(&cluster);
+}
+
 static void test_transfer_chooses_a_voter_that_answers(void **state)
 {
     (void)state;
@@ -330,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transfer_takes_three_hops),
+        cmocka_unit_test(test_transfer_costs_two_writes),
         cmocka_unit_test(test_transfer_chooses_a_voter_that_answers),
         cmocka_unit_test(test_failed_transfer_is_final),
         cmocka_unit_test(test_transfer_to_nobody_ends_in_being_deposed),

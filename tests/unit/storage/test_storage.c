@@ -108,7 +108,7 @@ static void term_and_vote_survive(void **state)
     struct fixture *self = *state;
     uint64_t voted = 0xfedcba9876543210u;
     assert_int_equal(self->log.set_term(self->log.context, 7, &self->err), 0);
-    assert_int_equal(self->log.set_vote(self->log.context, voted, &self->err), 0);
+    assert_int_equal(self->log.set_vote(self->log.context, 7, voted, &self->err), 0);
     reopen(self);
     load(self);
     assert_int_equal(self->stored.term, 7);
@@ -124,15 +124,18 @@ static void a_vote_and_a_term_are_never_taken_back(void **state)
 {
     struct fixture *self = *state;
     assert_int_equal(self->log.set_term(self->log.context, 7, &self->err), 0);
-    assert_int_equal(self->log.set_vote(self->log.context, 1, &self->err), 0);
-    assert_int_equal(self->log.set_vote(self->log.context, 1, &self->err), 0);
-    assert_int_equal(self->log.set_vote(self->log.context, 2, &self->err), ERR_INVALID);
-    assert_int_equal(self->log.set_vote(self->log.context, 0, &self->err), ERR_INVALID);
+    assert_int_equal(self->log.set_vote(self->log.context, 7, 1, &self->err), 0);
+    assert_int_equal(self->log.set_vote(self->log.context, 7, 1, &self->err), 0);
+    assert_int_equal(self->log.set_vote(self->log.context, 7, 2, &self->err), ERR_INVALID);
+    assert_int_equal(self->log.set_vote(self->log.context, 7, 0, &self->err), ERR_INVALID);
     assert_int_equal(self->log.set_term(self->log.context, 7, &self->err), ERR_INVALID);
     assert_int_equal(self->log.set_term(self->log.context, 6, &self->err), ERR_INVALID);
+    assert_int_equal(self->log.set_vote(self->log.context, 6, 1, &self->err), ERR_INVALID);
+    assert_int_equal(self->log.set_vote(self->log.context, 9, 3, &self->err), 0);
+    assert_int_equal(self->log.set_term(self->log.context, 9, &self->err), ERR_INVALID);
     load(self);
-    assert_int_equal(self->stored.term, 7);
-    assert_int_equal(self->stored.vote, 1);
+    assert_int_equal(self->stored.term, 9);
+    assert_int_equal(self->stored.vote, 3);
 }
 
 static void entries_survive_with_their_contents(void **state)

@@ -74,11 +74,13 @@ static void append_for_ever(const char *folder, int pipe_fd, uint64_t index)
         stored.vote = new_term ? 0 : stored.vote;
         bool new_vote = index > term && stored.vote == 0;
         if (fixture_append(&log, index, 1, ENTRY_BYTES, &err) != 0 ||
-            (new_term && log.set_term(log.context, term, &err) != 0) ||
-            (new_vote && log.set_vote(log.context, term + 1, &err) != 0)) {
+            (new_term && log.set_term(log.context, term, &err) != 0)) {
             _exit(2);
         }
         stored.term = new_term ? term : stored.term;
+        if (new_vote && log.set_vote(log.context, stored.term, term + 1, &err) != 0) {
+            _exit(2);
+        }
         stored.vote = new_vote ? term + 1 : stored.vote;
         if (write(pipe_fd, &index, sizeof index) != (ssize_t)sizeof index) {
             _exit(2);
@@ -189,7 +191,7 @@ static void make_used_folder(const char *folder, struct truth *ret)
         for (uint64_t index = 121; index <= 130 && rc == 0; index++) {
             rc = fixture_append(&log, index, 1, ENTRY_BYTES, &err);
         }
-        rc = rc != 0 ? rc : log.set_vote(log.context, 77, &err);
+        rc = rc != 0 ? rc : log.set_vote(log.context, 5, 77, &err);
         _exit(rc == 0 ? 0 : 3);
     }
     int status;
