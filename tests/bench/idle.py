@@ -6,6 +6,7 @@ after half a minute of rest. A figure is the median of the nodes that it is of, 
 """
 
 import os
+import statistics
 import time
 
 import rows
@@ -15,7 +16,6 @@ from trials import Part, begin, join_notes, with_cluster
 
 GROUP = "idle"
 MANY = 20  # nodes of the large cluster
-TICKS = os.sysconf("SC_CLK_TCK")
 # Raft's heartbeats nearly off, so that gossip is what remains on the wire.
 GOSSIP_ONLY = {"cluster": {"heartbeat": "10s", "election_timeout": "40s", "lease": "20s"}}
 
@@ -32,9 +32,16 @@ def memory_mib(pid):
 
 
 def cpu_s(pid):
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        words = file.read().rpartition(b")")[2].split()
-    return (int(words[11]) + int(words[12])) / TICKS
+    """Thread name -> seconds of CPU that those threads have had; the first thread is the loop."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as file:
+            name = file.read().strip()
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+            seconds = int(file.read().split()[0]) / 1e9
+        name = "loop" if task == str(pid) else "other" if name == "understudyd" else name
+        found[name] = found.get(name, 0) + seconds
+    return found
 
 
 def written(pid):
@@ -60,8 +67,10 @@ def wakeups(pid):
 def snapshot(cluster, node):
     pid = node.pid("worker")
     calls, disk = written(pid)
-    found = {"pid": pid, "at": time.monotonic(), "cpu": cpu_s(pid), "calls": calls, "disk": disk,
+    threads = cpu_s(pid)
+    found = {"at": time.monotonic(), "cpu": sum(threads.values()), "calls": calls, "disk": disk,
              "wakeups": wakeups(pid)}
+    found |= {f"cpu of {name}": seconds for name, seconds in threads.items()}
     if cluster.network.counts:
         found["bytes"], found["packets"] = cluster.network.sent(node.number)
     return found
@@ -81,12 +90,21 @@ def rest(cluster, nodes, quick):
     for node in nodes:
         a, b = before[node.name], after[node.name]
         rates[node.name] = {key: (b[key] - a[key]) / (b["at"] - a["at"])
-                            for key in b if key not in ("pid", "at")}
+                            for key in b if key != "at" and key in a}
     return leader, rates
 
 
 def emit(what, values, unit, cluster, goal=None, note=""):
     rows.emit(rows.make(GROUP, what, values, unit, profile=cluster.profile, goal=goal, note=note))
+
+
+def by_thread(rates):
+    """What the CPU's row adds: the share of each thread that has one."""
+    names = sorted({key for rate in rates for key in rate if key.startswith("cpu of ")})
+    shares = [(statistics.median(rate.get(name, 0) for rate in rates) * 100,
+               name.removeprefix("cpu of ")) for name in names]
+    return ", ".join(f"{name} {share:.2f}" for share, name in sorted(shares, reverse=True)
+                     if share >= 0.005)
 
 
 def emit_memory(cluster, nodes):
@@ -105,7 +123,7 @@ def measure(cluster, note, options):
     for name, of, peers in (("follower", followers, 1),
                             ("leader", [rates[leader.name]], len(nodes) - 1)):
         emit(f"{name}, CPU of a core", [rate["cpu"] * 100 for rate in of], "%", cluster, 0.25,
-             note)
+             join_notes(by_thread(of), note))
         emit(f"{name}, wake-ups", [rate["wakeups"] for rate in of], "1/s", cluster)
         emit(f"{name}, bytes written to disk", [rate["disk"] for rate in of], "B/s", cluster)
         emit(f"{name}, write calls", [rate["calls"] for rate in of], "1/s", cluster,
