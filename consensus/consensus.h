@@ -145,7 +145,15 @@ struct consensus_switches {
     bool lease_ends_at_step_down;
     bool stretch; /* 1.05 */
     bool pre_vote;
-    bool completions_at_once; /* off: completions wait for delayed_completions() */
+    bool completions_at_once;      /* off: completions wait for delayed_completions() */
+    bool sole_voter;               /* RG7: a sole voter leads in a term of its own */
+    bool known_prefix;             /* RG8: entries behind a snapshot are not appended again */
+    bool stale_refusal;            /* an overtaken refusal is dropped */
+    bool rounds_limit;             /* a candidature ends after some lost rounds */
+    bool voters_disrupt;           /* the disrupt flag counts from voters only */
+    bool leader_keeps_vote;        /* a leader does not demote itself */
+    bool no_transfer_in_wait;      /* a leader that owes a wait does not transfer */
+    bool managers_before_transfer; /* TimeoutNow waits for the managers' end */
 };
 
 struct consensus_config {

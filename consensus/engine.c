@@ -200,7 +200,8 @@ static int bootstrap(struct consensus *self, struct err *err)
 /* A sole voter elects itself inside raft_start, in the term that it finds. */
 static int raise_term_of_sole_voter(struct consensus *self, struct err *err)
 {
-    if (!guard_sole_voter(logbook_newest_configuration(&self->log), self->config.id)) {
+    if (self->config.off.sole_voter ||
+        !guard_sole_voter(logbook_newest_configuration(&self->log), self->config.id)) {
         return 0;
     }
     struct raft_io *io = &self->instance->io;
@@ -350,7 +351,7 @@ void consensus_destroy(struct consensus **self_p)
 static bool sole_voter_stands_now(const struct consensus *self)
 {
     const struct raft *raft = &self->instance->raft;
-    return raft->state == RAFT_FOLLOWER &&
+    return raft->state == RAFT_FOLLOWER && !self->config.off.sole_voter &&
            guard_sole_voter(logbook_newest_configuration(&self->log), self->config.id) &&
            engine_timer_expiry(self) <= self->now_ms;
 }

@@ -66,7 +66,8 @@ static void try_transfer(struct consensus *self)
 bool engine_submit_transfer(struct consensus *self)
 {
     struct hand_over *hand_over = &self->hand_over;
-    if (!hand_over->active || !hand_over->managers_ended || self->transfer_busy ||
+    bool managers_ended = hand_over->managers_ended || self->config.off.managers_before_transfer;
+    if (!hand_over->active || !managers_ended || self->transfer_busy ||
         self->leadership.term == 0) {
         return false;
     }
@@ -114,7 +115,7 @@ int consensus_hand_over(struct consensus *self, int64_t now_ms, uint64_t target,
     if (self->hand_over.active || self->transfer_busy || !self->leadership.ready) {
         return err_set(err, ERR_BUSY, "a hand-over is under way, or the term has just begun");
     }
-    if (self->now_ms < self->leadership.wait_until_ms) {
+    if (self->now_ms < self->leadership.wait_until_ms && !self->config.off.no_transfer_in_wait) {
         return err_set(err, ERR_UNSAFE, "still owes a wait of %" PRId64 " ms",
                        self->leadership.wait_until_ms - self->now_ms);
     }
@@ -143,7 +144,8 @@ void consensus_managers_ended(struct consensus *self, int64_t now_ms)
 
 static void stand_now(struct consensus *self, uint64_t leader)
 {
-    if (guard_sole_voter(logbook_newest_configuration(&self->log), self->config.id)) {
+    if (!self->config.off.sole_voter &&
+        guard_sole_voter(logbook_newest_configuration(&self->log), self->config.id)) {
         engine_raise_term(self);
     }
     char address[WIRE_ADDRESS_SIZE];

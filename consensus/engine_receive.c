@@ -42,10 +42,11 @@ static void truncate_and_reload(struct consensus *self, uint64_t term, uint64_t 
 }
 
 /* RG8: only the front is cut, so the request still reaches the leader's end. */
-static void cut_known_prefix(const struct logbook *log, struct raft_append_entries *append)
+static void cut_known_prefix(const struct logbook *log, struct raft_append_entries *append,
+                             const struct consensus_switches *off)
 {
     uint64_t index = guard_known_prefix(log, append);
-    if (index == 0) {
+    if (index == 0 || off->known_prefix) {
         return;
     }
     uint64_t drop = index - append->prev_log_index;
@@ -88,7 +89,7 @@ static bool drop_append(struct consensus *self, struct wire_message *message)
     heard->acting = message->extra.acting;
     adaptation_told(&self->adaptation, self->now_ms, message->extra.stall_ms);
     self->context = (struct raft_io_context){.bounded = true, .bound = guard_append_bound(append)};
-    cut_known_prefix(&self->log, append);
+    cut_known_prefix(&self->log, append, &self->config.off);
     return false;
 }
 
@@ -130,8 +131,8 @@ static void forget_silent_leader(struct consensus *self)
 static bool may_disrupt(const struct consensus *self, const struct raft_request_vote *request)
 {
     const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
-    return request->disrupt_leader &&
-           (newest == NULL || logbook_is_voter(newest, request->candidate_id));
+    return request->disrupt_leader && (newest == NULL || self->config.off.voters_disrupt ||
+                                       logbook_is_voter(newest, request->candidate_id));
 }
 
 static bool drop_vote_request(struct consensus *self, struct raft_request_vote *request)
@@ -157,7 +158,8 @@ static bool drop_stale_refusal(const struct consensus *self, const struct raft_m
     const struct raft *raft = &self->instance->raft;
     const struct raft_append_entries_result *result = &message->append_entries_result;
     const struct raft_configuration *configuration = raft_internals_configuration(raft);
-    if (raft->state != RAFT_LEADER || result->term != raft_internals_term(raft)) {
+    if (raft->state != RAFT_LEADER || result->term != raft_internals_term(raft) ||
+        self->config.off.stale_refusal) {
         return false;
     }
     for (unsigned i = 0; i < configuration->n; i++) {

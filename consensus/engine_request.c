@@ -295,7 +295,7 @@ static int check_change(const struct consensus *self, enum consensus_change what
         self->leadership.quorum_ms < self->leadership.configuration_ms) {
         return err_set(err, ERR_BUSY, "another change or a hand-over is under way");
     }
-    if (demotes_leader(self, what, id, role)) {
+    if (demotes_leader(self, what, id, role) && !self->config.off.leader_keeps_vote) {
         return err_set(err, ERR_UNSAFE, "server %" PRIu64 " leads: it must hand over first", id);
     }
     if (what == CONSENSUS_ADD && newest != NULL && newest->server_count >= NODES_MAX) {

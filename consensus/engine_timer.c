@@ -58,7 +58,7 @@ static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
         wait <<= self->lost_rounds < 3 ? self->lost_rounds : 3;
         self->lost_rounds++;
     }
-    if (self->lost_rounds > ROUNDS_MAX) {
+    if (self->lost_rounds > ROUNDS_MAX && !self->config.off.rounds_limit) {
         self->lost_rounds = 0;
         self->reload_wanted = true;
     }

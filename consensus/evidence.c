@@ -318,14 +318,15 @@ void evidence_obituary(struct evidence *self, int64_t now_ms, const struct obitu
     if (obituary->term == 0) {
         return;
     }
-    bool present =
-        follows(self) && obituary->raft_id == self->leader && obituary->term == self->term;
+    bool proves = !obituary->owed_wait || self->config.off.owed_wait;
+    bool same_term = obituary->term == self->term || self->config.off.obituary_term;
+    bool present = follows(self) && obituary->raft_id == self->leader && same_term;
     if (present) {
         note_sign(self, now_ms);
         self->told = true;
-        self->proof = self->proof || !obituary->owed_wait;
+        self->proof = self->proof || proves;
     }
-    if (!obituary->owed_wait && (!present || self->stood)) {
+    if (proves && (!present || self->stood)) {
         self->proof_due = true;
         self->proof_leader = obituary->raft_id;
         self->proof_term = obituary->term;

@@ -43,10 +43,17 @@ struct evidence_voter {
     double score;     /* 0 to 100 */
 };
 
+/* Rules that the simulator may switch off to prove that it would notice. Zero: all rules on. */
+struct evidence_switches {
+    bool obituary_term; /* an obituary counts for the leader of exactly its term */
+    bool owed_wait;     /* H3: of a leader that owed a wait it is no proof */
+};
+
 struct evidence_config {
     uint64_t id;
     uint64_t incarnation;
     int64_t step_ms; /* between one candidate and the next; about a round of votes; 0: default */
+    struct evidence_switches off;
 };
 
 enum evidence_action_type {

@@ -323,6 +323,16 @@ void check_append(struct node *node, uint64_t expected, uint64_t index)
     }
 }
 
+void check_snapshot(struct node *node, const struct consensus_snapshot_meta *meta)
+{
+    if (meta->configuration_index > meta->index) {
+        check_failed(node->world, "I6",
+                     "n%d takes a snapshot at %" PRIu64 " with the configuration of entry %" PRIu64
+                     ", which is not committed",
+                     node->index, meta->index, meta->configuration_index);
+    }
+}
+
 void check_truncated(struct node *node, uint64_t index, uint64_t term)
 {
     const struct check *self = node->world->check;

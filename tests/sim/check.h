@@ -27,6 +27,7 @@
 struct world;
 struct node;
 struct check;
+struct consensus_snapshot_meta;
 
 struct check *check_create(void);
 void check_destroy(struct check **self_p);
@@ -61,6 +62,8 @@ void check_handed_over(struct node *node, uint64_t target, enum consensus_cause 
 void check_term_written(struct node *node, uint64_t old, uint64_t term);
 void check_vote_written(struct node *node, uint64_t term, uint64_t old, uint64_t vote);
 void check_append(struct node *node, uint64_t expected, uint64_t index);
+/* What a snapshot holds of the configuration is committed: no other was in force before it. */
+void check_snapshot(struct node *node, const struct consensus_snapshot_meta *meta);
 void check_truncated(struct node *node, uint64_t index, uint64_t term);
 
 /* ---- after the faults ---- */

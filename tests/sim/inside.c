@@ -34,7 +34,7 @@ static void read_raft(const struct raft_message *raft, struct inside_message *re
         ret->type = INSIDE_VOTED;
         ret->term = raft->request_vote_result.term;
         ret->granted = raft->request_vote_result.vote_granted;
-        ret->pre_vote = raft->request_vote_result.pre_vote;
+        ret->pre_vote = raft->request_vote_result.pre_vote == raft_tribool_true;
         break;
     case RAFT_IO_INSTALL_SNAPSHOT:
         ret->type = INSIDE_SNAPSHOT;

@@ -53,34 +53,47 @@ static const struct named_profile profiles[] = {
 
 #define PROFILE_COUNT (sizeof profiles / sizeof profiles[0])
 
-#define SIM_RULES(X)            \
-    X(vote_guard)               \
-    X(own_term_barrier)         \
-    X(acknowledgement_bound)    \
-    X(quiet_snapshot)           \
-    X(truncate_and_reload)      \
-    X(honest_refusal)           \
-    X(silence_after_echo)       \
-    X(silence_after_start)      \
-    X(silence_of_former_leader) \
-    X(evidence_wait)            \
-    X(evidence_wait_inherits)   \
-    X(echo_term)                \
-    X(transfer_is_final)        \
-    X(lease_check)              \
-    X(lease_ends_at_step_down)  \
-    X(stretch)                  \
-    X(pre_vote)                 \
-    X(completions_at_once)
-
-#define SIM_GRANTS_RULES(X)     \
-    X(hold_of_new_leader)       \
-    X(no_grant_while_moving)    \
-    X(incarnation)              \
-    X(last_grant_survives)      \
-    X(release_names_assignment) \
-    X(released_takes_no_grant)  \
-    X(grants_only_while_acting)
+/* name, where its switch is in struct options */
+#define SIM_RULES(X)                                                 \
+    X(vote_guard, off.vote_guard)                                    \
+    X(own_term_barrier, off.own_term_barrier)                        \
+    X(acknowledgement_bound, off.acknowledgement_bound)              \
+    X(quiet_snapshot, off.quiet_snapshot)                            \
+    X(truncate_and_reload, off.truncate_and_reload)                  \
+    X(honest_refusal, off.honest_refusal)                            \
+    X(sole_voter, off.sole_voter)                                    \
+    X(known_prefix, off.known_prefix)                                \
+    X(stale_refusal, off.stale_refusal)                              \
+    X(completions_at_once, off.completions_at_once)                  \
+    X(pre_vote, off.pre_vote)                                        \
+    X(rounds_limit, off.rounds_limit)                                \
+    X(voters_disrupt, off.voters_disrupt)                            \
+    X(leader_keeps_vote, off.leader_keeps_vote)                      \
+    X(silence_after_echo, off.silence_after_echo)                    \
+    X(silence_after_start, off.silence_after_start)                  \
+    X(silence_of_former_leader, off.silence_of_former_leader)        \
+    X(evidence_wait, off.evidence_wait)                              \
+    X(evidence_wait_inherits, off.evidence_wait_inherits)            \
+    X(no_transfer_in_wait, off.no_transfer_in_wait)                  \
+    X(transfer_is_final, off.transfer_is_final)                      \
+    X(managers_before_transfer, off.managers_before_transfer)        \
+    X(echo_term, off.echo_term)                                      \
+    X(lease_check, off.lease_check)                                  \
+    X(lease_ends_at_step_down, off.lease_ends_at_step_down)          \
+    X(lease_stretch, off.stretch)                                    \
+    X(obituary_term, evidence_off.obituary_term)                     \
+    X(obituary_owed_wait, evidence_off.owed_wait)                    \
+    X(hold_of_new_leader, grants_off.hold_of_new_leader)             \
+    X(no_grant_while_moving, grants_off.no_grant_while_moving)       \
+    X(incarnation, grants_off.incarnation)                           \
+    X(last_grant_survives, grants_off.last_grant_survives)           \
+    X(release_names_assignment, grants_off.release_names_assignment) \
+    X(released_takes_no_grant, grants_off.released_takes_no_grant)   \
+    X(grants_only_while_acting, grants_off.grants_only_while_acting) \
+    X(grants_stretch, grants_off.stretch)                            \
+    X(refutation, gossip_off.refutation)                             \
+    X(vote_is_durable, world_off.vote_is_durable)                    \
+    X(guard_deadline, world_off.guard_deadline)
 
 struct named_option {
     const char *name;
@@ -101,12 +114,9 @@ struct named_rule {
 };
 
 static const struct named_rule named_rules[] = {
-#define RULE_ROW(name) {#name, offsetof(struct options, off.name)},
+#define RULE_ROW(name, place) {#name, offsetof(struct options, place)},
     SIM_RULES(RULE_ROW)
 #undef RULE_ROW
-#define GRANTS_RULE_ROW(name) {#name, offsetof(struct options, grants_off.name)},
-        SIM_GRANTS_RULES(GRANTS_RULE_ROW)
-#undef GRANTS_RULE_ROW
 };
 
 #define OPTION_COUNT (sizeof named_options / sizeof named_options[0])
@@ -186,6 +196,15 @@ int options_off(struct options *self, const char *name, struct err *err)
         }
     }
     return err_set(err, ERR_NOTFOUND, "no rule '%s'", name);
+}
+
+const char *const *options_rules(void)
+{
+    static const char *names[RULE_COUNT + 1];
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        names[i] = named_rules[i].name;
+    }
+    return names;
 }
 
 const char *const *options_profiles(void)

@@ -3,7 +3,9 @@
 #define UNDERSTUDY_TESTS_SIM_OPTIONS_H
 
 #include "consensus/consensus.h"
+#include "consensus/evidence.h"
 #include "consensus/grants.h"
+#include "gossip/gossip.h"
 #include "node/base/err.h"
 
 #include <stdint.h>
@@ -24,6 +26,7 @@ struct schedule; /* schedule.h */
     X(duplicate, 3, "doubled messages, percent")                                     \
     X(late, 20, "obituaries, releases and grants that come up to 5 s late, percent") \
     X(drift, 20000, "largest deviation of a clock's rate, parts in a million")       \
+    X(clocks, 900000, "largest difference between clocks at the start, ms")          \
     X(heartbeat, 75, "ms")                                                           \
     X(election, 450, "election timeout, ms")                                         \
     X(lease, 350, "lease_ttl, ms")                                                   \
@@ -77,12 +80,21 @@ struct schedule; /* schedule.h */
     X(liveness, 1, "check L1 to L3 at the end")                                      \
     X(messages, 0, "trace the engine's messages too")
 
+/* Promises of what is no code of ours here: the disk and the guards. Zero: they keep them. */
+struct world_switches {
+    bool vote_is_durable; /* a restarted process finds its vote again */
+    bool guard_deadline;  /* a guard ends its process at the grant's deadline */
+};
+
 struct options {
 #define SIM_OPTION_FIELD(name, value, text) int64_t name;
     SIM_OPTIONS(SIM_OPTION_FIELD)
 #undef SIM_OPTION_FIELD
     struct consensus_switches off;
     struct grants_switches grants_off;
+    struct evidence_switches evidence_off;
+    struct gossip_switches gossip_off;
+    struct world_switches world_off;
     const struct schedule *replay; /* these faults instead of random ones; NULL: random */
     struct schedule *record;       /* where the list of faults goes; NULL: nowhere */
 };
@@ -95,6 +107,9 @@ int options_set(struct options *self, const char *assignment, struct err *err);
 
 /* Switch the rule `name` off. */
 int options_off(struct options *self, const char *name, struct err *err);
+
+/* Names of all rules in order, NULL-terminated. */
+const char *const *options_rules(void);
 
 /* Names of the profiles in order, NULL-terminated. */
 const char *const *options_profiles(void);

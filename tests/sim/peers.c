@@ -18,7 +18,8 @@ void peers_start(struct node *node)
     invariant(self != NULL);
     node->peers = self;
     mp_writer_init(&self->writer, GRANTS_MESSAGE_BYTES_MAX);
-    const struct evidence_config evidence = {.id = node->id, .incarnation = node->incarnation};
+    const struct evidence_config evidence = {
+        .id = node->id, .incarnation = node->incarnation, .off = node->world->options.evidence_off};
     const struct grants_holder_config holder = {.raft_id = node->id,
                                                 .incarnation = node->incarnation,
                                                 .off = node->world->options.grants_off};

@@ -57,6 +57,7 @@ void rumour_start(struct node *node)
     (void)snprintf(config.address, sizeof config.address, "tcp://n%d:7400", node->index);
     config.incarnation = node->incarnation << GOSSIP_REFUTATION_BITS;
     config.rng_seed = rng_next(&world->rng);
+    config.off = world->options.gossip_off;
     config.seeds = seeds;
     config.seed_count = (size_t)world->node_count;
     code = gossip_create(&config, node_now_ms(node), &node->peers->gossip, &err);

@@ -5,6 +5,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
+#include "tests/sim/peers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@ static bool fits(const struct steer *steer, const struct world *world,
                (steer->to == ANY || steer->to == world_index_of_id(world, message->to));
     bool vote = steer->pre_vote == ANY || steer->pre_vote == (inside->pre_vote ? 1 : 0);
     bool entries = steer->entries == ANY || steer->entries == (inside->entries > 0 ? 1 : 0);
-    return steer->on && way && steer->type == inside->type && vote && entries;
+    bool previous = steer->previous == ANY || (uint64_t)steer->previous == inside->previous;
+    return steer->on && previous && way && steer->type == inside->type && vote && entries;
 }
 
 static int64_t route(struct world *world, const struct message *message, void *context)
@@ -146,6 +148,62 @@ void stage_join(struct stage *stage, int one, int other)
 struct node *stage_node(struct stage *stage, int index)
 {
     return &stage->world->nodes[index];
+}
+
+void stage_set_rate(struct stage *stage, int index, int64_t ppm)
+{
+    struct node *node = stage_node(stage, index);
+    int64_t passed = stage->world->now_us - node->boot_true_us;
+    node->boot_local_us += passed + passed * node->rate_ppm / 1000000;
+    node->boot_true_us = stage->world->now_us;
+    node->rate_ppm = ppm;
+}
+
+void stage_set_forward(struct stage *stage, int index, int64_t ms)
+{
+    stage_node(stage, index)->boot_local_us += ms * 1000;
+}
+
+struct message *stage_take_held(struct stage *stage, int from, int to)
+{
+    struct world *world = stage->world;
+    struct message **link = &world->held;
+    while (*link != NULL && (world_index_of_id(world, (*link)->from) != from ||
+                             world_index_of_id(world, (*link)->to) != to)) {
+        link = &(*link)->next;
+    }
+    struct message *message = *link;
+    if (message != NULL) {
+        *link = message->next;
+        message->next = NULL;
+    }
+    return message;
+}
+
+void stage_deliver(struct stage *stage, struct message *message)
+{
+    struct world *world = stage->world;
+    world_schedule_message(world, world->now_us, EVENT_DELIVER,
+                           world_index_of_id(world, message->to), message);
+}
+
+void stage_propose(struct stage *stage, int leader, int count, int64_t each_ms)
+{
+    for (int i = 0; i < count; i++) {
+        duties_propose_note(stage_node(stage, leader));
+        stage_wait(stage, each_ms);
+    }
+}
+
+struct steer stage_way(int from, int to, enum inside_type type, int64_t action)
+{
+    return (struct steer){.from = from,
+                          .to = to,
+                          .type = type,
+                          .pre_vote = ANY,
+                          .entries = ANY,
+                          .previous = ANY,
+                          .action = action};
 }
 
 /* ---- conditions ---- */

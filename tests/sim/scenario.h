@@ -17,6 +17,7 @@ struct steer {
     enum inside_type type;
     int pre_vote;   /* votes: 0, 1 or ANY */
     int entries;    /* appends: with (1) or without (0) entries, or ANY */
+    int previous;   /* appends: the index before the entries, or ANY */
     int64_t action; /* a delay in us, ROUTE_DROP or ROUTE_HOLD */
     bool on;
     uint64_t hits;
@@ -45,8 +46,21 @@ bool stage_wait_until(struct stage *stage, int64_t ms, condition_function *condi
 void stage_cut(struct stage *stage, int one, int other);
 void stage_join(struct stage *stage, int one, int other);
 struct node *stage_node(struct stage *stage, int index);
+/* The rate of a node's clock from now on, in parts in a million beside the true one. */
+void stage_set_rate(struct stage *stage, int node, int64_t ppm);
+/* Its clock jumps forward. */
+void stage_set_forward(struct stage *stage, int node, int64_t ms);
+/* Take the newest message that is held on the way out of the network; NULL when there is none. It
+ * arrives with stage_deliver(), which takes it. */
+struct message *stage_take_held(struct stage *stage, int from, int to);
+void stage_deliver(struct stage *stage, struct message *message);
+/* Propose commands one after the other, `each_ms` apart. */
+void stage_propose(struct stage *stage, int leader, int count, int64_t each_ms);
 /* The script cannot go on as written: neither passed nor failed. */
 void stage_broken(struct stage *stage, const char *why) __attribute__((noreturn));
+
+/* A steer of all messages of a type on a way. */
+struct steer stage_way(int from, int to, enum inside_type type, int64_t action);
 
 /* ---- conditions ---- */
 struct node_wanted {
@@ -72,5 +86,17 @@ run_function scenario_silence_of_former_leader;
 run_function scenario_evidence_wait;
 run_function scenario_evidence_wait_inherits;
 run_function scenario_transfer_is_final;
+run_function scenario_vote_is_durable;
+run_function scenario_lease_stretch;
+run_function scenario_pre_vote;
+run_function scenario_echo_term;
+/* scenarios_roles.c */
+run_function scenario_sole_voter;
+run_function scenario_known_prefix;
+run_function scenario_stale_refusal;
+run_function scenario_rounds_limit;
+run_function scenario_voters_disrupt;
+run_function scenario_leader_keeps_vote;
+run_function scenario_quiet_snapshot;
 
 #endif

@@ -1,15 +1,12 @@
 /* The scripts. Each follows one way in which a cluster breaks without the rule that its name says;
  * the steps are those that random runs found. */
+#include "tests/sim/check.h"
+#include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
 #include "tests/sim/scenario.h"
 
-/* A steer of all messages of a type on a way. */
-static struct steer steer_of(int from, int to, enum inside_type type, int64_t action)
-{
-    return (struct steer){
-        .from = from, .to = to, .type = type, .pre_vote = ANY, .entries = ANY, .action = action};
-}
+#include <inttypes.h>
 
 static bool stands(struct stage *stage, int candidate, int leader)
 {
@@ -33,7 +30,7 @@ void scenario_silence_after_start(const struct options *options, uint64_t seed,
     enum { LEADER, VOTER, CANDIDATE };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     stage_cut(stage, LEADER, CANDIDATE);
-    struct steer *asks = stage_steer(stage, steer_of(CANDIDATE, VOTER, INSIDE_VOTE, ROUTE_HOLD));
+    struct steer *asks = stage_steer(stage, stage_way(CANDIDATE, VOTER, INSIDE_VOTE, ROUTE_HOLD));
     struct node_wanted held = {.at_least = 1};
     if (!stage_wait_until(stage, 3000, wanted_held, &held)) {
         stage_broken(stage, "the candidate does not ask");
@@ -54,7 +51,7 @@ void scenario_silence_after_echo(const struct options *options, uint64_t seed,
     enum { LEADER, VOTER, CANDIDATE };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     stage_cut(stage, LEADER, CANDIDATE);
-    struct steer *asks = stage_steer(stage, steer_of(CANDIDATE, VOTER, INSIDE_VOTE, ROUTE_HOLD));
+    struct steer *asks = stage_steer(stage, stage_way(CANDIDATE, VOTER, INSIDE_VOTE, ROUTE_HOLD));
     struct node_wanted held = {.at_least = 1};
     if (!stage_wait_until(stage, 3000, wanted_held, &held)) {
         stage_broken(stage, "the candidate does not ask");
@@ -74,7 +71,7 @@ void scenario_silence_of_former_leader(const struct options *options, uint64_t s
 {
     enum { LEADER };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
-    struct steer votes = steer_of(ANY, ANY, INSIDE_VOTE, ROUTE_HOLD);
+    struct steer votes = stage_way(ANY, ANY, INSIDE_VOTE, ROUTE_HOLD);
     votes.pre_vote = 0;
     struct steer *asks = stage_steer(stage, votes);
     node_freeze(stage_node(stage, LEADER), 5000, false);
@@ -84,7 +81,7 @@ void scenario_silence_of_former_leader(const struct options *options, uint64_t s
     }
     int candidate = world_index_of_id(stage->world, stage->world->held->from);
     uint64_t term = stage_node(stage, LEADER)->view.term;
-    (void)stage_steer(stage, steer_of(candidate, LEADER, INSIDE_APPENDED, 20000));
+    (void)stage_steer(stage, stage_way(candidate, LEADER, INSIDE_APPENDED, 20000));
     node_thaw(stage_node(stage, LEADER));
     struct node_wanted acts = {.node = LEADER, .at_least = term};
     if (!stage_wait_until(stage, 100, wanted_acts, &acts)) {
@@ -121,7 +118,7 @@ void scenario_evidence_wait_inherits(const struct options *options, uint64_t see
     enum { LEADER, SUCCESSOR, VOTER };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     stage_cut(stage, SUCCESSOR, LEADER);
-    struct steer *asks = stage_steer(stage, steer_of(SUCCESSOR, VOTER, INSIDE_VOTE, ROUTE_DROP));
+    struct steer *asks = stage_steer(stage, stage_way(SUCCESSOR, VOTER, INSIDE_VOTE, ROUTE_DROP));
     uint64_t term = stage_node(stage, LEADER)->view.term;
     if (!stands(stage, SUCCESSOR, LEADER)) {
         stage_broken(stage, "the successor may not stand");
@@ -146,7 +143,7 @@ void scenario_transfer_is_final(const struct options *options, uint64_t seed,
     enum { LEADER, TARGET, VOTER };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     struct steer *late =
-        stage_steer(stage, steer_of(LEADER, TARGET, INSIDE_TIMEOUT_NOW, ROUTE_HOLD));
+        stage_steer(stage, stage_way(LEADER, TARGET, INSIDE_TIMEOUT_NOW, ROUTE_HOLD));
     uint64_t term = stage_node(stage, LEADER)->view.term;
     if (node_hand_over(stage_node(stage, LEADER), stage_node(stage, TARGET)->id,
                        CONSENSUS_CAUSE_TRANSFER) != 0) {
@@ -172,7 +169,7 @@ void scenario_vote_guard(const struct options *options, uint64_t seed, struct ve
     enum { LEADER, TARGET, OTHER };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
     uint64_t term = stage_node(stage, LEADER)->view.term;
-    struct steer *asks = stage_steer(stage, steer_of(TARGET, ANY, INSIDE_VOTE, ROUTE_HOLD));
+    struct steer *asks = stage_steer(stage, stage_way(TARGET, ANY, INSIDE_VOTE, ROUTE_HOLD));
     if (node_hand_over(stage_node(stage, LEADER), stage_node(stage, TARGET)->id,
                        CONSENSUS_CAUSE_TRANSFER) != 0) {
         stage_broken(stage, "the leader may not hand over");
@@ -202,18 +199,21 @@ void scenario_own_term_barrier(const struct options *options, uint64_t seed,
     uint64_t term = stage_node(stage, FIRST)->view.term;
     network_isolate(stage->world, FIRST);
     duties_propose_note(stage_node(stage, FIRST)); /* only in the log of FIRST */
-    struct steer keeps = steer_of(SECOND, ANY, INSIDE_APPEND, ROUTE_DROP);
+    struct steer keeps = stage_way(SECOND, ANY, INSIDE_APPEND, ROUTE_DROP);
     keeps.entries = 1;
     (void)stage_steer(stage, keeps);
-    (void)stage_steer(stage, steer_of(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
+    (void)stage_steer(stage, stage_way(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
     wait_for_leader(stage, SECOND, term + 1, "the second leader is not elected");
     stage_wait(stage, 5);
     duties_propose_note(stage_node(stage, SECOND)); /* only in the log of SECOND */
     term = stage_node(stage, SECOND)->view.term;
     network_isolate(stage->world, SECOND);
     stage_join(stage, FIRST, VOTER);
+    size_t applied = machine_position(stage_node(stage, FIRST)->machine);
     wait_for_leader(stage, FIRST, term + 1, "the first leader is not elected again");
-    stage_wait(stage, 300);
+    /* With the rule on it commits later, by its barrier: then VOTER has that too. */
+    struct node_wanted commits = {.node = FIRST, .at_least = applied + 1};
+    (void)stage_wait_until(stage, 300, wanted_applied, &commits);
     term = stage_node(stage, FIRST)->view.term;
     network_isolate(stage->world, FIRST);
     stage_join(stage, SECOND, VOTER);
@@ -247,20 +247,20 @@ void scenario_acknowledgement_bound(const struct options *options, uint64_t seed
 {
     enum { OLD, NEW, VOTER };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, OLD);
-    struct steer unheard = steer_of(OLD, ANY, INSIDE_APPEND, ROUTE_DROP);
+    struct steer unheard = stage_way(OLD, ANY, INSIDE_APPEND, ROUTE_DROP);
     unheard.entries = 1;
     (void)stage_steer(stage, unheard);
-    (void)stage_steer(stage, steer_of(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
-    struct steer *asks = stage_steer(stage, steer_of(NEW, ANY, INSIDE_VOTE, ROUTE_DROP));
+    (void)stage_steer(stage, stage_way(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
+    struct steer *asks = stage_steer(stage, stage_way(NEW, ANY, INSIDE_VOTE, ROUTE_DROP));
     lead_unheard_twice(stage, OLD, VOTER);
     uint64_t term = stage_node(stage, OLD)->view.term;
     asks->to = OLD;
-    struct steer entries = steer_of(NEW, OLD, INSIDE_APPEND, ROUTE_DROP);
+    struct steer entries = stage_way(NEW, OLD, INSIDE_APPEND, ROUTE_DROP);
     entries.entries = 1;
     (void)stage_steer(stage, entries);
-    struct steer *heartbeat = stage_steer(stage, steer_of(NEW, OLD, INSIDE_APPEND, ROUTE_HOLD));
-    (void)stage_steer(stage, steer_of(OLD, NEW, INSIDE_VOTE, ROUTE_DROP));
-    (void)stage_steer(stage, steer_of(OLD, NEW, INSIDE_APPEND, ROUTE_DROP));
+    struct steer *heartbeat = stage_steer(stage, stage_way(NEW, OLD, INSIDE_APPEND, ROUTE_HOLD));
+    (void)stage_steer(stage, stage_way(OLD, NEW, INSIDE_VOTE, ROUTE_DROP));
+    (void)stage_steer(stage, stage_way(OLD, NEW, INSIDE_APPEND, ROUTE_DROP));
     stage_join(stage, NEW, OLD);
     struct node_wanted acts = {.node = NEW, .at_least = term + 1};
     if (!stage_wait_until(stage, 10000, wanted_acts, &acts)) {
@@ -327,7 +327,7 @@ void scenario_honest_refusal(const struct options *options, uint64_t seed, struc
     enum { SHORT, MIDDLE, LONG };
     struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LONG);
     uint64_t term = stage_node(stage, LONG)->view.term;
-    struct steer lost = steer_of(LONG, SHORT, INSIDE_APPEND, ROUTE_DROP);
+    struct steer lost = stage_way(LONG, SHORT, INSIDE_APPEND, ROUTE_DROP);
     lost.entries = 1;
     (void)stage_steer(stage, lost);
     duties_propose_note(stage_node(stage, LONG));
@@ -343,5 +343,112 @@ void scenario_honest_refusal(const struct options *options, uint64_t seed, struc
     stage_node(stage, SHORT)->stays_down = false;
     stage_node(stage, MIDDLE)->stays_down = false;
     node_crash(stage_node(stage, LONG), false);
+    stage_close(stage);
+}
+
+/* A voter restarts and does not find the vote that it gave in this term; another candidate of the
+ * same term asks for it. */
+void scenario_vote_is_durable(const struct options *options, uint64_t seed, struct verdict *verdict,
+                              bool tracing)
+{
+    enum { FIRST, SECOND, VOTER };
+    struct stage *stage = stage_open(options, seed, verdict, tracing, 3, FIRST);
+    uint64_t term = stage_node(stage, FIRST)->view.term;
+    stage_cut(stage, FIRST, SECOND);
+    (void)stage_steer(stage, stage_way(SECOND, ANY, INSIDE_APPEND, ROUTE_DROP));
+    (void)stage_steer(stage, stage_way(VOTER, ANY, INSIDE_VOTE, ROUTE_DROP));
+    (void)stage_steer(stage, stage_way(VOTER, FIRST, INSIDE_APPENDED, ROUTE_DROP));
+    if (!stands(stage, SECOND, FIRST)) {
+        stage_broken(stage, "the second one may not stand");
+    }
+    wait_for_leader(stage, SECOND, term + 1, "the second one is not elected");
+    node_crash(stage_node(stage, VOTER), false);
+    node_start(stage_node(stage, VOTER));
+    network_isolate(stage->world, SECOND);
+    struct node_wanted again = {.node = FIRST, .at_least = term + 1};
+    (void)stage_wait_until(stage, 5000, wanted_leads, &again);
+    stage_close(stage);
+}
+
+/* The successor stands on evidence in the very instant in which it has confirmed the old leader's
+ * lease; its clock is fast, the old leader's is slow. */
+void scenario_lease_stretch(const struct options *options, uint64_t seed, struct verdict *verdict,
+                            bool tracing)
+{
+    enum { LEADER, SUCCESSOR, VOTER };
+    struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
+    stage_set_rate(stage, LEADER, -20000);
+    stage_set_rate(stage, SUCCESSOR, 20000);
+    stage_wait(stage, 500);
+    struct steer *silent = stage_steer(stage, stage_way(LEADER, VOTER, INSIDE_APPEND, ROUTE_DROP));
+    struct steer *echo = stage_steer(stage, stage_way(SUCCESSOR, LEADER, INSIDE_APPENDED, 200));
+    (void)stage_steer(stage, stage_way(SUCCESSOR, LEADER, INSIDE_VOTE, ROUTE_DROP));
+    uint64_t term = stage_node(stage, LEADER)->view.term;
+    for (uint64_t before = echo->hits; echo->hits == before;) {
+        world_run(stage->world, stage->world->now_us + 50);
+    }
+    network_cut(stage->world, VOTER, LEADER);
+    if (!stands(stage, SUCCESSOR, LEADER)) {
+        stage_broken(stage, "the successor may not stand");
+    }
+    wait_for_leader(stage, SUCCESSOR, term + 1, "the successor is not elected");
+    network_cut(stage->world, SUCCESSOR, LEADER);
+    silent->on = false;
+    stage_wait(stage, 400);
+    stage_close(stage);
+}
+
+/* A node was cut off for a while and comes back: nobody needs another leader. */
+void scenario_pre_vote(const struct options *options, uint64_t seed, struct verdict *verdict,
+                       bool tracing)
+{
+    enum { LEADER, CUT_OFF };
+    struct stage *stage = stage_open(options, seed, verdict, tracing, 3, LEADER);
+    uint64_t term = stage_node(stage, LEADER)->view.term;
+    network_isolate(stage->world, CUT_OFF);
+    stage_wait(stage, 4000);
+    network_join_all(stage->world);
+    stage_wait(stage, 4000);
+    const struct node *leader = stage_node(stage, LEADER);
+    if (!node_leads(leader) || leader->view.term != term) {
+        check_failed(stage->world, "L3", "n%d came back, and n%d leads no more in term %" PRIu64,
+                     CUT_OFF, LEADER, term);
+    }
+    stage_close(stage);
+}
+
+/* The old leader's clock is ahead of the new one's. A voter that echoes what it heard of the old
+ * one tells the new one of a time that is still to come. */
+void scenario_echo_term(const struct options *options, uint64_t seed, struct verdict *verdict,
+                        bool tracing)
+{
+    enum { OLD, NEW, VOTER };
+    struct stage *stage = stage_open(options, seed, verdict, tracing, 3, OLD);
+    stage_set_forward(stage, OLD, 400);
+    stage_wait(stage, 1000);
+    (void)stage_steer(stage, stage_way(OLD, NEW, INSIDE_APPENDED, ROUTE_DROP));
+    uint64_t term = stage_node(stage, OLD)->view.term;
+    if (node_hand_over(stage_node(stage, OLD), stage_node(stage, NEW)->id,
+                       CONSENSUS_CAUSE_TRANSFER) != 0) {
+        stage_broken(stage, "the leader may not hand over");
+    }
+    struct node_wanted leads = {.node = NEW, .at_least = term + 1};
+    if (!stage_wait_until(stage, 1000, wanted_leads, &leads)) {
+        stage_broken(stage, "the target is not elected");
+    }
+    stage_wait(stage, 20); /* its barrier is committed */
+    (void)stage_steer(stage, stage_way(VOTER, NEW, INSIDE_APPENDED, ROUTE_HOLD));
+    struct node_wanted held = {.at_least = 1};
+    if (!stage_wait_until(stage, 200, wanted_held, &held)) {
+        stage_broken(stage, "the voter does not answer");
+    }
+    struct message *late = stage_take_held(stage, VOTER, NEW);
+    network_isolate(stage->world, NEW);
+    stage_wait(stage, 410);
+    stage->world->up[VOTER][NEW] = true;
+    stage_deliver(stage, late);
+    stage_wait(stage, 5);
+    stage->world->up[VOTER][NEW] = false;
+    stage_wait(stage, 400);
     stage_close(stage);
 }

@@ -28,6 +28,7 @@ struct storage {
     struct promise *promise;
     uint64_t term;
     uint64_t vote;
+    bool vote_is_fresh; /* written by the process that runs */
     struct contents now;
     bool late; /* what a crash leaves is `durable` */
     struct contents durable;
@@ -135,6 +136,10 @@ void storage_flush(struct storage *self)
 
 void storage_process_ended(struct storage *self)
 {
+    if (self->node->world->options.world_off.vote_is_durable && self->vote_is_fresh) {
+        self->vote = 0;
+    }
+    self->vote_is_fresh = false;
     if (self->late) {
         copy_contents(&self->now, &self->durable);
     }
@@ -264,6 +269,7 @@ static int set_vote(void *context, uint64_t term, uint64_t id, struct err *err)
     check_vote_written(self->node, term, term == self->term ? self->vote : 0, id);
     self->term = term;
     self->vote = id;
+    self->vote_is_fresh = true;
     return end_write(self);
 }
 
@@ -336,6 +342,7 @@ static int snapshot_put(void *context, const struct consensus_snapshot_meta *met
                         const uint8_t *bytes, size_t length, uint64_t trailing, struct err *err)
 {
     struct storage *self = context;
+    check_snapshot(self->node, meta);
     promise_snapshot(self->promise, meta, bytes, length, trailing);
     int code = begin_call(self, true, err);
     if (code != 0) {

@@ -463,7 +463,7 @@ static void make_node(struct world *self, int index)
     int64_t drift = self->options.drift;
     int64_t kind = world_between(self, 0, 2);
     node->rate_ppm = kind == 0 ? -drift : kind == 1 ? drift : world_between(self, -drift, drift);
-    node->boot_local_us = world_between(self, 100000, 1000000) * 1000;
+    node->boot_local_us = (100000 + world_between(self, 0, self->options.clocks)) * 1000;
     node->health = (struct wellness){.score_tenths = 1000 - 10 * index, .able = true};
 }
 
