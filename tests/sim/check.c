@@ -14,6 +14,7 @@
 
 #define TERMS_MAX 20000
 #define REST_MOVES_MAX 2 /* hand-overs after the time in which all must have recovered */
+#define CONFIGURATIONS_MAX 256
 
 struct committed {
     uint64_t index;
@@ -22,7 +23,14 @@ struct committed {
     uint64_t state_hash; /* 0: no snapshot was taken here */
 };
 
+/* A committed configuration, as it stands in snapshots. */
+struct configuration {
+    uint64_t index;
+    uint64_t hash;
+};
+
 struct check {
+    struct configuration configurations[CONFIGURATIONS_MAX];
     uint64_t leader_of[TERMS_MAX];
     struct committed *commands; /* the one sequence */
     size_t count;
@@ -323,14 +331,31 @@ void check_append(struct node *node, uint64_t expected, uint64_t index)
     }
 }
 
+static uint64_t hash_roles(const struct consensus_snapshot_meta *meta)
+{
+    uint64_t hash = meta->server_count + 1;
+    for (size_t i = 0; i < meta->server_count; i++) {
+        hash = hash * 0x100000001b3ULL + meta->servers[i].id * 4 + (uint64_t)meta->servers[i].role;
+    }
+    return hash;
+}
+
 void check_snapshot(struct node *node, const struct consensus_snapshot_meta *meta)
 {
-    if (meta->configuration_index > meta->index) {
+    TRACE(node->world, "n%d stores a snapshot at %" PRIu64 ", configuration of entry %" PRIu64,
+          node->index, meta->index, meta->configuration_index);
+    struct configuration *known =
+        &node->world->check->configurations[meta->configuration_index % CONFIGURATIONS_MAX];
+    uint64_t hash = hash_roles(meta);
+    bool other =
+        known->index == meta->configuration_index && known->hash != 0 && known->hash != hash;
+    if (meta->configuration_index > meta->index || other) {
         check_failed(node->world, "I6",
-                     "n%d takes a snapshot at %" PRIu64 " with the configuration of entry %" PRIu64
-                     ", which is not committed",
+                     "n%d takes a snapshot at %" PRIu64 " with a configuration that is not "
+                     "committed as that of entry %" PRIu64,
                      node->index, meta->index, meta->configuration_index);
     }
+    *known = (struct configuration){.index = meta->configuration_index, .hash = hash};
 }
 
 void check_truncated(struct node *node, uint64_t index, uint64_t term)
