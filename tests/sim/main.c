@@ -1,19 +1,23 @@
 /* understudy-sim: see usage(). */
 #include "node/base/clock.h"
-#include "tests/sim/runner.h"
+#include "node/base/invariant.h"
+#include "tests/sim/pin.h"
+#include "tests/sim/report.h"
+#include "tests/sim/shrink.h"
 #include "tests/sim/teeth.h"
 #include "tests/sim/world.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SETTINGS_MAX 32
 #define PROFILES_MAX 32
-#define SHOWN_MAX 5
-#define TAIL_LINES 60
+#define SHOWN_MAX 5  /* failures with their history */
+#define SHRUNK_MAX 1 /* failures with their shortest schedule */
+#define SHRINK_SECONDS 60
 
 struct arguments {
     const char *profiles[PROFILES_MAX];
@@ -29,7 +33,10 @@ struct arguments {
     bool verbose;
     bool teeth;
     bool expect_failure;
-    const char *rule; /* of --teeth */
+    const char *rule;     /* of --teeth */
+    const char *save;     /* where the shortest schedule goes; NULL: to stdout */
+    const char *schedule; /* a file or folder to run again; NULL: none */
+    int64_t shrink_seconds;
 };
 
 static void usage(void)
@@ -37,10 +44,15 @@ static void usage(void)
     (void)printf(
         "usage: understudy-sim [--profile NAME]... [--seeds N] [--from S] [--minutes M]\n"
         "                      [--seed S [--verbose]] [--off RULE]... [--set NAME=VALUE]...\n"
-        "                      [--expect-failure] [--teeth [RULE]] [--list]\n\n"
+        "                      [--shrink-seconds N] [--save FILE]\n"
+        "                      [--expect-failure] [--teeth [RULE]] [--list]\n"
+        "       understudy-sim --schedule FILE|FOLDER [--verbose]\n\n"
         "Runs the real gossip and consensus code of a small cluster in virtual time. Without\n"
         "--profile all profiles take turns. --seed runs one seed and, with --verbose, prints what\n"
         "happened. --expect-failure turns the verdict round: some seed must fail.\n"
+        "The first seed that fails is shrunk to the shortest schedule of faults that still fails\n"
+        "(for at most 60 s; --shrink-seconds 0: not at all); --save writes it to a file, which\n"
+        "--schedule runs again.\n"
         "--teeth switches each rule off in a run that must then fail, and passes with it.\n");
 }
 
@@ -84,6 +96,12 @@ static void parse_one(int argc, char **argv, int *i, struct arguments *ret)
         ret->seeds = strtoull(value_of(argc, argv, i), NULL, 10);
     } else if (strcmp(name, "--from") == 0) {
         ret->from = strtoull(value_of(argc, argv, i), NULL, 10);
+    } else if (strcmp(name, "--save") == 0) {
+        ret->save = value_of(argc, argv, i);
+    } else if (strcmp(name, "--schedule") == 0) {
+        ret->schedule = value_of(argc, argv, i);
+    } else if (strcmp(name, "--shrink-seconds") == 0) {
+        ret->shrink_seconds = strtoll(value_of(argc, argv, i), NULL, 10);
     } else if (strcmp(name, "--minutes") == 0) {
         ret->minutes = strtoll(value_of(argc, argv, i), NULL, 10);
     } else if (strcmp(name, "--seed") == 0) {
@@ -120,26 +138,6 @@ static struct options make_options(const struct arguments *arguments, const char
 
 /* ---- reports ---- */
 
-static void print_file(const char *path, int lines_from_end)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return;
-    }
-    char line[512];
-    int lines = 0;
-    while (fgets(line, sizeof line, file) != NULL) {
-        lines++;
-    }
-    rewind(file);
-    for (int i = 0; fgets(line, sizeof line, file) != NULL; i++) {
-        if (lines_from_end == 0 || i >= lines - lines_from_end) {
-            (void)fputs(line, stdout);
-        }
-    }
-    (void)fclose(file);
-}
-
 static void print_replay(const struct arguments *arguments, const char *profile, uint64_t seed)
 {
     (void)printf("  replay: understudy-sim --profile %s --seed %" PRIu64, profile, seed);
@@ -152,108 +150,68 @@ static void print_replay(const struct arguments *arguments, const char *profile,
     (void)printf(" --verbose\n");
 }
 
-/* Run the seed once more and print what led to the failure. */
-static void print_history(const struct options *options, uint64_t seed, int lines)
-{
-    char path[] = "/tmp/understudy-sim-XXXXXX";
-    int file = mkstemp(path);
-    if (file < 0) {
-        return;
-    }
-    (void)close(file);
-    struct verdict verdict;
-    (void)runner_one(runner_random, options, seed, &verdict, path);
-    print_file(path, lines);
-    (void)unlink(path);
-}
+/* ---- commands ---- */
 
-struct tally {
-    uint64_t runs;
-    uint64_t failed;
-    uint64_t crashed;
-    struct stats stats;
-};
-
-static void add_stats(struct stats *sum, const struct stats *one)
+/* The shortest schedule that fails so, to the file or to stdout. */
+static void shrink_and_save(const struct arguments *arguments, const struct options *options,
+                            uint64_t seed, const struct verdict *verdict)
 {
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    uint64_t longest =
-        sum->recovered_max_ms > one->recovered_ms ? sum->recovered_max_ms : one->recovered_ms;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) {
-        to[i] += from[i];
-    }
-    sum->recovered_max_ms = longest;
-}
-
-static void print_tally(const char *name, const struct tally *tally, int64_t took_ms)
-{
-    const struct stats *s = &tally->stats;
-    uint64_t runs = tally->runs == 0 ? 1 : tally->runs;
-    (void)printf("%-8s %5" PRIu64 " seeds, %" PRIu64 " failed (%" PRIu64 " crashed), %" PRId64
-                 " ms a seed\n",
-                 name, tally->runs, tally->failed, tally->crashed, took_ms / (int64_t)runs);
-    (void)printf("         elected:");
-    for (unsigned i = 0; i < 9; i++) {
-        if (s->elections[i] > 0) {
-            (void)printf(" %s %" PRIu64, consensus_cause_name((enum consensus_cause)i),
-                         s->elections[i]);
+    struct pin *pin = calloc(1, sizeof *pin);
+    invariant(pin != NULL);
+    char text[sizeof verdict->text] = "";
+    struct shrink_result result;
+    shrink_seed(options, seed, verdict->check, arguments->shrink_seconds, pin, text, &result);
+    if (!result.reproduced) {
+        (void)printf("  not shrunk: the recorded schedule does not fail (or took too long)\n");
+    } else {
+        (void)printf("  shrunk: %zu faults of %zu, by %zu runs: %s %s\n", result.faults_after,
+                     result.faults_before, result.runs, pin->expect, text);
+        struct err err = {0};
+        if (pin_write(arguments->save == NULL ? "-" : arguments->save, pin, text, &err) != 0) {
+            (void)printf("  %s\n", err.msg);
+        } else if (arguments->save != NULL) {
+            (void)printf("  saved: understudy-sim --schedule %s --verbose\n", arguments->save);
         }
     }
-    (void)printf("; terms acted in %" PRIu64 ", acting %" PRIu64 " s, duties ran %" PRIu64
-                 " s, commands %" PRIu64 "\n",
-                 s->acted_terms, s->acting_us / 1000000, s->duty_us / 1000000, s->commands);
-    (void)printf("         faults: crashes %" PRIu64 "+%" PRIu64 " (at crash points %" PRIu64
-                 ", after failed writes %" PRIu64 "), freezes %" PRIu64 ", cuts %" PRIu64
-                 ", false evidence %" PRIu64 ", transfers %" PRIu64 ", changes %" PRIu64 "\n",
-                 s->crashes, s->host_crashes, s->crash_points, s->storage_errors, s->freezes,
-                 s->cuts, s->false_evidence, s->transfers, s->changes);
-    (void)printf("         stood %" PRIu64 ", obituaries %" PRIu64 ", proofs %" PRIu64
-                 ", votes silenced %" PRIu64 ", reloads %" PRIu64 ", snapshots %" PRIu64
-                 ", restores %" PRIu64 ", grants %" PRIu64 ", moves %" PRIu64 ", releases %" PRIu64
-                 ", overlaps of woken hosts %" PRIu64 "\n",
-                 s->stands, s->obituaries, s->proofs, s->silenced, s->reloads, s->snapshots,
-                 s->restores, s->grants, s->moves, s->releases, s->wake_overlaps);
-    if (s->standstills > 0) {
-        (void)printf("         standstills of roles, a known limit (see check.c): %" PRIu64 "\n",
-                     s->standstills);
-    }
-    (void)printf("         recovery: mean %" PRIu64 " ms, longest %" PRIu64 " ms; events %" PRIu64
-                 " a seed\n",
-                 s->recovered_ms / runs, s->recovered_max_ms, s->events / runs);
+    free(pin);
 }
-
-/* ---- commands ---- */
 
 static int run_single(const struct arguments *arguments)
 {
     const char *profile = arguments->profile_count > 0 ? arguments->profiles[0] : "p1";
     struct options options = make_options(arguments, profile);
     if (arguments->verbose) {
-        print_history(&options, arguments->from, 0);
+        report_trace(&options, arguments->from);
     }
     struct verdict verdict;
     struct tally tally = {.runs = 1};
     int64_t begun_ms = clock_boot_ms();
     enum outcome outcome = runner_one(runner_random, &options, arguments->from, &verdict, NULL);
     tally.failed = outcome != OUTCOME_OK;
-    add_stats(&tally.stats, &verdict.stats);
-    print_tally(profile, &tally, clock_boot_ms() - begun_ms);
+    report_add(&tally, &verdict.stats);
+    report_tally(profile, &tally, clock_boot_ms() - begun_ms);
     (void)printf("seed %" PRIu64 ": %s %s %s (at %" PRId64 " ms, digest %016" PRIx64 ")\n",
                  arguments->from, outcome_name(outcome), verdict.check, verdict.text, verdict.at_ms,
                  verdict.digest);
+    if (outcome != OUTCOME_OK && arguments->shrink_seconds > 0) {
+        shrink_and_save(arguments, &options, arguments->from, &verdict);
+    }
     return outcome == OUTCOME_OK ? 0 : 1;
 }
 
 static void report_failure(const struct arguments *arguments, const char *profile, uint64_t seed,
-                           enum outcome outcome, const struct verdict *verdict, bool history)
+                           enum outcome outcome, const struct verdict *verdict, uint64_t before)
 {
     (void)printf("FAILED: profile %s, seed %" PRIu64 ", at %" PRId64 " ms: %s %s: %s\n", profile,
                  seed, verdict->at_ms, outcome_name(outcome), verdict->check, verdict->text);
     print_replay(arguments, profile, seed);
-    if (history) {
-        struct options options = make_options(arguments, profile);
-        print_history(&options, seed, TAIL_LINES);
+    struct options options = make_options(arguments, profile);
+    if (before < SHOWN_MAX && !arguments->expect_failure) {
+        report_history(&options, seed);
+    }
+    if (before < SHRUNK_MAX && !arguments->expect_failure && arguments->shrink_seconds > 0) {
+        (void)fflush(stdout);
+        shrink_and_save(arguments, &options, seed, verdict);
     }
     (void)fflush(stdout);
 }
@@ -306,17 +264,16 @@ static int run_many(const struct arguments *arguments)
             outcome = OUTCOME_VIOLATION;
         }
         tallies[which].runs++;
-        add_stats(&tallies[which].stats, &verdict.stats);
+        report_add(&tallies[which], &verdict.stats);
         if (outcome != OUTCOME_OK) {
             tallies[which].failed++;
             tallies[which].crashed += outcome == OUTCOME_CRASH;
-            report_failure(arguments, names[which], seed, outcome, &verdict,
-                           failed < SHOWN_MAX && !arguments->expect_failure);
+            report_failure(arguments, names[which], seed, outcome, &verdict, failed);
             failed++;
         }
     }
     for (size_t i = 0; i < count; i++) {
-        print_tally(names[i], &tallies[i], took_ms[i]);
+        report_tally(names[i], &tallies[i], took_ms[i]);
     }
     int64_t all_ms = clock_boot_ms() - begun_ms;
     (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed, %" PRId64 " s, %" PRIu64
@@ -325,13 +282,43 @@ static int run_many(const struct arguments *arguments)
     return (failed == 0) != arguments->expect_failure ? 0 : 1;
 }
 
+static int is_schedule(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot != NULL && strcmp(dot, ".schedule") == 0;
+}
+
+/* A file, or all files of a folder whose names end in .schedule. */
+static int run_schedules(const char *path, bool verbose)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_schedule, alphasort);
+    if (count < 0) {
+        return pin_run(path, verbose);
+    }
+    int worst = 0;
+    for (int i = 0; i < count; i++) {
+        char whole[1024];
+        (void)snprintf(whole, sizeof whole, "%s/%s", path, entries[i]->d_name);
+        int code = pin_run(whole, verbose);
+        worst = code > worst ? code : worst;
+        free(entries[i]);
+    }
+    free(entries);
+    (void)printf("%d schedules\n", count);
+    return count == 0 ? 2 : worst;
+}
+
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.from = 1, .seeds = 100};
+    struct arguments arguments = {.from = 1, .seeds = 100, .shrink_seconds = SHRINK_SECONDS};
     for (int i = 1; i < argc; i++) {
         if (!is_flag(argv[i], &arguments)) {
             parse_one(argc, argv, &i, &arguments);
         }
+    }
+    if (arguments.schedule != NULL) {
+        return run_schedules(arguments.schedule, arguments.verbose);
     }
     if (arguments.teeth) {
         return teeth_run(arguments.rule, arguments.verbose);

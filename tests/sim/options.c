@@ -127,7 +127,7 @@ static void put_option(struct options *self, const struct named_option *option, 
     memcpy((char *)self + option->offset, &value, sizeof value);
 }
 
-static void set_defaults(struct options *self)
+void options_defaults(struct options *self)
 {
     memset(self, 0, sizeof *self);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -171,7 +171,7 @@ int options_profile(struct options *ret, const char *name, struct err *err)
         if (strcmp(profiles[i].name, name) != 0) {
             continue;
         }
-        set_defaults(ret);
+        options_defaults(ret);
         const char *next = profiles[i].settings;
         while (next != NULL) {
             int code = options_set(ret, next, err);
@@ -196,6 +196,37 @@ int options_off(struct options *self, const char *name, struct err *err)
         }
     }
     return err_set(err, ERR_NOTFOUND, "no rule '%s'", name);
+}
+
+static bool is_off(const struct options *self, const struct named_rule *rule)
+{
+    bool off = false;
+    memcpy(&off, (const char *)self + rule->offset, sizeof off);
+    return off;
+}
+
+void options_write(const struct options *self, FILE *file)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        int64_t value = 0;
+        memcpy(&value, (const char *)self + named_options[i].offset, sizeof value);
+        if (value != named_options[i].value) {
+            (void)fprintf(file, "set %s=%" PRId64 "\n", named_options[i].name, value);
+        }
+    }
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        if (is_off(self, &named_rules[i])) {
+            (void)fprintf(file, "off %s\n", named_rules[i].name);
+        }
+    }
+}
+
+void options_all_on(struct options *self)
+{
+    const bool off = false;
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        memcpy((char *)self + named_rules[i].offset, &off, sizeof off);
+    }
 }
 
 const char *const *options_rules(void)

@@ -9,6 +9,7 @@
 #include "node/base/err.h"
 
 #include <stdint.h>
+#include <stdio.h>
 
 struct schedule; /* schedule.h */
 
@@ -98,6 +99,14 @@ struct options {
     const struct schedule *replay; /* these faults instead of random ones; NULL: random */
     struct schedule *record;       /* where the list of faults goes; NULL: nowhere */
 };
+
+void options_defaults(struct options *ret);
+
+/* Lines "set name=value" and "off RULE" for what differs from the defaults. */
+void options_write(const struct options *self, FILE *file);
+
+/* Switch all rules on. */
+void options_all_on(struct options *self);
 
 /* The defaults changed by the profile `name`; ERR_NOTFOUND. */
 int options_profile(struct options *ret, const char *name, struct err *err);

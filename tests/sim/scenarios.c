@@ -37,6 +37,7 @@ void scenario_silence_after_start(const struct options *options, uint64_t seed,
     }
     node_crash(stage_node(stage, VOTER), false);
     node_start(stage_node(stage, VOTER));
+    network_cut(stage->world, VOTER, LEADER); /* which hears of no new term in time */
     asks->on = false;
     network_release(stage->world, CANDIDATE, VOTER, 0);
     stage_wait(stage, 400);
@@ -58,6 +59,7 @@ void scenario_silence_after_echo(const struct options *options, uint64_t seed,
     }
     inside_want_reload(stage_node(stage, VOTER)->engine);
     node_timer(stage_node(stage, VOTER));
+    network_cut(stage->world, VOTER, LEADER); /* which hears of no new term in time */
     asks->on = false;
     network_release(stage->world, CANDIDATE, VOTER, 0);
     stage_wait(stage, 400);
