@@ -1,5 +1,6 @@
-/* The shortest schedule that still fails, by trial: delta debugging over the list of faults (halves,
- * quarters, ... single ones), then fewer duties, nodes and chances of messages, then less time. */
+/* The shortest schedule that still fails, by trial: delta debugging over the list of faults
+ * (halves, quarters, ... single ones), then fewer duties, nodes and chances of messages, then less
+ * time. */
 #ifndef UNDERSTUDY_TESTS_SIM_SHRINK_H
 #define UNDERSTUDY_TESTS_SIM_SHRINK_H
 
