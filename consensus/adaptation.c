@@ -2,6 +2,8 @@
 
 #include "node/base/invariant.h"
 
+#define TOLD_SLOTS 2
+
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -32,11 +34,11 @@ static void note(struct adaptation_window *self, int64_t now_ms, int64_t value)
     self->slots[0] = most(self->slots[0], value);
 }
 
-static int64_t worst(struct adaptation_window *self, int64_t now_ms)
+static int64_t worst(struct adaptation_window *self, int64_t now_ms, int slots)
 {
     turn_to(self, now_ms);
     int64_t found = 0;
-    for (int i = 0; i < ADAPTATION_SLOTS; i++) {
+    for (int i = 0; i < slots; i++) {
         found = most(found, self->slots[i]);
     }
     return found;
@@ -86,10 +88,10 @@ void adaptation_gap(struct adaptation *self, int64_t now_ms, int64_t gap_ms)
 
 int64_t adaptation_own_stall_ms(struct adaptation *self, int64_t now_ms)
 {
-    return worst(&self->stalls, now_ms);
+    return worst(&self->stalls, now_ms, TOLD_SLOTS);
 }
 
 int64_t adaptation_timeout_ms(struct adaptation *self, int64_t now_ms)
 {
-    return most(self->configured_ms, worst(&self->wanted, now_ms));
+    return most(self->configured_ms, worst(&self->wanted, now_ms, ADAPTATION_SLOTS));
 }

@@ -44,7 +44,8 @@ void adaptation_stall(struct adaptation *self, int64_t now_ms, int64_t stall_ms)
 void adaptation_told(struct adaptation *self, int64_t now_ms, int64_t stall_ms); /* the leader's */
 void adaptation_gap(struct adaptation *self, int64_t now_ms, int64_t gap_ms);
 
-/* The worst own stall of the last minute: what a leader tells. */
+/* The worst own stall of the last one or two slots: what a leader tells; the others keep it for
+ * their minute. */
 int64_t adaptation_own_stall_ms(struct adaptation *self, int64_t now_ms);
 
 /* From the configured value to the greater of it and ADAPTATION_MAX_MS. */

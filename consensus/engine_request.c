@@ -318,6 +318,11 @@ int consensus_change(struct consensus *self, int64_t now_ms, enum consensus_chan
     int rv = call_change(self, what, id, role);
     if (rv != 0) {
         self->change_busy = false;
+        if (engine_is_fatal(self) && what != CONSENSUS_ASSIGN) {
+            /* Our storage failed under the library, which has freed the configuration it now has.
+             */
+            raft_internals_drop_configuration(&self->instance->raft);
+        }
         if (rv == RAFT_IOERR || rv == RAFT_NOMEM) {
             engine_fatal(self, "change of the configuration: %s", raft_strerror(rv));
         }

@@ -1,11 +1,12 @@
 /* When the library's election timer runs out. The library draws 1 to 2 election timeouts each time
  * it resets the timer; that is right for a cluster of strangers and slow for ours. What is shaped:
  *
- *   A follower waits one election timeout, plus a step for its rank among the voters, plus jitter
- *   within the step: votes do not split, and a dead leader is not waited for twice as long.
- *   A founder whose storage was pristine has nobody to wait for: rank steps only.
- *   A candidate asks again after one or two heartbeats; for real votes that doubles each round, up
- *   to the library's own draw.
+ *   A follower waits one election timeout, plus a moment in which the other voters' silence ends
+ *   too, plus a step for its rank among the voters but the silent leader, plus jitter within a part
+ *   of the step: votes do not split, and a dead leader is not waited for twice as long.
+ *   A founder whose storage was pristine has nobody to wait for: moment, rank and jitter only.
+ *   A candidate asks again after one half to one heartbeat by pre-votes, after one or two by real
+ *   votes; that doubles each round, up to the library's own draw.
  *
  * Never before our own silence is over, unless the candidature carries the disrupt flag.
  *
@@ -16,27 +17,31 @@
 
 #include "consensus/raft_internals.h"
 
-/* Position among the voters, moved on by one each term, so that no bad node is first for ever. */
+/* Position among the voters who may stand, moved on by one each term, so that no bad node is first
+ * for ever. */
 static int64_t rank_in_term(const struct consensus *self)
 {
     const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
+    uint64_t silent_leader = raft_internals_leader(&self->instance->raft);
     size_t voters = 0;
     size_t before = 0;
     for (size_t i = 0; newest != NULL && i < newest->server_count; i++) {
-        if (newest->servers[i].role == CONSENSUS_VOTER) {
+        const struct consensus_server *server = &newest->servers[i];
+        if (server->role == CONSENSUS_VOTER && server->id != silent_leader) {
             voters++;
-            before += newest->servers[i].id < self->config.id ? 1u : 0u;
+            before += server->id < self->config.id ? 1u : 0u;
         }
     }
     return voters == 0 ? 0 : (int64_t)((before + self->stored_term) % voters);
 }
 
-/* Rank and jitter: who goes first, and never two at once. */
+/* Rank and jitter: who goes first, and never two at once. The first goes a moment late: what one
+ * voter heard last, another may have heard a little later, and it is silent for as much longer. */
 static int64_t spread(struct consensus *self)
 {
     int64_t rank = rank_in_term(self);
     int64_t step = self->config.heartbeat_ms;
-    int64_t wanted = rank * step + rng_between(&self->rng, 0, step);
+    int64_t wanted = step / 8 + rank * step + rng_between(&self->rng, 0, step / 4);
     return wanted < self->election_timeout_ms ? wanted : self->election_timeout_ms;
 }
 
@@ -52,9 +57,10 @@ static int64_t follower_wait(struct consensus *self)
 
 static int64_t candidate_wait(struct consensus *self, const struct raft *raft)
 {
-    int64_t wait =
-        self->config.heartbeat_ms + rng_between(&self->rng, 0, self->config.heartbeat_ms);
+    int64_t step = self->config.heartbeat_ms;
+    int64_t wait = step / 2 + rng_between(&self->rng, 0, step - step / 2);
     if (!raft_internals_in_pre_vote(raft)) {
+        wait = step + rng_between(&self->rng, 0, step);
         wait <<= self->lost_rounds < 3 ? self->lost_rounds : 3;
         self->lost_rounds++;
     }

@@ -37,6 +37,12 @@ const struct raft_configuration *raft_internals_configuration(const struct raft 
     return &raft->configuration;
 }
 
+void raft_internals_drop_configuration(struct raft *raft)
+{
+    raft->configuration.servers = NULL;
+    raft->configuration.n = 0;
+}
+
 uint64_t raft_internals_leader(const struct raft *raft)
 {
     return raft->state == RAFT_FOLLOWER ? raft->follower_state.current_leader.id : 0;

@@ -15,6 +15,9 @@ uint64_t raft_internals_uncommitted_index(const struct raft *raft);
 bool raft_internals_promoting(const struct raft *raft);
 const struct raft_configuration *raft_internals_configuration(const struct raft *raft);
 
+/* The library's configuration is freed memory: let it have none. Only before its end. */
+void raft_internals_drop_configuration(struct raft *raft);
+
 /* The leader that a follower follows; 0: none, or no follower. */
 uint64_t raft_internals_leader(const struct raft *raft);
 /* Let a follower forget its leader (its own election timeout has passed without a word). */

@@ -15,7 +15,7 @@ struct profile {
 
 /* In the order of enum config_profile. */
 static const struct profile profiles[] = {
-    [CONFIG_LOCAL] = {20, 120, 90, 200},
+    [CONFIG_LOCAL] = {20, 95, 70, 200},
     [CONFIG_LAN] = {75, 450, 350, 1000},
     [CONFIG_WAN] = {300, 2000, 1600, 2000},
 };

@@ -76,8 +76,8 @@ static void profiles_have_their_numbers(void **state)
     (void)state;
     struct config *local = load_text("cluster: {profile: local}");
     assert_int_equal(local->cluster.heartbeat_ms, 20);
-    assert_int_equal(local->cluster.election_timeout_ms, 120);
-    assert_int_equal(local->cluster.lease_ms, 90);
+    assert_int_equal(local->cluster.election_timeout_ms, 95);
+    assert_int_equal(local->cluster.lease_ms, 70);
     assert_int_equal(local->cluster.gossip_interval_ms, 200);
     struct config *wan = load_text("cluster: {profile: wan, gossip_interval: 3s}");
     assert_int_equal(wan->cluster.heartbeat_ms, 300);

@@ -336,6 +336,37 @@ static void test_longer_election_timeout(void **state)
     cluster_deinit(&cluster);
 }
 
+static void assert_timeouts(const struct cluster *cluster, int64_t least, int64_t most)
+{
+    for (size_t i = 0; i < 3; i++) {
+        struct consensus_view view;
+        consensus_view(cluster->nodes[i].engine, cluster_clock(cluster, i), &view);
+        assert_in_range(view.election_timeout_ms, least, most);
+    }
+}
+
+/* The leader's stall is told by its heartbeats; without more of them all come back. */
+static void test_timeouts_adapt_and_return(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    size_t leader = cluster_acting(&cluster);
+    uint64_t term = cluster.nodes[leader].view.term;
+    consensus_note_stall(cluster.nodes[leader].engine, cluster_clock(&cluster, leader), 500);
+    cluster_run(&cluster, 200);
+    assert_timeouts(&cluster, 1000, 1200);
+    assert_true(cluster.nodes[leader].view.lease_end_ms <=
+                cluster_clock(&cluster, leader) + CLUSTER_LEASE_MS); /* never the lease */
+    cluster_run(&cluster, 40000);
+    assert_timeouts(&cluster, 1000, 1200);
+    cluster_run(&cluster, 50000);
+    assert_timeouts(&cluster, 0, 600);
+    assert_int_equal(cluster_acting(&cluster), leader);
+    assert_int_equal(cluster.nodes[leader].view.term, term);
+    cluster_deinit(&cluster);
+}
+
 /* The simulator's switch: completions that come late still come, and memory is freed. */
 static void test_delayed_completions_still_work(void **state)
 {
@@ -348,6 +379,29 @@ static void test_delayed_completions_still_work(void **state)
     cluster_commit(&cluster, 1);
     assert_int_equal(cluster_propose(&cluster, cluster_acting(&cluster), 2), 0);
     cluster_deinit(&cluster); /* with one under way */
+}
+
+/* The library frees a configuration twice whose entry could not be stored. */
+static void test_change_that_cannot_be_stored_is_the_end(void **state)
+{
+    (void)state;
+    const enum consensus_change changes[] = {CONSENSUS_ADD, CONSENSUS_ASSIGN, CONSENSUS_REMOVE};
+    for (size_t i = 0; i < 3; i++) {
+        struct cluster cluster;
+        begin(&cluster, 3);
+        size_t leader = cluster_acting(&cluster);
+        struct cluster_node *node = &cluster.nodes[leader];
+        node->disk.broken = true;
+        uint64_t id = changes[i] == CONSENSUS_ADD ? 9 : other(leader) + 1;
+        struct err err = {0};
+        assert_int_not_equal(consensus_change(node->engine, cluster_clock(&cluster, leader),
+                                              changes[i], id, CONSENSUS_SPARE, 77, &err),
+                             0);
+        assert_non_null(consensus_fatal(node->engine));
+        struct consensus_view view;
+        consensus_view(node->engine, cluster_clock(&cluster, leader), &view);
+        cluster_deinit(&cluster);
+    }
 }
 
 static void test_create_refuses_unsafe_times(void **state)
@@ -395,6 +449,8 @@ int main(void)
         cmocka_unit_test(test_demoted_server_cannot_depose),
         cmocka_unit_test(test_longer_election_timeout),
         cmocka_unit_test(test_delayed_completions_still_work),
+        cmocka_unit_test(test_timeouts_adapt_and_return),
+        cmocka_unit_test(test_change_that_cannot_be_stored_is_the_end),
         cmocka_unit_test(test_create_refuses_unsafe_times),
         cmocka_unit_test(test_ids_of_keys),
     };
