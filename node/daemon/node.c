@@ -5,6 +5,7 @@
 #include "node/daemon/apply.h"
 #include "node/daemon/names.h"
 #include "node/daemon/service.h"
+#include "node/transport/accept_guard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,6 +349,7 @@ static int create_parts(struct node *self, void *zmq_context, struct err *err)
 static int start(struct node *self, void *zmq_context, struct err *err)
 {
     int rc = open_log(self, err);
+    rc = rc != 0 ? rc : accept_guard_open(err);
     rc = rc != 0 ? rc : open_signals(self, err);
     rc = rc != 0 ? rc : open_storage(self, err);
     if (rc != 0) {
