@@ -23,7 +23,7 @@ from demo import require_pm2
 from network import Network
 from recorder import Recorder, boot_ms
 
-__all__ = ["BUILD", "Skip", "World", "alive", "boot_ms", "boot_s", "check", "history", "kill",
+__all__ = ["BUILD", "Skip", "World", "alive", "boot_ms", "boot_s", "check", "command_line", "history", "kill",
            "process_state", "run", "say", "wait_until"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
