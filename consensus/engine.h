@@ -87,6 +87,12 @@ struct heard {
     bool told_no_echo;
 };
 
+/* Of a leader, not written yet; they are the library's until its callback. */
+struct own_entries {
+    const struct raft_entry *entries;
+    unsigned count;
+};
+
 /* A proposal that the library has. */
 struct in_flight {
     uint64_t index;
@@ -124,6 +130,7 @@ struct consensus {
     uint64_t stored_term;
     uint64_t stored_vote;
     bool term_waits; /* stored_term is not on disk yet */
+    struct own_entries own_entries;
     struct logbook log;
     struct consensus_stored loaded; /* between load and raft_start */
     uint64_t machine_index;         /* what the machine holds; never goes back */

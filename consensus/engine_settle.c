@@ -215,7 +215,10 @@ void engine_settle(struct consensus *self)
 {
     bool moved = true;
     while (moved && !engine_is_fatal(self)) {
-        raft_io_flush_term(self);
+        raft_io_flush(self);
+        if (engine_is_fatal(self)) {
+            return;
+        }
         raft_io_complete(self);
         self->context = (struct raft_io_context){0};
         if (engine_is_fatal(self)) {
@@ -230,5 +233,5 @@ void engine_settle(struct consensus *self)
                 (engine_submit_barrier(self) || engine_submit_transfer(self) ||
                  engine_submit_proposals(self));
     }
-    raft_io_flush_term(self);
+    raft_io_flush(self);
 }

@@ -107,7 +107,7 @@ static void blank_padding(const struct raft_entry *entry)
 static int store_entries(struct consensus *self, const struct raft_entry entries[], unsigned n)
 {
     struct err err = {0};
-    raft_io_flush_term(self);
+    raft_io_flush(self);
     if (engine_is_fatal(self)) {
         return RAFT_IOERR;
     }
@@ -132,6 +132,35 @@ static int store_entries(struct consensus *self, const struct raft_entry entries
     return rc == 0 ? 0 : raft_io_storage_failed(self, "append", &err);
 }
 
+/* A leader's own entries go out before they are written here: its disk and its followers' disks
+ * work at the same time. It counts itself among those that have them when its own write is done, as
+ * the callback waits for that (Ongaro's thesis, 10.2.1). A change of the configuration is looked at
+ * before that, and is written at once. */
+static bool may_be_sent_first(const struct consensus *self, const struct raft_entry entries[],
+                              unsigned n)
+{
+    bool plain = self->instance->raft.state == RAFT_LEADER;
+    for (unsigned i = 0; i < n; i++) {
+        plain = plain && (entries[i].type == RAFT_COMMAND || entries[i].type == RAFT_BARRIER);
+    }
+    return plain;
+}
+
+static void flush_entries(struct consensus *self)
+{
+    struct own_entries own = self->own_entries;
+    self->own_entries = (struct own_entries){0};
+    if (own.count > 0) {
+        (void)store_entries(self, own.entries, own.count); /* fatal when it fails */
+    }
+}
+
+void raft_io_flush(struct consensus *self)
+{
+    flush_entries(self);
+    raft_io_flush_term(self);
+}
+
 static int append_method(struct raft_io *io, struct raft_io_append *req,
                          const struct raft_entry entries[], unsigned n, raft_io_append_cb cb)
 {
@@ -140,7 +169,13 @@ static int append_method(struct raft_io *io, struct raft_io_append *req,
     if (completion == NULL) {
         return RAFT_NOMEM;
     }
-    int rv = store_entries(self, entries, n);
+    int rv = 0;
+    if (may_be_sent_first(self, entries, n)) {
+        raft_io_flush(self);
+        self->own_entries = (struct own_entries){.entries = entries, .count = n};
+    } else {
+        rv = store_entries(self, entries, n);
+    }
     if (rv != 0) {
         free(completion);
         return rv;
@@ -155,7 +190,7 @@ static int truncate_method(struct raft_io *io, raft_index index)
 {
     struct consensus *self = raft_io_engine(io);
     struct err err = {0};
-    raft_io_flush_term(self);
+    raft_io_flush(self);
     if (engine_is_fatal(self)) {
         return RAFT_IOERR;
     }
@@ -214,7 +249,7 @@ static int store_snapshot(struct consensus *self, unsigned trailing,
 {
     struct err err = {0};
     struct consensus_snapshot_meta meta;
-    raft_io_flush_term(self);
+    raft_io_flush(self);
     if (engine_is_fatal(self)) {
         return RAFT_IOERR;
     }

@@ -38,7 +38,9 @@ void raft_io_complete_due(struct consensus *self, int64_t now_ms);
 /* Run or end every completion: before the instance is closed. */
 void raft_io_complete_all(struct consensus *self);
 
-/* Write a new term that waits for the vote in it. */
+/* Write what waits: a leader's own entries for being sent first, a new term for the vote in it. A
+ * message waits for the term only. */
+void raft_io_flush(struct consensus *self);
 void raft_io_flush_term(struct consensus *self);
 
 /* What raft_io_load needs: storage's contents into self->loaded and self->log. */

@@ -82,7 +82,8 @@ static void complete_one(struct consensus *self, struct raft_io_completion *comp
         completion->send.done(completion->send.request, 0);
         break;
     case COMPLETION_APPEND:
-        completion->append.done(completion->append.request, 0);
+        raft_io_flush(self);
+        completion->append.done(completion->append.request, engine_is_fatal(self) ? RAFT_IOERR : 0);
         break;
     case COMPLETION_SNAPSHOT_PUT:
         completion->put.done(completion->put.request, 0);

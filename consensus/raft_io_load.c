@@ -22,7 +22,7 @@ void raft_io_stored_deinit(struct consensus_stored *stored)
 int raft_io_read_storage(struct consensus *self, struct err *err)
 {
     raft_io_stored_deinit(&self->loaded);
-    raft_io_flush_term(self);
+    raft_io_flush(self);
     int rc = self->config.storage.load(self->config.storage.context, &self->loaded, err);
     if (rc == 0 && (self->loaded.term > WIRE_NUMBER_MAX)) {
         rc = err_set(err, ERR_CORRUPT, "stored term %" PRIu64, self->loaded.term);

@@ -2,6 +2,7 @@
 #include "tests/unit/engine/cluster.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,6 +86,57 @@ static void test_batch_in_flight_is_lost_as_one(void **state)
     assert_int_equal(node->last[CONSENSUS_NOTICE_PROPOSAL].status, ERR_STALE);
     cluster_isolate(&cluster, old, false);
     cluster_commit(&cluster, 13);
+    cluster_deinit(&cluster);
+}
+
+static unsigned writes_when_sent;
+static size_t watched_sender;
+
+static bool note_writes(struct cluster *self, size_t from, size_t to, const uint8_t *bytes,
+                        size_t length)
+{
+    (void)to;
+    (void)bytes;
+    (void)length;
+    if (from == watched_sender && writes_when_sent == UINT_MAX) {
+        writes_when_sent = self->nodes[from].disk.writes;
+    }
+    return false;
+}
+
+static void test_leader_sends_before_it_writes(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    cluster_commit(&cluster, 1);
+    watched_sender = cluster_acting(&cluster);
+    writes_when_sent = UINT_MAX;
+    cluster.filter = note_writes;
+    unsigned writes = cluster.nodes[watched_sender].disk.writes;
+    assert_int_equal(cluster_propose(&cluster, watched_sender, 2), 0);
+    assert_int_equal(writes_when_sent, writes);
+    assert_int_equal(cluster.nodes[watched_sender].disk.writes, writes + 1);
+    cluster.filter = NULL;
+    cluster_run(&cluster, 200);
+    assert_true(cluster_all_applied(&cluster));
+    assert_int_equal(cluster.sequence_count, 2);
+    cluster_deinit(&cluster);
+}
+
+static void test_sole_voter_commits_what_it_wrote(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 1);
+    cluster_commit(&cluster, 1);
+    cluster.nodes[0].disk.broken = true;
+    size_t applied = cluster.nodes[0].applied_count;
+    unsigned notices = cluster.nodes[0].notices[CONSENSUS_NOTICE_PROPOSAL];
+    assert_int_equal(cluster_propose(&cluster, 0, 2), 0);
+    assert_non_null(consensus_fatal(cluster.nodes[0].engine));
+    assert_int_equal(cluster.nodes[0].applied_count, applied);
+    assert_int_equal(cluster.nodes[0].notices[CONSENSUS_NOTICE_PROPOSAL], notices);
     cluster_deinit(&cluster);
 }
 
@@ -278,6 +330,8 @@ int main(void)
         cmocka_unit_test(test_propose_applies_on_all),
         cmocka_unit_test(test_batch_in_flight_is_lost_as_one),
         cmocka_unit_test(test_proposals_queue_up_to_a_bound),
+        cmocka_unit_test(test_leader_sends_before_it_writes),
+        cmocka_unit_test(test_sole_voter_commits_what_it_wrote),
         cmocka_unit_test(test_longest_command),
         cmocka_unit_test(test_cut_off_leader_fails_its_proposals),
         cmocka_unit_test(test_restart_from_disk),
