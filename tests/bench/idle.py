@@ -5,6 +5,7 @@ Of the node process (its parent apart), from /proc and the namespace's interface
 after half a minute of rest. A figure is the median of the nodes that it is of, worst their worst.
 """
 
+import http.client
 import os
 import statistics
 import time
@@ -44,14 +45,23 @@ def cpu_s(pid):
     return found
 
 
-def written(pid):
-    """(write calls, bytes for the disk)"""
-    found = {}
+def bytes_written(pid):
+    """To files, whether they are on the disk already or not."""
     with open(f"/proc/{pid}/io", encoding="ascii") as file:
-        for line in file:
-            name, _, value = line.partition(":")
-            found[name] = int(value)
-    return found["syscw"], found["write_bytes"]
+        return next(int(line.split()[1]) for line in file if line.startswith("write_bytes"))
+
+
+def durable_writes(node):
+    """Counted by the node: each is a write that it waited for until it was on the disk."""
+    with node.inside():
+        link = http.client.HTTPConnection("127.0.0.1", node.http_port, timeout=5)
+        try:
+            link.request("GET", "/metrics")
+            text = link.getresponse().read().decode()
+        finally:
+            link.close()
+    return next(float(line.split()[1]) for line in text.splitlines()
+                if line.startswith("understudy_storage_writes_total"))
 
 
 def wakeups(pid):
@@ -66,10 +76,9 @@ def wakeups(pid):
 
 def snapshot(cluster, node):
     pid = node.pid("worker")
-    calls, disk = written(pid)
     threads = cpu_s(pid)
-    found = {"at": time.monotonic(), "cpu": sum(threads.values()), "calls": calls, "disk": disk,
-             "wakeups": wakeups(pid)}
+    found = {"at": time.monotonic(), "cpu": sum(threads.values()),
+             "wakeups": wakeups(pid), "disk": bytes_written(pid), "syncs": durable_writes(node)}
     found |= {f"cpu of {name}": seconds for name, seconds in threads.items()}
     if cluster.network.counts:
         found["bytes"], found["packets"] = cluster.network.sent(node.number)
@@ -126,8 +135,7 @@ def measure(cluster, note, options):
              join_notes(by_thread(of), note))
         emit(f"{name}, wake-ups", [rate["wakeups"] for rate in of], "1/s", cluster)
         emit(f"{name}, bytes written to disk", [rate["disk"] for rate in of], "B/s", cluster)
-        emit(f"{name}, write calls", [rate["calls"] for rate in of], "1/s", cluster,
-             note="files and wake-up pipes")
+        emit(f"{name}, durable writes", [rate["syncs"] for rate in of], "1/s", cluster)
         if not cluster.network.counts:
             continue
         emit(f"{name}, sent on the wire" + (" per voter" if peers > 1 else ""),
