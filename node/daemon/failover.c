@@ -6,12 +6,18 @@
 #include <math.h>
 #include <string.h>
 
-#define PROBE_TIMEOUT_MS 200
-/* Between one candidate and the next: longer than a round of votes takes on a busy machine, as a
- * split costs a whole further round; the first candidate does not wait. */
+#define PROBE_TIMEOUT_MS 200 /* at least; three heartbeats where those are longer */
+/* Between one candidate and the next: longer than a round of votes takes on a busy machine or, two
+ * thirds of a heartbeat, on the profile's network, as a split costs a whole further round; the
+ * first candidate does not wait. */
 #define EVIDENCE_STEP_MS 40
 #define SCORE_BAND \
     10.0 /* small differences, not yet known everywhere, must not reorder candidates */
+
+static int64_t at_least(int64_t least_ms, int64_t ms)
+{
+    return ms > least_ms ? ms : least_ms;
+}
 
 static bool leader_connected(const struct node *self)
 {
@@ -81,9 +87,9 @@ static void begin_probe(struct node *self, uint64_t peer, int64_t now_ms)
     }
     const char *endpoint = transport_peer_endpoint(self->transport, node_name_of(self, peer));
     self->probe_peer = peer;
+    int64_t timeout_ms = at_least(PROBE_TIMEOUT_MS, 3 * self->config->cluster.heartbeat_ms);
     struct err err = {0};
-    if (endpoint == NULL ||
-        probe_start(&self->probe, endpoint, now_ms, PROBE_TIMEOUT_MS, &err) != 0) {
+    if (endpoint == NULL || probe_start(&self->probe, endpoint, now_ms, timeout_ms, &err) != 0) {
         evidence_probed(self->evidence, now_ms, peer, false);
         return;
     }
@@ -197,7 +203,9 @@ bool failover_obituary(struct node *self, const struct transport_message *messag
 int failover_create(struct node *self, struct err *err)
 {
     struct evidence_config config = {
-        .id = self->id, .incarnation = self->incarnation, .step_ms = EVIDENCE_STEP_MS};
+        .id = self->id,
+        .incarnation = self->incarnation,
+        .step_ms = at_least(EVIDENCE_STEP_MS, self->config->cluster.heartbeat_ms * 2 / 3)};
     self->evidence = evidence_create(&config);
     return self->evidence == NULL ? err_set(err, ERR_NOMEM, "cannot make the evidence") : 0;
 }

@@ -238,12 +238,19 @@ static bool stop_guards(struct parent *self)
     return count == 0;
 }
 
+/* A far peer is reached after some round trips: two to connect, two for CURVE, one to answer. */
+static int64_t obituary_wait_ms(const struct parent *self)
+{
+    int64_t far_ms = 4 * self->start->config->cluster.heartbeat_ms;
+    return far_ms > OBITUARY_WAIT_MS ? far_ms : OBITUARY_WAIT_MS;
+}
+
 static void speak_for_the_dead(struct parent *self)
 {
     struct obituary_peer peers[NODES_MAX];
     struct obituary_config config = obituary_of(self, peers);
     struct obituary_sender *speaker = NULL;
-    int64_t deadline_ms = clock_boot_ms() + OBITUARY_WAIT_MS;
+    int64_t deadline_ms = clock_boot_ms() + obituary_wait_ms(self);
     bool can_speak =
         self->news.id != 0 && config.peer_count > 0 && obituary_open(&config, &speaker, NULL) == 0;
     bool managers_gone = await_managers(self);

@@ -4,7 +4,9 @@
  * When the node process dies without having left: the parent makes certain that its managers are
  * gone, sends the obituary, stops the guarded processes (or leaves them to their grants, when
  * grants.on_disconnect says keep) and tells that too, and starts the node again when a majority has
- * acknowledged, or after OBITUARY_WAIT_MS, with a growing pause; never after exit code 78. */
+ * acknowledged, or after OBITUARY_WAIT_MS (four heartbeats where those are longer), with a growing
+ * pause; never after exit code 78. When the node's loop, disk or consensus hangs for more than ten
+ * seconds, the parent ends it: its death can be proven, its silence cannot. */
 #ifndef UNDERSTUDY_NODE_DAEMON_PARENT_H
 #define UNDERSTUDY_NODE_DAEMON_PARENT_H
 
