@@ -98,7 +98,7 @@ class Cluster:
         host.empty()
         (host.folder / "health").write_text("0\n")
         (host.folder / "keepalived.conf").write_text(CONFIGURATION.format(
-            name=host.name, folder=host.folder, priority=110 - 10 * host.number,
+            name=host.name, folder=host.folder, priority=210 - 10 * host.number,
             interval=self.interval, address=f"{NET}.100"))
         self.views[host] = View(host.folder / "states")
 
