@@ -383,6 +383,12 @@ bool load_apply_setting(struct load *self, const char *key, const char *value)
 {
     char words[CONFIG_KEY_SIZE];
     struct schema_path path = {.count = 0};
+    json_t *text = json_string(key);
+    if (text == NULL) {
+        load_report(self, CONFIG_ERROR, NULL, "", "the name of the setting is not UTF-8 text");
+        return false;
+    }
+    json_decref(text);
     (void)snprintf(words, sizeof(words), "%s", key);
     char *rest = words;
     while (rest != NULL && path.count < CONFIG_DEPTH_MAX) {

@@ -26,6 +26,11 @@ BUILD = os.environ.get("UNDERSTUDY_BUILD", os.path.join(ROOT, "build"))
 PATIENCE_S = 90  # for anything that takes a second on an idle machine
 
 
+# What the sanitizers were told before any cluster; each adds where its reports go.
+SANITIZER_OPTIONS = {name: os.environ.get(name, "")
+                     for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")}
+
+
 class Skip(Exception):
     """This machine cannot run the test; the text says why."""
 
@@ -58,6 +63,18 @@ def wait_until(condition, what, patience_s=PATIENCE_S, pause_s=0.02):
         if boot_s() > deadline:
             raise AssertionError(f"waited {patience_s} s in vain until {what}; last: {last}")
         time.sleep(pause_s)
+
+
+def sanitizer():
+    """What the build looks for by itself: "address,undefined", "thread", or ""."""
+    try:
+        with open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("UNDERSTUDY_SANITIZE:"):
+                    return line.split("=", 1)[1].strip()
+    except FileNotFoundError:
+        pass
+    return ""
 
 
 # ---- processes ----
@@ -201,7 +218,7 @@ log:
 health:
   inject_file: "{self.folder}/health.inject"
 managers:
-  pm2: {{enabled: false}}
+  {self.cluster.managers}
 {extra}"""
         os.makedirs(os.path.join(self.folder, "log"), exist_ok=True)
         os.makedirs(os.path.join(self.folder, "data"), 0o700, exist_ok=True)
@@ -308,10 +325,15 @@ managers:
 class Cluster:
     """n1..nN; a context manager that leaves nothing behind."""
 
-    def __init__(self, count=3, hosts=None, base=None, extra="", tcp_control=False):
+    def __init__(self, count=3, hosts=None, base=None, extra="", tcp_control=False,
+                 managers="pm2: {enabled: false}"):
+        self.managers = managers
         self.tcp_control = tcp_control
         self.folder = tempfile.mkdtemp(prefix="us-", dir="/tmp")
         self.keys = os.path.join(self.folder, "keys")
+        if sanitizer():  # to files, so that none is lost between the parent's and the node's output
+            for name, options in SANITIZER_OPTIONS.items():
+                os.environ[name] = f"{options}:log_path={self.folder}/report".lstrip(":")
         self.base = base if base is not None else free_base_port(count + 2)
         self.extra = extra
         self.nodes = []
@@ -326,8 +348,23 @@ class Cluster:
         try:
             if kind is not None and kind is not Skip:
                 self.tell_logs()
+            found = self.reports()
+            for name, text in found.items():
+                say(f"--- {name}\n{text[:6000]}")
+            check(kind is not None or not found, f"{len(found)} reports of {sanitizer() or 'valgrind'}")
         finally:
             self.end()
+
+    def reports(self):
+        """Every report of a sanitizer or of valgrind, by file; files without any left out."""
+        found = {}
+        for path in glob.glob(f"{self.folder}/report.*"):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                # valgrind's remarks about itself begin with --, its findings with ==
+                text = "".join(line for line in file if not line.startswith("--"))
+            if text.strip():
+                found[os.path.basename(path)] = text
+        return found
 
     def __getitem__(self, name):
         return next(node for node in self.nodes if node.name == name)
