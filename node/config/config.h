@@ -146,6 +146,7 @@ struct config {
     char data_dir[CONFIG_PATH_SIZE];    /* default /var/lib/understudy */
     char runtime_dir[CONFIG_PATH_SIZE]; /* default /run/understudy */
     struct config_log log;
+    int64_t debug_record_bytes; /* of each file of the decision log; 0: none */
     bool history_enabled;
     struct config_label labels[CONFIG_LABELS_MAX];
     size_t label_count;

@@ -174,6 +174,9 @@ const struct schema_row schema_rows[] = {
     {"log.keep_days", SCHEMA_INTEGER, RESTART, "30", 1, 3650, NULL, FIELD(log.keep_days),
      "days after which rotated files are deleted"},
 
+    {"debug.record", SCHEMA_SIZE, RESTART, "0", 0, 10240 * MB, NULL, FIELD(debug_record_bytes),
+     "bound of each of the two files of the decision log in data_dir; 0: none is written"},
+
     {"history.enabled", SCHEMA_BOOL, 0, "true", 0, 0, NULL, FIELD(history_enabled),
      "keep the history of scores"},
     {"labels.NAME", SCHEMA_TEXT, 0, NULL, 0, NAME_SIZE - 1, NULL, NOFIELD,

@@ -1,9 +1,11 @@
 #include "node/daemon/consensus_thread.h"
 
+#include "consensus/recording_watch.h"
 #include "consensus/state.h"
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
 #include "node/base/queue.h"
+#include "node/daemon/recorder.h"
 #include "node/daemon/timed_storage.h"
 
 #include <poll.h>
@@ -31,6 +33,7 @@ struct consensus_thread {
     struct queue *events;
     struct queue *outputs;
     struct consensus *engine;
+    struct recorder *recorder; /* NULL: no decision log */
     struct timed_storage storage;
     int64_t heartbeat_ms;
     int (*prove)(void *context, struct err *err); /* NULL: nothing to prove with */
@@ -130,41 +133,54 @@ static void refuse(struct consensus_thread *self, uint64_t token, const struct e
     hand_out(self, output);
 }
 
+/* Every call of the engine goes this way. */
+static int call(struct consensus_thread *self, const struct recording_event *event, struct err *err)
+{
+    recorder_event(self->recorder, event);
+    int rc = recording_perform(self->engine, event, err);
+    recorder_code(self->recorder, rc);
+    return rc;
+}
+
+static enum recording_call call_of(enum consensus_event_kind kind)
+{
+    switch (kind) {
+    case CONSENSUS_EVENT_MESSAGE:
+        return RECORDING_RECEIVE;
+    case CONSENSUS_EVENT_PROPOSE:
+        return RECORDING_PROPOSE;
+    case CONSENSUS_EVENT_CHANGE:
+        return RECORDING_CHANGE;
+    case CONSENSUS_EVENT_HAND_OVER:
+        return RECORDING_HAND_OVER;
+    case CONSENSUS_EVENT_MANAGERS_ENDED:
+        return RECORDING_MANAGERS_ENDED;
+    case CONSENSUS_EVENT_STAND:
+        return RECORDING_STAND;
+    case CONSENSUS_EVENT_PROOF:
+        return RECORDING_PROOF;
+    case CONSENSUS_EVENT_TIMEOUT:
+        return RECORDING_ELECTION_TIMEOUT;
+    }
+    return RECORDING_TICK;
+}
+
 static void perform(struct consensus_thread *self, const struct consensus_event *event)
 {
-    int64_t now_ms = clock_boot_ms();
+    const struct recording_event what = {.call = call_of(event->kind),
+                                         .now_ms = clock_boot_ms(),
+                                         .peer = event->peer,
+                                         .term = event->term,
+                                         .token = event->token,
+                                         .time_ms = event->time_ms,
+                                         .proof = event->proof,
+                                         .change = event->change,
+                                         .role = event->role,
+                                         .cause = event->cause,
+                                         .bytes = event->bytes,
+                                         .length = event->length};
     struct err err = {0};
-    int rc = 0;
-    switch (event->kind) {
-    case CONSENSUS_EVENT_MESSAGE:
-        consensus_receive(self->engine, now_ms, event->peer, event->bytes, event->length);
-        break;
-    case CONSENSUS_EVENT_PROPOSE:
-        rc = consensus_propose(self->engine, now_ms, event->bytes, event->length, event->token,
-                               &err);
-        break;
-    case CONSENSUS_EVENT_CHANGE:
-        rc = consensus_change(self->engine, now_ms, event->change, event->peer, event->role,
-                              event->token, &err);
-        break;
-    case CONSENSUS_EVENT_HAND_OVER:
-        rc = consensus_hand_over(self->engine, now_ms, event->peer, event->cause, &err);
-        break;
-    case CONSENSUS_EVENT_MANAGERS_ENDED:
-        consensus_managers_ended(self->engine, now_ms);
-        break;
-    case CONSENSUS_EVENT_STAND:
-        rc = consensus_stand(self->engine, now_ms, event->peer, event->term, event->proof,
-                             event->time_ms, &err);
-        break;
-    case CONSENSUS_EVENT_PROOF:
-        consensus_proof(self->engine, now_ms, event->peer, event->term);
-        break;
-    case CONSENSUS_EVENT_TIMEOUT:
-        consensus_set_election_timeout(self->engine, now_ms, event->time_ms);
-        break;
-    }
-    if (rc != 0) {
+    if (call(self, &what, &err) != 0) {
         refuse(self, event->token, &err);
     }
 }
@@ -232,15 +248,18 @@ static bool publish(struct consensus_thread *self)
     atomic_store(&self->turned_ms, now_ms);
     const char *fatal = consensus_fatal(self->engine);
     if (fatal != NULL) {
+        recorder_result(self->recorder, self->engine);
         tell_fatal(self, fatal);
         return false;
     }
     struct consensus_notice notice;
     while (consensus_notice_next(self->engine, &notice)) {
+        recorder_notice(self->recorder, &notice);
         struct consensus_output *output = make_output(CONSENSUS_OUTPUT_NOTICE, NULL, 0);
         output->notice = notice;
         hand_out(self, output);
     }
+    recorder_result(self->recorder, self->engine);
     publish_view(self, now_ms, &view);
     return true;
 }
@@ -250,7 +269,9 @@ static void note_stall(struct consensus_thread *self)
 {
     int64_t stall_ms = timed_storage_take_worst_ms(&self->storage);
     if (stall_ms >= self->heartbeat_ms) {
-        consensus_note_stall(self->engine, clock_boot_ms(), stall_ms);
+        const struct recording_event stall = {
+            .call = RECORDING_STALL, .now_ms = clock_boot_ms(), .time_ms = stall_ms};
+        (void)call(self, &stall, NULL); /* it cannot be refused */
     }
 }
 
@@ -317,7 +338,8 @@ static bool tick_when_due(struct consensus_thread *self)
     if (now_ms < consensus_deadline_ms(self->engine)) {
         return true;
     }
-    consensus_tick(self->engine, now_ms);
+    const struct recording_event tick = {.call = RECORDING_TICK, .now_ms = now_ms};
+    (void)call(self, &tick, NULL); /* nor can time */
     note_stall(self);
     return publish(self);
 }
@@ -368,7 +390,9 @@ static int create_parts(struct consensus_thread *self, const struct consensus_co
     config.transport = (struct consensus_transport){.context = self, .send = send_to_peer};
     config.machine = (struct consensus_machine){
         .context = self, .apply = apply, .snapshot = snapshot, .restore = restore};
-    return consensus_create(&config, clock_boot_ms(), &self->engine, err);
+    int64_t now_ms = clock_boot_ms();
+    recorder_begin(self->recorder, &config, now_ms);
+    return consensus_create(&config, now_ms, &self->engine, err);
 }
 
 int consensus_thread_create(const struct consensus_thread_config *config,
@@ -381,7 +405,13 @@ int consensus_thread_create(const struct consensus_thread_config *config,
     atomic_store(&self->turned_ms, clock_boot_ms());
     self->prove = config->prove;
     self->prove_context = config->prove_context;
-    int rc = create_parts(self, &config->engine, err);
+    int rc =
+        config->record_bytes_max <= 0
+            ? 0
+            : recorder_create(config->record_dir, config->record_bytes_max, &self->recorder, err);
+    if (rc == 0) {
+        rc = create_parts(self, &config->engine, err);
+    }
     if (rc == 0) {
         rc = start_thread(self, err);
     }
@@ -404,6 +434,7 @@ void consensus_thread_destroy(struct consensus_thread **self_p)
         (void)pthread_join(self->thread, NULL);
     }
     consensus_destroy(&self->engine);
+    recorder_destroy(&self->recorder);
     state_destroy(&self->state);
     queue_destroy(&self->events);
     queue_destroy(&self->outputs);

@@ -75,6 +75,8 @@ struct consensus_thread_config {
      * CONSENSUS_PROOF_PERIOD_MS; an error ends the process. NULL: none. */
     int (*prove)(void *context, struct err *err);
     void *prove_context;
+    int64_t record_bytes_max; /* of each file of the decision log (recorder.h); 0: none */
+    const char *record_dir;   /* its folder; borrowed for the call */
 };
 
 /* Load the engine (so that a damaged log is an error here) and start the thread. The storage's

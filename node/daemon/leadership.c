@@ -386,7 +386,9 @@ int leadership_create(struct node *self, struct err *err)
                    .founders = founders,
                    .founder_count = cluster->founding ? list_founders(self, founders) : 0},
         .prove = prove_storage,
-        .prove_context = self->storage};
+        .prove_context = self->storage,
+        .record_bytes_max = self->config->debug_record_bytes,
+        .record_dir = self->config->data_dir};
     storage_consensus(self->storage, &config.engine.storage);
     rc = consensus_thread_create(&config, &self->consensus, err);
     if (rc != 0) {

@@ -2,6 +2,7 @@
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
 #include "tests/sim/pin.h"
+#include "tests/sim/replay.h"
 #include "tests/sim/report.h"
 #include "tests/sim/shrink.h"
 #include "tests/sim/teeth.h"
@@ -33,8 +34,10 @@ struct arguments {
     bool verbose;
     bool teeth;
     bool expect_failure;
-    const char *rule;     /* of --teeth */
-    const char *save;     /* where the shortest schedule goes; NULL: to stdout */
+    const char *rule;       /* of --teeth */
+    const char *save;       /* where the shortest schedule goes; NULL: to stdout */
+    const char *replays[2]; /* files of a decision log */
+    size_t replay_count;
     const char *schedule; /* a file or folder to run again; NULL: none */
     int64_t shrink_seconds;
 };
@@ -46,13 +49,16 @@ static void usage(void)
         "                      [--seed S [--verbose]] [--off RULE]... [--set NAME=VALUE]...\n"
         "                      [--shrink-seconds N] [--save FILE]\n"
         "                      [--expect-failure] [--teeth [RULE]] [--list]\n"
-        "       understudy-sim --schedule FILE|FOLDER [--verbose]\n\n"
+        "       understudy-sim --schedule FILE|FOLDER [--verbose]\n"
+        "       understudy-sim --replay FILE [--replay FILE] [--verbose]\n\n"
         "Runs the real gossip and consensus code of a small cluster in virtual time. Without\n"
         "--profile all profiles take turns. --seed runs one seed and, with --verbose, prints what\n"
         "happened. --expect-failure turns the verdict round: some seed must fail.\n"
         "The first seed that fails is shrunk to the shortest schedule of faults that still fails\n"
         "(for at most 60 s; --shrink-seconds 0: not at all); --save writes it to a file, which\n"
         "--schedule runs again.\n"
+        "--replay leads the engine through the decision log of a real node (debug.record) and\n"
+        "compares what it does; a log that goes on in a second file is given with it.\n"
         "--teeth switches each rule off in a run that must then fail, and passes with it.\n");
 }
 
@@ -100,6 +106,8 @@ static void parse_one(int argc, char **argv, int *i, struct arguments *ret)
         ret->save = value_of(argc, argv, i);
     } else if (strcmp(name, "--schedule") == 0) {
         ret->schedule = value_of(argc, argv, i);
+    } else if (strcmp(name, "--replay") == 0 && ret->replay_count < 2) {
+        ret->replays[ret->replay_count++] = value_of(argc, argv, i);
     } else if (strcmp(name, "--shrink-seconds") == 0) {
         ret->shrink_seconds = strtoll(value_of(argc, argv, i), NULL, 10);
     } else if (strcmp(name, "--minutes") == 0) {
@@ -316,6 +324,9 @@ int main(int argc, char **argv)
         if (!is_flag(argv[i], &arguments)) {
             parse_one(argc, argv, &i, &arguments);
         }
+    }
+    if (arguments.replay_count > 0) {
+        return replay_run(arguments.replays, arguments.replay_count, arguments.verbose);
     }
     if (arguments.schedule != NULL) {
         return run_schedules(arguments.schedule, arguments.verbose);

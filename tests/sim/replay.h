@@ -1,0 +1,14 @@
+/* Replays the decision log of a real node (debug.record) through the same engine, over a storage in
+ * memory, and compares what it does at each step. */
+#ifndef UNDERSTUDY_TESTS_SIM_REPLAY_H
+#define UNDERSTUDY_TESTS_SIM_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The files of one life in their order: the first has the start. Prints the decisions; with
+ * `verbose` every call too. A file that only goes on is shown, not checked.
+ * 0: all agrees; 1: something differs (the first difference is named); 2: damaged or unreadable. */
+int replay_run(const char *const *paths, size_t count, bool verbose);
+
+#endif
