@@ -326,7 +326,9 @@ int main(int argc, char **argv)
         }
     }
     if (arguments.replay_count > 0) {
-        return replay_run(arguments.replays, arguments.replay_count, arguments.verbose);
+        struct options options = make_options(&arguments, "p1");
+        return replay_run(arguments.replays, arguments.replay_count, &options.off,
+                          arguments.verbose);
     }
     if (arguments.schedule != NULL) {
         return run_schedules(arguments.schedule, arguments.verbose);

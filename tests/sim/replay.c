@@ -20,6 +20,7 @@ enum { REPLAY_AGREES, REPLAY_DIFFERS, REPLAY_DAMAGED };
 
 struct replay {
     bool verbose;
+    struct consensus_switches off;
     bool started; /* a start was read */
     struct recording_start start;
     size_t entries_due; /* of the start, still to be read */
@@ -169,6 +170,7 @@ static int make_engine(struct replay *self)
     struct consensus_config config = self->start.config;
     struct err err = {0};
     config.founders = self->start.founders;
+    config.off = self->off;
     config.storage = disk_storage(&self->disk);
     config.transport = (struct consensus_transport){.context = self, .send = count_send};
     config.machine = (struct consensus_machine){
@@ -382,11 +384,13 @@ static int replay_file(struct replay *self, const char *path)
     return code;
 }
 
-int replay_run(const char *const *paths, size_t count, bool verbose)
+int replay_run(const char *const *paths, size_t count, const struct consensus_switches *off,
+               bool verbose)
 {
     struct replay *self = calloc(1, sizeof *self);
     invariant(self != NULL);
     self->verbose = verbose;
+    self->off = *off;
     self->state = state_create();
     invariant(self->state != NULL);
     disk_init(&self->disk);
