@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checker
 import writes
 from cluster import (BUILD, ROOT, Cluster, Node, Skip, alive, boot_s, check, history, kill,
-                     process_state, run, say, wait_until)
+                     process_state, read_pid, run, say, wait_until)
 from demo import require_pm2
 from network import Network
 from recorder import Recorder, boot_ms
@@ -79,6 +79,11 @@ class Host(Node):
 
     def home(self):
         return os.path.join(self.folder, "pm2")
+
+    def god(self):
+        """Pid of its PM2 daemon when it lives."""
+        pid = read_pid(os.path.join(self.home(), "pm2.pid"))
+        return pid if pid and alive(pid) and self.home().encode() in command_line(pid) else None
 
     def managers(self):
         worker = self.worker()
@@ -224,6 +229,19 @@ class World(Cluster):
         check(done.returncode == 0, f"pm2 {words}: {done.stdout[-500:]} {done.stderr[-500:]}")
         return done.stdout
 
+    def start_daemon(self, node):
+        """PM2 again after its daemon's death; what it ran is not in its list any more."""
+        self.pm2(node, "ping")
+        if self.primary and node.name == "n1":
+            self._start_primary()
+
+    def _start_primary(self):
+        for pid in self.own_pids_of("worker.py"):  # a dead daemon leaves its processes behind
+            if command_line(pid).rstrip(b"\0").split(b"\0")[-2:] == [b"primary", PRIMARY.encode()]:
+                kill(pid)
+        self.pm2(self["n1"], "start", f"{HERE}/worker.py", "--name", PRIMARY, "--interpreter",
+                 "python3", "--cwd", self.folder, "--", self.writes, "n1", "primary", PRIMARY)
+
     def _start_pm2(self):
         for node in self.nodes:
             os.makedirs(node.home(), exist_ok=True)
@@ -235,8 +253,7 @@ class World(Cluster):
         for process in starting:
             check(process.wait() == 0, "PM2 does not start")
         if self.primary:
-            self.pm2(self["n1"], "start", f"{HERE}/worker.py", "--name", PRIMARY, "--interpreter",
-                     "python3", "--cwd", self.folder, "--", self.writes, "n1", "primary", PRIMARY)
+            self._start_primary()
 
     def own_pids_of(self, program):
         return [pid for pid in self.own_pids() if program.encode() in command_line(pid)]
