@@ -2,10 +2,12 @@
  *
  * SWIM failure detection (Das, Gupta, Motivala, "SWIM", 2002) with Lifeguard's local health
  * (Dadgar, Phillips, Currey, "Lifeguard", 2018): each node probes one member per round, first
- * directly, then through others; who does not answer is suspected, told so, and may refute by a
- * higher incarnation; a suspicion that nobody refutes becomes a death. News rides on probes and on
- * short gossip messages while there is any; an exchange of digests repairs what got lost. The cost
- * of a node at rest does not depend on the size of the cluster.
+ * directly, then through others and directly again; who does not answer is suspected, told so at
+ * once, and may refute by a higher incarnation; a suspicion that nobody refutes becomes a death,
+ * after a last question to the suspect and to two others. Who accuses on old news is told the
+ * newer. News rides on probes and on short gossip messages while there is any; an exchange of
+ * digests repairs what got lost. The cost of a node at rest does not depend on the size of the
+ * cluster (tests/bench/gossip_scale.py).
  *
  * A pure state machine: no socket, file, clock, thread, log or random source of its own. The shell
  * hands in time, messages and news of its own node, and drains the actions after each call:

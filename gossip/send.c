@@ -69,6 +69,7 @@ void gossip_send_put_health(struct mp_writer *writer, const struct member *membe
 struct draft {
     size_t room;
     size_t item_count;
+    bool counts; /* what it carries counts as sent */
 };
 
 /* What is in self->item, if there is room for it. */
@@ -123,7 +124,9 @@ static bool take_list(struct gossip *self, struct draft *draft, struct news_queu
         }
         /* Nobody needs news about itself; it counts as told, so that it ends. */
         if (news->member == receiver || take_news(self, draft, news)) {
-            gossip_news_sent(queue, news, self->message_number, limit);
+            if (draft->counts) {
+                gossip_news_sent(queue, news, self->message_number, limit);
+            }
         } else if (++misfits >= MISFITS_MAX) {
             return false;
         }
@@ -193,11 +196,19 @@ void gossip_send_items(struct gossip *self, struct gossip_wire_message *message,
     self->counters.bytes_sent += action.length;
 }
 
+/* News told to the dead does not spread: it counts only where there is nobody else to tell. */
+static bool is_likely_heard(const struct gossip *self, const struct member *receiver)
+{
+    return receiver == NULL || receiver->state == GOSSIP_ALIVE ||
+           gossip_members_alive_others(&self->members) == 0;
+}
+
 void gossip_send_message(struct gossip *self, struct gossip_wire_message *message,
                          struct receiver to)
 {
     size_t head = HEAD_BYTES_MAX + strlen(self->config.name) + strlen(message->target);
-    struct draft draft = {.room = self->config.message_bytes_max - head};
+    struct draft draft = {.room = self->config.message_bytes_max - head,
+                          .counts = is_likely_heard(self, to.member)};
     self->message_number++;
     mp_writer_clear(&self->items);
     if (message->type == WIRE_DIGEST) {

@@ -72,6 +72,19 @@ static void check_detection(unsigned loss)
     }
 }
 
+/* Three nodes, as most clusters have: a death is known in less than Serf needs (5.9 s, lan), and a
+ * suspicion that nobody confirms (8 s) is not waited for. */
+static void check_three(void)
+{
+    struct scale_case self = make_case(3);
+    struct scale_detection detection;
+    scale_measure_detection(&self, SCALE_DEATHS_MAX, &detection);
+    expect(detection.all_ms <= 4500, "ms to a death known by all, median", 3,
+           (double)detection.all_ms, 4500);
+    expect(detection.all_worst_ms <= 6500, "ms to a death known by all, worst", 3,
+           (double)detection.all_worst_ms, 6500);
+}
+
 static void check_false(const struct scale_case *self, double node_periods, double bound,
                         const char *what)
 {
@@ -126,6 +139,7 @@ int main(void)
 {
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     check_cost();
+    check_three();
     check_detection(0);
     check_detection(5);
     check_loss();

@@ -1,4 +1,4 @@
-/* Gossip from 10 to 10,000 nodes: what it costs, how quickly it knows, how often it errs.
+/* Gossip from 3 to 10,000 nodes: what it costs, how quickly it knows, how often it errs.
  *
  *     bench_gossip_scale [--profile P] [--nodes N,N,...] [--seed S] [--deaths D] [--periods K]
  *                        [--loss L,L,...] [--only cost|detection|loss|slow] [--off RULE,...]

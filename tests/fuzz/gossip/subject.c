@@ -46,7 +46,7 @@ static void introduce(struct gossip *gossip, const char *name)
     mp_writer_deinit(&writer);
 }
 
-/* What the node sends must be readable by its own decoder, within the bound, and not without end. */
+/* What the node sends must be readable by its own decoder, within the bound, and must end. */
 static void drain(struct subject *self)
 {
     struct gossip_action action;

@@ -1,5 +1,5 @@
 /* A network of gossip nodes in virtual time, from one seed: delays, loss, cuts, crashes, freezes.
- * For the tests of this folder and for the bench of gossip's cost. */
+ * For the tests of this folder and for the bench of gossip at scale. */
 #ifndef UNDERSTUDY_TESTS_UNIT_GOSSIP_NET_H
 #define UNDERSTUDY_TESTS_UNIT_GOSSIP_NET_H
 

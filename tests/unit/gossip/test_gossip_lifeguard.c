@@ -218,6 +218,20 @@ static void an_answer_saves_the_suspect(void **state)
     world_end(&world);
 }
 
+/* News has three sends among three; those to the suspect itself reach nobody when it is dead. */
+static void what_a_suspect_is_told_does_not_count(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_with_two(&world, (struct gossip_switches){0});
+    world_run(&world, 100);
+    world.watch = "n3";
+    gossip_note_refused(world.gossip, world.now_ms, "n3");
+    world_run(&world, 900);
+    assert_true(world.told_others >= 3);
+    world_end(&world);
+}
+
 static void nacks_can_be_switched_off(void **state)
 {
     (void)state;
@@ -243,6 +257,7 @@ int main(void)
         cmocka_unit_test(the_newer_goes_with_the_answer_if_there_is_one),
         cmocka_unit_test(before_a_death_others_are_asked),
         cmocka_unit_test(an_answer_saves_the_suspect),
+        cmocka_unit_test(what_a_suspect_is_told_does_not_count),
         cmocka_unit_test(nacks_can_be_switched_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

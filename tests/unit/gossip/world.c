@@ -35,6 +35,7 @@ static void look_into(struct world *world, const struct gossip_action *action)
             world->told = item.member;
             world->told_count++;
             world->told_kind = message.type;
+            world->told_others += strcmp(action->name, world->watch) != 0;
             memcpy(world->told_to, action->name, NAME_SIZE);
             if (message.type == WIRE_PING && strcmp(action->name, world->watch) == 0) {
                 world->questions++;

@@ -30,7 +30,8 @@ struct world {
     unsigned told_count;
     enum gossip_wire_type told_kind; /* in what message, and to whom */
     char told_to[NAME_SIZE];
-    unsigned questions; /* pings that told it: to `watch`, and to others */
+    unsigned told_others; /* messages with such an item to others than `watch` */
+    unsigned questions;   /* pings that told it: to `watch`, and to others */
     unsigned questions_to_others;
     const char *watch;
 };
