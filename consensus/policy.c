@@ -262,3 +262,23 @@ void policy_decide(struct policy *self, const struct policy_input *input,
         decide_health(self, input, ret);
     }
 }
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+int64_t policy_due_ms(const struct policy *self, int64_t acting_since_ms)
+{
+    int64_t due_ms = INT64_MAX;
+    if (self->ill_since_ms >= 0) {
+        due_ms = later(self->ill_since_ms + self->config.hold_ms,
+                       acting_since_ms + self->config.min_tenure_ms);
+        if (self->last_move_ms >= 0) {
+            due_ms = later(due_ms, self->last_move_ms + policy_pause_ms(self));
+        }
+    }
+    int64_t gray_ms =
+        self->gray_since_ms >= 0 ? self->gray_since_ms + self->config.gray_hold_ms : INT64_MAX;
+    return gray_ms < due_ms ? gray_ms : due_ms;
+}

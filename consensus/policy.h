@@ -84,6 +84,10 @@ void policy_note_move(struct policy *self, int64_t now_ms);
 void policy_decide(struct policy *self, const struct policy_input *input,
                    struct policy_decision *ret);
 
+/* When what holds now would have held for long enough: the next time to decide, INT64_MAX while
+ * nothing speaks for a move. It may have passed. */
+int64_t policy_due_ms(const struct policy *self, int64_t acting_since_ms);
+
 /* The present pause; 0: none. */
 int64_t policy_pause_ms(const struct policy *self);
 

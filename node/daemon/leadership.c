@@ -312,6 +312,8 @@ int64_t leadership_deadline_ms(const struct node *self, int64_t now_ms)
     }
     int64_t end_ms = consensus_thread_may_act_until_ms(self->consensus);
     int64_t at_ms = self->role_at_ms < end_ms ? self->role_at_ms : end_ms;
+    int64_t policy_ms = leadership_policy_deadline_ms(self, now_ms);
+    at_ms = policy_ms < at_ms ? policy_ms : at_ms;
     return at_ms < now_ms ? now_ms : at_ms;
 }
 

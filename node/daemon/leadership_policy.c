@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define POLICY_PERIOD_MS 100
+#define POLICY_PERIOD_MS 100 /* beside each sample and each news of a health */
 #define ROLES_PERIOD_MS 250
 #define HAND_OVER_PATIENCE_MS 1000 /* before a hand-over that had no effect is asked for again */
 
@@ -215,12 +215,22 @@ static void run_roster(struct node *self)
     }
 }
 
+int64_t leadership_policy_deadline_ms(const struct node *self, int64_t now_ms)
+{
+    if (self->policy_at_ms == 0) {
+        return now_ms; /* news since it was looked at last */
+    }
+    int64_t due_ms = policy_due_ms(&self->policy, self->view.acting_ms);
+    return due_ms > now_ms ? due_ms : INT64_MAX;
+}
+
 void leadership_policy_run(struct node *self, int64_t now_ms)
 {
     if (!node_may_act(self)) {
         return;
     }
-    if (now_ms >= self->policy_at_ms) {
+    bool due = policy_due_ms(&self->policy, self->view.acting_ms) <= now_ms;
+    if (due || now_ms >= self->policy_at_ms) {
         self->policy_at_ms = now_ms + POLICY_PERIOD_MS;
         run_policy(self, now_ms);
     }

@@ -11,6 +11,9 @@ struct policy_input;
 /* Do what is due; nothing unless this node may act. */
 void leadership_policy_run(struct node *self, int64_t now_ms);
 
+/* When a hold ends, for a node that acts; INT64_MAX: nothing to wait for. */
+int64_t leadership_policy_deadline_ms(const struct node *self, int64_t now_ms);
+
 /* What the policy sees now: this node and the other voters. */
 void leadership_policy_input(const struct node *self, int64_t now_ms, struct policy_input *ret);
 

@@ -56,6 +56,8 @@ static void perform(struct node *self, const struct gossip_action *action)
         on_member(self, action);
         break;
     case GOSSIP_ACTION_HEALTH:
+        self->policy_at_ms = 0;
+        break;
     case GOSSIP_ACTION_INCARNATION: /* the boot counter is durable: nothing to write */
         break;
     case GOSSIP_ACTION_GONE:

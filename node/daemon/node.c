@@ -171,6 +171,7 @@ static void assess_health(struct node *self, int64_t now_ms)
     sample->parent_alive = parent_link_alive(self->parent);
     health_assess(sample, &self->health);
     self->health_known = self->health.known;
+    self->policy_at_ms = 0;
     self->gray = gray_of_own(&self->health, &self->gray_loop, now_ms);
     membership_publish_health(self, now_ms);
     failover_follow(self, now_ms); /* the order of candidates goes by health */

@@ -312,6 +312,49 @@ static int moves_under_noise(uint64_t seed, double mean, double spread)
     return moves;
 }
 
+/* Between this and due nothing is decided, at due it is. */
+static void expect_move_at(struct policy *policy, struct policy_input input, int64_t due_ms)
+{
+    struct policy_decision decision;
+    policy_decide(policy, &input, &decision);
+    assert_false(decision.hand_over);
+    assert_int_equal(policy_due_ms(policy, input.acting_since_ms), due_ms);
+    input.now_ms = due_ms - 1;
+    policy_decide(policy, &input, &decision);
+    assert_false(decision.hand_over);
+    input.now_ms = due_ms;
+    policy_decide(policy, &input, &decision);
+    assert_true(decision.hand_over);
+}
+
+static void the_time_of_a_move_is_known_before(void **unused)
+{
+    (void)unused;
+    struct policy policy;
+    struct policy_decision decision;
+    policy_init(&policy, NULL);
+    struct policy_input input = input_of(90, 90, 95);
+    policy_decide(&policy, &input, &decision);
+    assert_int_equal(policy_due_ms(&policy, input.acting_since_ms), INT64_MAX);
+
+    struct policy_input ill = input_of(50, 90, 95);
+    expect_move_at(&policy, ill, ill.now_ms + policy_config_default.hold_ms);
+
+    policy_init(&policy, NULL);
+    ill.acting_since_ms = ill.now_ms;
+    expect_move_at(&policy, ill, ill.now_ms + policy_config_default.min_tenure_ms);
+
+    policy_init(&policy, NULL);
+    policy_note_move(&policy, ill.now_ms - 10);
+    ill.acting_since_ms = 0;
+    expect_move_at(&policy, ill, ill.now_ms - 10 + policy_pause_ms(&policy));
+
+    policy_init(&policy, NULL);
+    struct policy_input gray = input_of(90, 90, 90);
+    gray.self.gray = 1;
+    expect_move_at(&policy, gray, gray.now_ms + policy_config_default.gray_hold_ms);
+}
+
 static void noise_does_not_move_leadership(void **unused)
 {
     (void)unused;
@@ -376,6 +419,7 @@ int main(void)
         cmocka_unit_test(a_gray_leader_goes_at_once),
         cmocka_unit_test(gray_trouble_must_last),
         cmocka_unit_test(a_drain_overrides_all_but_fitness),
+        cmocka_unit_test(the_time_of_a_move_is_known_before),
         cmocka_unit_test(noise_does_not_move_leadership),
         cmocka_unit_test(the_best_is_known_to_others_too),
         cmocka_unit_test(in_a_young_term_a_live_voter_will_do),
