@@ -37,6 +37,12 @@ static uint32_t get_u32(const uint8_t *from)
            (uint32_t)from[3] << 24;
 }
 
+void recording_frame(uint8_t *bytes, size_t length)
+{
+    put_u32(bytes, (uint32_t)length);
+    put_u32(bytes + 4, check_of(bytes + RECORDING_FRAME_BYTES, length));
+}
+
 /* ---- writing ---- */
 
 void recording_writer_init(struct mp_writer *self)
@@ -59,9 +65,7 @@ static int end(struct mp_writer *writer)
     if (!mp_writer_ok(writer)) {
         return ERR_FULL;
     }
-    size_t length = writer->buffer.length - RECORDING_FRAME_BYTES;
-    put_u32(writer->buffer.data, (uint32_t)length);
-    put_u32(writer->buffer.data + 4, check_of(writer->buffer.data + RECORDING_FRAME_BYTES, length));
+    recording_frame(writer->buffer.data, writer->buffer.length - RECORDING_FRAME_BYTES);
     return 0;
 }
 

@@ -105,6 +105,9 @@ int recording_put_event(struct mp_writer *writer, const struct recording_event *
 int recording_put_result(struct mp_writer *writer, const struct recording_result *result);
 int recording_put_continued(struct mp_writer *writer, const struct recording_continued *continued);
 
+/* The frame of `length` bytes that stand behind it, into its place in front of them. */
+void recording_frame(uint8_t *bytes, size_t length);
+
 /* ---- reading ---- */
 
 /* The next record of `bytes`, with its frame; *ret_used is what it takes. ERR_CLOSED: the bytes end
