@@ -180,6 +180,7 @@ struct node {
     struct report reports[NODES_MAX];
     bool report_changed;
     int64_t report_at_ms;
+    size_t report_turn;
     int64_t observations_to_all_until_ms;
 
     struct control *control;
