@@ -105,10 +105,16 @@ void control_destroy(struct control **self_p)
     }
     end_socket(&self->ipc, &self->ipc_watch);
     control_unbind_ipc(self);
+    handshakes_destroy(&self->tcp_handshakes);
     end_socket(&self->tcp, &self->tcp_watch);
     free(self->handlers);
     free(self);
     *self_p = NULL;
+}
+
+uint64_t control_connections_failed(struct control *self, int64_t now_ms)
+{
+    return handshakes_failed(self->tcp_handshakes, now_ms);
 }
 
 void control_counters(const struct control *self, struct control_counters *ret)

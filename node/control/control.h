@@ -116,6 +116,9 @@ struct control_counters {
     size_t streams;   /* now */
 };
 void control_counters(const struct control *self, struct control_counters *ret);
+/* Connections to the TCP port that never became one (node/watch/handshakes.h). Call it now and
+ * then, as the count follows the calls. */
+uint64_t control_connections_failed(struct control *self, int64_t now_ms);
 
 /* Where tcp is bound ("tcp://0.0.0.0:40123"), or NULL. */
 const char *control_tcp_endpoint(const struct control *self);

@@ -143,6 +143,11 @@ int control_bind_tcp(struct control *self, const struct control_config *config, 
     }
     zsock_set_heartbeat_ivl(self->tcp, HEARTBEAT_MS);
     zsock_set_heartbeat_timeout(self->tcp, HEARTBEAT_TIMEOUT_MS);
+    int rc = handshakes_create(self->loop, zsys_init(), zsock_resolve(self->tcp), HANDSHAKE_MS,
+                               &self->tcp_handshakes, err);
+    if (rc != 0) {
+        return rc;
+    }
     if (zsock_bind(self->tcp, "%s", config->tcp_endpoint) < 0) {
         return err_set_errno(err, errno == EADDRINUSE ? ERR_BUSY : ERR_IO, "bind %s",
                              config->tcp_endpoint);

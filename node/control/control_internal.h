@@ -4,6 +4,7 @@
 
 #include "node/base/buffer.h"
 #include "node/control/control.h"
+#include "node/watch/handshakes.h"
 #include "node/watch/watch.h"
 
 #include <czmq.h>
@@ -86,6 +87,7 @@ struct control {
     struct watch *ipc_watch;
     zsock_t *tcp;
     struct watch *tcp_watch;
+    struct handshakes *tcp_handshakes;
     char ipc_path[CONTROL_IPC_PATH_MAX + 1];
     dev_t ipc_device;
     ino_t ipc_inode;

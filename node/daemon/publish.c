@@ -109,6 +109,13 @@ static void put_traffic(const struct node *self, struct metrics *metrics)
     metrics_value1(metrics, "cause", "raft.malformed", (double)self->consensus_counters.malformed);
     metrics_family(metrics, METRICS_COUNTER, "keys_refused", "Connections with an unknown key.");
     metrics_value(metrics, (double)zap.refused);
+    int64_t now_ms = clock_boot_ms();
+    metrics_family(metrics, METRICS_COUNTER, "connections_refused",
+                   "Connections that never became one: no ZeroMQ, no CURVE, no admitted key.");
+    metrics_value1(metrics, "port", "peers",
+                   (double)transport_connections_failed(self->transport, now_ms));
+    metrics_value1(metrics, "port", "control",
+                   (double)control_connections_failed(self->control, now_ms));
     metrics_family(metrics, METRICS_COUNTER, "gossip_messages_sent", "Gossip messages sent.");
     metrics_value(metrics, (double)gossip.messages_sent);
     metrics_family(metrics, METRICS_COUNTER, "gossip_bytes_sent", "Gossip bytes sent.");

@@ -250,6 +250,34 @@ static enum MHD_Result refuse_method(struct http *self, struct MHD_Connection *c
     return queue(connection, MHD_HTTP_METHOD_NOT_ALLOWED, type_text, response);
 }
 
+/* Each connection has a flag: did it ever make a whole request? One that did not was refused by the
+ * library, ran out of time, or went away. */
+static void on_connection(void *context, struct MHD_Connection *connection, void **asked,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http *self = context;
+    (void)connection;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *asked = calloc(1, sizeof(bool));
+        return;
+    }
+    if (*asked != NULL && !*(bool *)*asked) {
+        (void)atomic_fetch_add(&self->refused, 1);
+    }
+    free(*asked);
+    *asked = NULL;
+}
+
+static void note_request(struct http *self, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    if (info != NULL && info->socket_context != NULL) {
+        *(bool *)info->socket_context = true;
+    }
+    (void)atomic_fetch_add(&self->requests, 1);
+}
+
 /* The library calls it for the headers and again when the (empty) body is in. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
@@ -263,7 +291,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (!get && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         if (*state == NULL) {
             *state = &seen;
-            (void)atomic_fetch_add(&self->requests, 1);
+            note_request(self, connection);
             return refuse_method(self, connection);
         }
         *upload_length = 0;
@@ -271,7 +299,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     if (*state == NULL) {
         *state = &seen;
-        (void)atomic_fetch_add(&self->requests, 1);
+        note_request(self, connection);
         return MHD_YES;
     }
     if (*upload_length != 0) {
@@ -361,7 +389,8 @@ int http_listen(struct http *self, const char *address, uint16_t port, struct er
         MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
         on_request, self, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         self->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, self->timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, self, MHD_OPTION_END);
     if (daemon == NULL) {
         (void)close(fd);
         return err_set(err, ERR_IO, "dashboard port %u: the server does not start", (unsigned)port);

@@ -88,7 +88,7 @@ void http_event(struct http *self, const json_t *envelope);
 
 struct http_counters {
     uint64_t requests;
-    uint64_t refused; /* method, unknown path, bound reached */
+    uint64_t refused; /* method, unknown path, bound reached; connections without a whole request */
     uint64_t events_dropped;
     unsigned event_clients; /* now */
 };

@@ -55,6 +55,11 @@ static int bind_router(struct transport *self, struct err *err)
     if (self->router == NULL) {
         return ERR_IO;
     }
+    int rc = handshakes_create(self->config.loop, self->config.zmq_context, self->router,
+                               self->timing.handshake_ms, &self->router_handshakes, err);
+    if (rc != 0) {
+        return rc;
+    }
     int six = strchr(self->config.listen, '[') != NULL ? 1 : 0;
     (void)zmq_setsockopt(self->router, ZMQ_IPV6, &six, sizeof six);
     if (zmq_bind(self->router, self->config.listen) != 0) {
@@ -182,6 +187,7 @@ void transport_destroy(struct transport **self_p)
         (void)zloop_timer_end(self->config.loop, self->redial_timer);
     }
     if (self->router != NULL) {
+        handshakes_destroy(&self->router_handshakes);
         watch_destroy(&self->router_watch);
         (void)zmq_close(self->router);
     }
@@ -322,6 +328,11 @@ const char *transport_peer_name(const struct transport *self, uint64_t id)
 void transport_counters(const struct transport *self, struct transport_counters *ret)
 {
     *ret = self->counters;
+}
+
+uint64_t transport_connections_failed(struct transport *self, int64_t now_ms)
+{
+    return handshakes_failed(self->router_handshakes, now_ms);
 }
 
 bool transport_peer_counters(const struct transport *self, const char *name,

@@ -172,5 +172,8 @@ void transport_counters(const struct transport *self, struct transport_counters 
 /* The same for one peer (events: forged and wrong cluster); false when unknown. */
 bool transport_peer_counters(const struct transport *self, const char *name,
                              struct transport_counters *ret);
+/* Connections to our port that never became one (node/watch/handshakes.h). Call it now and then,
+ * as the count follows the calls. */
+uint64_t transport_connections_failed(struct transport *self, int64_t now_ms);
 
 #endif

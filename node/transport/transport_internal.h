@@ -7,6 +7,7 @@
 #include "node/transport/transport.h"
 #include "node/transport/wire.h"
 #include "node/transport/zap.h"
+#include "node/watch/handshakes.h"
 #include "node/watch/watch.h"
 
 #include <czmq.h>
@@ -94,6 +95,7 @@ struct transport {
     char endpoint[ADDRESS_SIZE];
     void *router;
     struct watch *router_watch;
+    struct handshakes *router_handshakes;
     int maintenance_timer;
     int redial_timer; /* of the link that is due first; not above 0: none */
     int64_t redial_at_ms;

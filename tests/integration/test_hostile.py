@@ -21,6 +21,7 @@ except ImportError:
     zmq = None
 
 FRAMES = 500
+NOISY = 30  # connections of noise to each port
 GOSSIP, RAFT, HELLO, UNKNOWN_KIND = 1, 2, 12, 99
 RNG = random.Random()
 
@@ -260,15 +261,28 @@ def pour(family, kind, address, packets):
     return taken
 
 
+def connections_refused(node, port):
+    return sum(value for key, value in node.metrics().items()
+               if key.startswith("understudy_connections_refused_total") and port in key)
+
+
+def counted(node, before):
+    """How many connections of noise each port counted since."""
+    return {port: connections_refused(node, port) - before[port] for port in ("peers", "control")} | {
+        "http": node.metrics()["understudy_http_refused_total"] - before["http"]}
+
+
 def random_bytes(scene):
     for node in scene.cluster.nodes:
         sent = {}
         names = ("understudy_guard_refused_total", "understudy_http_refused_total")
         before = node.metrics()
+        zero = {"peers": 0, "control": 0, "http": 0}
+        counts = counted(node, zero)
         ports = {"peer": node.peer_port, "http": node.http_port, "control": node.control_port}
         for name, port in ports.items():
             sent[name] = sum(pour(socket.AF_INET, socket.SOCK_STREAM, (node.host, port), 20)
-                             for _ in range(30))
+                             for _ in range(NOISY))
         for path in sorted(glob.glob(f"{node.folder}/*.sock")):
             for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
                 sent[f"{os.path.basename(path)}/{kind.name}"] = sum(
@@ -278,9 +292,12 @@ def random_bytes(scene):
             check(sent.get(name, 0) > 0, f"{name} took nothing: {sent}")
         wait_until(lambda n=node, b=before: n.metrics()[names[0]] > b[names[0]],
                    "packets of noise to the guards' socket are counted")
+        wait_until(lambda n=node, c=counts: min(counted(n, c).values()) >= NOISY,
+                   "each connection of noise is counted")
         say(f"random bytes to {node.name}, taken: "
             f"{ {name: taken for name, taken in sent.items() if taken} }, counted: "
-            f"{ {name: node.metrics()[name] - before[name] for name in names} }")
+            f"{ {name: node.metrics()[name] - before[name] for name in names} }, connections: "
+            f"{counted(node, counts)}")
     scene.unchanged("random bytes on every port")
 
 

@@ -8,16 +8,8 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-const char *__lsan_default_suppressions(void);
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t length, size_t max, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *bytes, size_t length, size_t max);
-
-/* libfyaml 0.7.12 forgets 2 KiB for each single-quoted text with more than some fifty quotes in it
- * (fy_atom_format_text); what we forget of its objects the unit tests find. */
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfyaml.so";
-}
 
 static void check_errors(const struct config_errors *errors)
 {
