@@ -1,9 +1,9 @@
 /* Counts the connections to a listening ZeroMQ socket that came to nothing: bytes that are no ZMTP,
  * no CURVE, or made with another server's key, and silence until the handshake's time ran out.
  *
- * libzmq tells an event when it accepts a connection and another when its handshake is through; of
- * most failures it tells nothing (a greeting that is no ZMTP above all). So what was accepted longer
- * ago than a handshake may take, and is not through, has failed. The count is exact when no
+ * libzmq tells an event when it accepts a connection and another when its handshake is through;
+ * of most failures it tells nothing (a greeting that is no ZMTP above all). So what was accepted
+ * longer ago than a handshake may take, and is not through, has failed. The count is exact when no
  * connection came for that long, else it may lag; it never counts too much. Connections whose key
  * ZAP refused are among them.
  *
