@@ -47,6 +47,7 @@ class Host(Node):
     """A node with what a test can do to its host."""
 
     small_disk = False
+    holder = None
 
     def __init__(self, cluster, number):
         super().__init__(cluster, number, cluster.network.addresses[number - 1])
@@ -61,12 +62,27 @@ class Host(Node):
         }
 
     def in_namespace(self, command):
+        of_disk = self.small_disk and command[0].endswith("understudyd")
         command = super().in_namespace(command)
-        if self.small_disk and command[4].endswith("understudyd"):
-            # `ip netns exec` gives a mount namespace of its own: the disk ends with the daemon.
-            mount = f"mount -t tmpfs -o size={DISK_BYTES},mode=0700 small {self.folder}/data"
-            command = command[:4] + ["sh", "-c", f'{mount} && exec "$@"', "sh"] + command[4:]
-        return command
+        return ["nsenter", "-t", str(self.disk_holder()), "-m", *command] if of_disk else command
+
+    def disk_holder(self):
+        """Pid of the process whose mount namespace has this host's small disk. It outlives the
+        daemons, as a disk does, and ends with the test."""
+        if self.holder is None:
+            data = f"{self.folder}/data"
+            mount = f"mount -t tmpfs -o size={DISK_BYTES},mode=0700 small {data}"
+            self.holder = subprocess.Popen(["unshare", "-m", "sh", "-c", f"{mount} && exec cat"],
+                                           stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            wait_until(lambda: data in open_text(f"/proc/{self.holder.pid}/mounts"),
+                       "the small disk is mounted")
+        return self.holder.pid
+
+    def end_disk(self):
+        if self.holder is not None:
+            self.holder.stdin.close()
+            self.holder.wait()
+            self.holder = None
 
     def write_config(self, founders, extra="", **more):
         super().write_config(founders, extra=extra, **more)
@@ -129,11 +145,16 @@ class Host(Node):
 
     def inside(self, path):
         """A path as this node's processes see it (their own mounts)."""
-        return f"/proc/{self.parent()}/root{path}"
+        return f"/proc/{self.disk_holder()}/root{path}"
 
     def mounts(self, *words):
-        return subprocess.run(["nsenter", "-t", str(self.parent()), "-m", *words],
+        return subprocess.run(["nsenter", "-t", str(self.disk_holder()), "-m", *words],
                               capture_output=True, text=True, check=False)
+
+
+def open_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def command_line(pid):
@@ -219,6 +240,8 @@ class World(Cluster):
                 self.recorder.__exit__(kind, value, trace)
             super().__exit__(kind, value, trace)
         finally:
+            for node in self.nodes:
+                node.end_disk()
             self.network.remove()
 
     def pm2(self, node, *words):

@@ -59,14 +59,13 @@ def node_and_parent(world):
 
 def node_longer_than_grants(world):
     """Its guards end its duties in time; they run elsewhere while it still stands still."""
-    leader = world.wait_leader()
-    others = world.others(leader)
-    stopped = world.freeze(leader, [leader.worker()])
+    node, _ = duty_host(world, "solo-a")
+    stopped = world.freeze(node, [node.worker()])
     at = boot_s()
-    world.came_back(among=others)
+    world.came_back(among=world.others(node))
     took_s = boot_s() - at
     check(process_state(stopped[0]) == "T", "it is not frozen any more")
-    leader.thaw(stopped)
+    node.thaw(stopped)
     return f"all duties run elsewhere after {took_s:.1f} s"
 
 
@@ -145,19 +144,19 @@ def guarded_process(world):
 
 
 def whole_host(world):
-    """Everything of the leader's host sleeps, PM2 and the duties too, past every timeout."""
-    leader = world.wait_leader()
+    """Everything of a host sleeps, PM2 and its duties too, past every timeout."""
+    node, _ = duty_host(world, "solo-c")
     at = boot_s()
-    stopped = world.freeze(leader, world.all_pids(leader))
-    world.came_back(among=world.others(leader))
+    stopped = world.freeze(node, world.all_pids(node))
+    world.came_back(among=world.others(node))
     took_s = boot_s() - at
     still(world, 0.5)
-    world.slept(leader)
-    leader.thaw(stopped)
+    world.slept(node)
+    node.thaw(stopped)
     thawed = boot_ms()
     world.came_back()
     late = [line.time / 1e6 - thawed for line in world.recorder.everything()[0]
-            if line.node == leader.name and line.pid in stopped and line.time / 1e6 > thawed]
+            if line.node == node.name and line.pid in stopped and line.time / 1e6 > thawed]
     return (f"everything runs elsewhere after {took_s:.1f} s; woken processes wrote "
             f"{len(late)} lines, until {max(late, default=0):.0f} ms after the wake")
 

@@ -57,12 +57,12 @@ def beyond_the_lease(world, **quality):
     leader = world.wait_leader()
     term = leader.status()["term"]
     world.network.all_links(**quality)
-    world.keeps(lambda: True, 6, "")
+    world.keeps(lambda: True, 4, "")
     world.network.heal()
     _, back_s = world.came_back()
     told = changes(world, term)
     grown = world.wait_leader().status()["term"] - term
-    check(grown <= 60, f"{grown} terms in six seconds: a storm")
+    check(grown <= 40, f"{grown} terms in four seconds: a storm")
     return f"{grown} terms more, back {back_s:.1f} s after healing; {told}"
 
 
@@ -143,16 +143,16 @@ def leader_and_one_apart(world):
     at = boot_s()
     # Nobody is dead to all: the third hears both. Whoever leads must act and stay.
     wait_until(lambda: third.status()["leader_acting"], "the third knows an acting leader")
-    world.keeps(lambda: True, 3, "")
+    world.keeps(lambda: True, 2, "")
     now = wait_until(lambda: next((node for node in (leader, follower) if
                                    node.status()["acting"]), None) or
                      (third if third.status()["acting"] else None), "somebody acts")
     settled = now.status()["term"]
-    world.keeps(lambda: now.status()["term"] == settled, 3, "leadership does not rest")
+    world.keeps(lambda: now.status()["term"] == settled, 2, "leadership does not rest")
     world.network.heal()
     again, _ = world.came_back()
     check(again is now, f"healing moved leadership from {now.name} to {again.name}")
-    return (f"{leader.name} led in {term}, {now.name} in {settled}, at rest for 3 s of "
+    return (f"{leader.name} led in {term}, {now.name} in {settled}, at rest for 2 s of "
             f"{boot_s() - at:.1f} s")
 
 
@@ -161,7 +161,7 @@ def flapping(world):
     chance = random.Random(7)
     term = world.wait_leader().status()["term"]
     flaps = 0
-    until = boot_s() + 8
+    until = boot_s() + 5
     while boot_s() < until:
         number = chance.randint(1, len(world.nodes))
         world.network.cut(number)

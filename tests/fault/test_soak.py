@@ -105,8 +105,6 @@ def begin_disk(_, node, plan):
 
 
 def begin_full(_, node, __):
-    if node.parent() is None:
-        return None
     path = node.inside(f"{node.folder}/data/fill")
     with open(path, "wb", buffering=0) as file:
         try:
