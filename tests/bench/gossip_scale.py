@@ -170,8 +170,8 @@ def false_table(rows):
 
 
 def write_table(folder, rows):
-    order = sorted(rows, key=lambda row: (row["off"], row["nodes"], row["loss_percent"],
-                                          row["pause_max_ms"]))
+    order = sorted(rows, key=lambda row: (row["off"], row["nodes"], row["slow_percent"],
+                                          row["loss_percent"], row["pause_max_ms"]))
     lines = []
     for table in (cost_table, serf_table, detection_table, false_table):
         lines += list(table(order)) + [""]
