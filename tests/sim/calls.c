@@ -33,6 +33,15 @@ struct calls {
     size_t postponed_count;
 };
 
+/* As the consensus thread does: a call that the disk held up is no silence of the leader. */
+static void note_stall(struct node *node)
+{
+    int64_t stall_ms = disk_take_worst_ms(node);
+    if (stall_ms >= node->world->options.heartbeat && node->engine != NULL) {
+        consensus_note_stall(node->engine, node_now_ms(node), stall_ms);
+    }
+}
+
 static void enter(struct node *node, struct call *call)
 {
     int64_t now = node_now_ms(node);
@@ -76,6 +85,7 @@ static void enter(struct node *node, struct call *call)
         consensus_delayed_completions(engine, now);
         break;
     }
+    note_stall(node);
 }
 
 bool calls_busy(const struct node *node)

@@ -26,7 +26,15 @@ int64_t disk_call_us(struct node *node)
         us = disk->stuck_us;
         disk->stuck_us = 0;
     }
+    disk->worst_us = us > disk->worst_us ? us : disk->worst_us;
     return us;
+}
+
+int64_t disk_take_worst_ms(struct node *node)
+{
+    int64_t worst_us = node->disk.worst_us;
+    node->disk.worst_us = 0;
+    return worst_us / 1000;
 }
 
 enum disk_failure disk_failure(const struct node *node, bool writes)

@@ -13,6 +13,7 @@ struct disk {
     int64_t slow_until_us; /* true time; calls take up to slow_most_us before it */
     int64_t slow_most_us;
     int64_t stuck_us; /* the next call takes so long, once; 0: none */
+    int64_t worst_us; /* of the calls since disk_take_worst_ms */
     int64_t failing_until_us;
     enum disk_failure failure;
 };
@@ -21,6 +22,8 @@ struct disk {
 bool disk_takes_time(const struct node *node);
 /* How long this call takes. */
 int64_t disk_call_us(struct node *node);
+/* The longest call since this was asked last: what a shell tells its engine. */
+int64_t disk_take_worst_ms(struct node *node);
 /* Whether a call fails now: a full disk only refuses to write. */
 enum disk_failure disk_failure(const struct node *node, bool writes);
 void disk_heal(struct node *node);

@@ -180,6 +180,26 @@ static void several_entries_are_one_step(void **state)
     assert_int_equal(self->stored.entries[2].term, 2);
 }
 
+/* What a leader does that has nothing to write: measured like a write, and no entry. */
+static void a_proof_is_a_write_that_changes_nothing(void **state)
+{
+    struct fixture *self = *state;
+    const struct consensus_entry entry = {
+        .term = 1, .type = CONSENSUS_ENTRY_COMMAND, .bytes = (const uint8_t *)"x", .length = 1};
+    struct storage_latency before;
+    struct storage_latency after;
+    assert_int_equal(storage_prove(self->storage, &self->err), 0); /* on an empty log too */
+    assert_int_equal(self->log.append(self->log.context, 1, &entry, 1, &self->err), 0);
+    storage_latency(self->storage, true, &before);
+    assert_int_equal(storage_prove(self->storage, &self->err), 0);
+    storage_latency(self->storage, false, &after);
+    assert_int_equal(after.writes, before.writes + 1);
+    assert_int_equal(after.wal_bytes, before.wal_bytes);
+    reopen(self);
+    load(self);
+    assert_int_equal(self->stored.entry_count, 1);
+}
+
 static void an_append_with_a_gap_is_refused(void **state)
 {
     struct fixture *self = *state;
@@ -394,6 +414,7 @@ int main(void)
         CASE(a_vote_and_a_term_are_never_taken_back),
         CASE(entries_survive_with_their_contents),
         CASE(several_entries_are_one_step),
+        CASE(a_proof_is_a_write_that_changes_nothing),
         CASE(an_append_with_a_gap_is_refused),
         CASE(truncation_drops_the_end_only),
         CASE(a_snapshot_keeps_trailing_entries),
