@@ -87,7 +87,8 @@ static int set_vote_method(struct raft_io *io, raft_id server_id)
     return 0;
 }
 
-/* The library leaves padding and barriers as it finds them in the heap. */
+/* The library leaves padding and barriers as it finds them in the heap: that is neither stored nor
+ * sent. */
 static void blank_padding(const struct raft_entry *entry)
 {
     struct logbook_configuration configuration;
@@ -172,6 +173,9 @@ static int append_method(struct raft_io *io, struct raft_io_append *req,
     int rv = 0;
     if (may_be_sent_first(self, entries, n)) {
         raft_io_flush(self);
+        for (unsigned i = 0; i < n; i++) {
+            blank_padding(&entries[i]); /* they go out before they are stored */
+        }
         self->own_entries = (struct own_entries){.entries = entries, .count = n};
     } else {
         rv = store_entries(self, entries, n);
