@@ -134,6 +134,8 @@ struct consensus_switches {
     bool quiet_snapshot;        /* RG4 */
     bool truncate_and_reload;   /* RG5 */
     bool honest_refusal;        /* RG6 */
+    bool withheld_demotion;     /* RG9 */
+    bool vote_of_non_voter;     /* RG10 */
     bool silence_after_echo;
     bool silence_after_start;
     bool silence_of_former_leader;

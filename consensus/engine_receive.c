@@ -217,6 +217,20 @@ static bool drop(struct consensus *self, struct wire_message *message)
     }
 }
 
+/* RG10: for the length of this message the library takes this server for a voter. Only a follower
+ * is no voter, and a vote request changes no configuration. */
+static void receive_vote_request(struct consensus *self, struct raft_message *message)
+{
+    struct raft *raft = &self->instance->raft;
+    bool votes_too = raft->state == RAFT_FOLLOWER && !self->config.off.vote_of_non_voter &&
+                     guard_votes_too(logbook_newest_configuration(&self->log), self->config.id);
+    int role = votes_too ? raft_internals_swap_role(raft, RAFT_VOTER) : -1;
+    self->receive(&self->instance->io, message);
+    if (role >= 0) {
+        (void)raft_internals_swap_role(raft, role);
+    }
+}
+
 void consensus_receive(struct consensus *self, int64_t now_ms, uint64_t from, const uint8_t *bytes,
                        size_t length)
 {
@@ -233,6 +247,8 @@ void consensus_receive(struct consensus *self, int64_t now_ms, uint64_t from, co
     }
     if (drop(self, &message)) {
         wire_raft_message_deinit(&message);
+    } else if (message.raft.type == RAFT_IO_REQUEST_VOTE) {
+        receive_vote_request(self, &message.raft);
     } else {
         self->receive(&self->instance->io, &message.raft); /* takes the message's memory */
     }

@@ -74,3 +74,24 @@ bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_
     return configuration != NULL && logbook_voter_count(configuration) == 1 &&
            logbook_is_voter(configuration, id);
 }
+
+uint64_t guard_withheld(const struct logbook *log, uint64_t commit_index, uint64_t to)
+{
+    /* From the newest list back to the one that took its vote. A voter of the newest list is needed
+     * for the commit, whatever it was in between. */
+    for (size_t i = log->configuration_count; i > 1; i--) {
+        const struct logbook_configuration *change = &log->configurations[i - 1];
+        if (change->index <= commit_index || logbook_is_voter(change, to)) {
+            return 0;
+        }
+        if (logbook_is_voter(change - 1, to)) {
+            return change->index;
+        }
+    }
+    return 0;
+}
+
+bool guard_votes_too(const struct logbook_configuration *configuration, uint64_t id)
+{
+    return configuration != NULL && !logbook_is_voter(configuration, id);
+}

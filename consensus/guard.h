@@ -53,4 +53,18 @@ uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_
  * would lead in a term that another server led before it. True: raise the term first. */
 bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_t id);
 
+/* RG9: the index of the entry behind `commit_index` that took the vote of `to`, which has had none
+ * since: from there on the leader keeps its log back from it until that is committed; or 0. The
+ * library lets no server stand that holds itself no voter. If the leader and those with the entry
+ * were gone but for that one, it would refuse the others for their shorter logs and not stand
+ * itself, for ever. The change is committed by the other voters, so nothing waits for this one.
+ * (The index that the library tracks is of no use here: it is set after the entry was sent.) */
+uint64_t guard_withheld(const struct logbook *log, uint64_t commit_index, uint64_t to);
+
+/* RG10: this server holds itself no voter, and shall vote all the same when it is asked. A candidate
+ * with a newer configuration may count it; as in the paper, votes are given without a look at one's
+ * own configuration. The library would refuse, and a promotion that reached some servers and not
+ * others could leave too few that vote. */
+bool guard_votes_too(const struct logbook_configuration *configuration, uint64_t id);
+
 #endif

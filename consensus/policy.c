@@ -61,7 +61,8 @@ int64_t policy_pause_ms(const struct policy *self)
 
 static bool may_lead(const struct policy_node *node)
 {
-    return node->id != 0 && node->alive && node->caught_up && !node->draining && !node->witness;
+    return node->id != 0 && node->alive && node->caught_up && !node->draining && !node->witness &&
+           !node->unwanted;
 }
 
 static bool is_better(const struct policy_node *a, const struct policy_node *b)
@@ -106,7 +107,7 @@ uint64_t policy_best_known(const struct policy_input *input)
     uint64_t found = policy_best(input);
     for (size_t i = 0; found == 0 && i < voter_count(input); i++) {
         const struct policy_node *voter = &input->voters[i];
-        if (voter->alive && !voter->draining && !voter->witness) {
+        if (voter->alive && !voter->draining && !voter->witness && !voter->unwanted) {
             found = voter->id;
         }
     }

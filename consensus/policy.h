@@ -40,7 +40,8 @@ struct policy_node {
     bool alive;
     bool caught_up; /* its log is close enough for a quick transfer */
     bool draining;
-    bool witness; /* votes, never leads by choice */
+    bool witness;  /* votes, never leads by choice */
+    bool unwanted; /* the roster removed it or wants it in another role: nor does it lead */
     bool score_known;
     double score;          /* 0 to 100 */
     uint32_t gray;         /* kinds of trouble that stop its work, one bit each; 0: none */
@@ -91,12 +92,13 @@ int64_t policy_due_ms(const struct policy *self, int64_t acting_since_ms);
 /* The present pause; 0: none. */
 int64_t policy_pause_ms(const struct policy *self);
 
-/* The best voter to hand over to for any cause (alive, caught up, not draining, no witness): most
+/* The best voter to hand over to for any cause (alive, caught up, not draining, no witness, wanted
+ * in its role): most
  * capabilities, then known and higher score, then lower id. 0: none. */
 uint64_t policy_best(const struct policy_input *input);
 
 /* The same; but while none is known to have caught up (a term that has just begun), the first that
- * is alive and neither drains nor is a witness. 0: none. */
+ * is alive, does not drain, is no witness and wanted in its role. 0: none. */
 uint64_t policy_best_known(const struct policy_input *input);
 
 /* As leader: the log of server `server` of the view is so close that a transfer takes no longer

@@ -56,6 +56,19 @@ void raft_internals_forget_leader(struct raft *raft)
     raft->follower_state.current_leader.id = 0;
 }
 
+int raft_internals_swap_role(struct raft *raft, int role)
+{
+    for (unsigned i = 0; i < raft->configuration.n; i++) {
+        struct raft_server *server = &raft->configuration.servers[i];
+        if (server->id == raft->id) {
+            int before = server->role;
+            server->role = role;
+            return before;
+        }
+    }
+    return -1;
+}
+
 uint64_t raft_internals_match_index(const struct raft *raft, unsigned i)
 {
     invariant(i < raft->configuration.n);

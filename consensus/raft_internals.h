@@ -23,6 +23,10 @@ uint64_t raft_internals_leader(const struct raft *raft);
 /* Let a follower forget its leader (its own election timeout has passed without a word). */
 void raft_internals_forget_leader(struct raft *raft);
 
+/* Give this server another role in its own view of the configuration, until it is given back: the
+ * role before, or -1 when the configuration does not name it. */
+int raft_internals_swap_role(struct raft *raft, int role);
+
 /* Of a leader: highest index known to be stored on server i of its configuration. */
 uint64_t raft_internals_match_index(const struct raft *raft, unsigned i);
 

@@ -1,5 +1,6 @@
 /* What the library says to others: made true (RG3, RG6), with our envelope around it. */
 #include "consensus/guard.h"
+#include "consensus/raft_internals.h"
 #include "consensus/raft_io_parts.h"
 
 #include <inttypes.h>
@@ -64,6 +65,27 @@ static void mend_result(struct consensus *self, struct raft_message *message)
     }
 }
 
+/* RG9: an append to a server that an uncommitted entry demotes ends before that entry. One that
+ * stands wholly behind it becomes a heartbeat before it. False: there is nothing to send. */
+static bool withhold_demotion(const struct consensus *self, struct raft_message *message)
+{
+    struct raft_append_entries *append = &message->append_entries;
+    uint64_t commit_index = raft_internals_commit_index(&self->instance->raft);
+    uint64_t first = guard_withheld(&self->log, commit_index, message->server_id);
+    if (first == 0 || self->config.off.withheld_demotion) {
+        return true;
+    }
+    if (append->prev_log_index < first) {
+        uint64_t most = first - append->prev_log_index - 1;
+        append->n_entries = append->n_entries < most ? append->n_entries : (unsigned)most;
+        return true;
+    }
+    append->n_entries = 0;
+    append->prev_log_index = first - 1;
+    append->prev_log_term = logbook_term_of(&self->log, first - 1);
+    return append->prev_log_term != 0;
+}
+
 static void send_now(struct consensus *self, const struct raft_message *message)
 {
     struct raft_message mended = *message;
@@ -74,6 +96,9 @@ static void send_now(struct consensus *self, const struct raft_message *message)
                                .stall_ms = adaptation_own_stall_ms(&self->adaptation, self->now_ms),
                                .cause = self->hand_over.cause};
     mend_result(self, &mended);
+    if (mended.type == RAFT_IO_APPEND_ENTRIES && !withhold_demotion(self, &mended)) {
+        return;
+    }
     if (mended.type == RAFT_IO_APPEND_ENTRIES_RESULT) {
         add_echo(self, &mended, &extra);
     }

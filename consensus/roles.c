@@ -132,12 +132,27 @@ static bool assign(struct table *table, const struct seat *seat, enum consensus_
     return change(table, CONSENSUS_ASSIGN, seat->id, role, text);
 }
 
+/* Somebody else could lead and stay: he is not on his way out himself, or leadership would come
+ * back. */
+static bool has_successor(const struct table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct seat *seat = &table->seats[i];
+        if (seat->role == CONSENSUS_VOTER && !seat->leader && seat->online && seat->node != NULL &&
+            wants_vote(seat->node) && !seat->node->draining &&
+            seat->node->wanted != NODE_ROLE_WITNESS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The leader itself has to go from its seat: somebody else must lead first. */
 static bool hand_over(struct table *table, const char *text)
 {
-    if (table->online_voters < 2) {
+    if (!has_successor(table)) {
         (void)snprintf(table->ret->text, sizeof(table->ret->text),
-                       "%s, but no other voter is online", text);
+                       "%s, but no other voter could lead and stay", text);
         return false;
     }
     table->ret->action = ROLES_HAND_OVER;
@@ -234,13 +249,7 @@ static bool remove_one(struct table *table)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct seat *seat = &table->seats[i];
-        if (seat->node == NULL || !seat->node->removed) {
-            continue;
-        }
-        if (seat->leader) {
-            if (hand_over(table, "the leader was removed from the roster")) {
-                return true;
-            }
+        if (seat->node == NULL || !seat->node->removed || seat->leader) {
             continue;
         }
         if (seat->role != CONSENSUS_VOTER) {
@@ -278,13 +287,7 @@ static bool heed_wishes(struct table *table)
     for (size_t i = 0; i < table->count; i++) {
         const struct seat *seat = &table->seats[i];
         if (seat->role != CONSENSUS_VOTER || seat->node == NULL || seat->node->removed ||
-            wants_vote(seat->node)) {
-            continue;
-        }
-        if (seat->leader) {
-            if (hand_over(table, "the roster wants the leader in another role")) {
-                return true;
-            }
+            wants_vote(seat->node) || seat->leader) {
             continue;
         }
         if (table->voters <= table->desired &&
@@ -298,6 +301,17 @@ static bool heed_wishes(struct table *table)
         }
     }
     return false;
+}
+
+/* After the others, so that they are out of the way. */
+static bool move_leader(struct table *table)
+{
+    const struct seat *seat = find_seat(table, table->input->leader);
+    if (seat->node == NULL || wants_vote(seat->node)) {
+        return false;
+    }
+    return hand_over(table, seat->node->removed ? "the leader was removed from the roster"
+                                                : "the roster wants the leader in another role");
 }
 
 static bool any_voter_lost(const struct table *table)
@@ -423,6 +437,6 @@ void roles_decide(const struct roles_config *config, const struct roles_input *i
         !is_majority(table.online_voters, table.voters)) {
         return; /* without a quorum nothing could be committed */
     }
-    (void)(remove_one(&table) || add_one(&table) || heed_wishes(&table) || grow(&table) ||
-           shrink(&table) || keep_standbys(&table));
+    (void)(remove_one(&table) || add_one(&table) || heed_wishes(&table) || move_leader(&table) ||
+           grow(&table) || shrink(&table) || keep_standbys(&table));
 }

@@ -48,8 +48,10 @@ struct roles_input {
 
 enum roles_action {
     ROLES_NONE,
-    ROLES_CHANGE,    /* consensus_change(what, id, role) */
-    ROLES_HAND_OVER, /* the leader is to be demoted or removed: it must hand over before that */
+    ROLES_CHANGE, /* consensus_change(what, id, role) */
+    /* The leader is to be demoted or removed: it must hand over before that. Some voter online can
+     * lead and stay in its seat; where there is none, the leader stays. */
+    ROLES_HAND_OVER,
 };
 
 struct roles_decision {

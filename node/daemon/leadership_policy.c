@@ -28,6 +28,13 @@ static uint32_t gray_of(const struct node *self, const char *name)
     return gossip_member_health(self->gossip, name, &health, &complete) ? gray_of_told(&health) : 0;
 }
 
+static bool is_unwanted(const struct node *self, uint64_t id)
+{
+    const struct state_node *row = state_node_by_id(self->state, id);
+    return row != NULL && (row->removed || row->is.wanted == NODE_ROLE_STANDBY ||
+                           row->is.wanted == NODE_ROLE_SPARE);
+}
+
 static uint32_t capabilities_of(const struct node *self, const char *name)
 {
     struct gossip_health health;
@@ -48,7 +55,8 @@ static struct policy_node describe_voter(const struct node *self, size_t server)
     struct policy_node ret = {
         .id = id,
         .caught_up = policy_caught_up(&self->view, server, self->view.election_timeout_ms),
-        .witness = is_witness(self, id)};
+        .witness = is_witness(self, id),
+        .unwanted = is_unwanted(self, id)};
     struct gossip_member member;
     if (gossip_member_find(self->gossip, name, &member)) {
         ret.alive = member.state == GOSSIP_ALIVE;
@@ -157,8 +165,10 @@ static void run_roles(struct node *self, int64_t now_ms)
         (void)consensus_thread_post(self->consensus, &event);
     } else if (decision.action == ROLES_HAND_OVER &&
                now_ms >= self->hand_over_asked_ms + HAND_OVER_PATIENCE_MS) {
-        (void)leadership_hand_over(self, leadership_policy_best(self, now_ms),
-                                   CONSENSUS_CAUSE_DRAIN, NULL);
+        uint64_t target = leadership_policy_best(self, now_ms);
+        if (target != 0) {
+            (void)leadership_hand_over(self, target, CONSENSUS_CAUSE_DRAIN, NULL);
+        }
     }
 }
 

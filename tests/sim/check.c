@@ -450,63 +450,10 @@ static void trace_nodes(const struct world *world)
     }
 }
 
-/* The newest configuration that somebody knows to be committed. */
-static const struct node *newest_committed(const struct world *world)
-{
-    uint64_t commit = 0;
-    const struct node *newest = NULL;
-    for (int i = 0; i < world->node_count; i++) {
-        const struct node *node = &world->nodes[i];
-        commit = node->view.commit_index > commit ? node->view.commit_index : commit;
-    }
-    for (int i = 0; i < world->node_count; i++) {
-        const struct node *node = &world->nodes[i];
-        uint64_t index = node->view.configuration_index;
-        if (node->alive && index <= commit &&
-            (newest == NULL || index > newest->view.configuration_index)) {
-            newest = node;
-        }
-    }
-    return newest;
-}
-
-static bool holds_itself_voter(const struct node *node)
-{
-    for (size_t i = 0; i < node->view.server_count; i++) {
-        if (node->view.servers[i].id == node->id) {
-            return node->view.servers[i].role == CONSENSUS_VOTER;
-        }
-    }
-    return false;
-}
-
-/* libraft lets no server vote that is no voter in its own newest configuration. Where a change of
- * roles reached some voters and not others, those who may vote can be too few for ever. That is a
- * known limit of the library, counted apart. */
-static bool is_standstill(struct world *world)
-{
-    const struct node *source = newest_committed(world);
-    size_t voters = 0;
-    size_t willing = 0;
-    for (size_t i = 0; source != NULL && i < source->view.server_count; i++) {
-        if (source->view.servers[i].role == CONSENSUS_VOTER) {
-            const struct node *voter = world_node_of_id(world, source->view.servers[i].id);
-            voters++;
-            willing += voter != NULL && voter->alive && holds_itself_voter(voter) ? 1 : 0;
-        }
-    }
-    bool changes = world->options.roles != 0 || world->options.members != 0;
-    return changes && voters > 0 && willing < voters / 2 + 1;
-}
-
 void check_end(struct world *world)
 {
     struct check *self = world->check;
     char why[200] = "";
-    if (!check_recovered(world, why, sizeof why) && is_standstill(world)) {
-        world->verdict->stats.standstills++;
-        return;
-    }
     if (!check_recovered(world, why, sizeof why)) {
         trace_nodes(world);
         check_failed(world, "L1", "%" PRId64 " ms after the last fault %s", world->options.calm,

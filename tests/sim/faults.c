@@ -370,20 +370,21 @@ void faults_begin(struct world *world)
     world_schedule(world, heal_ms * 1000, EVENT_HEAL, SIM_NONE, 0);
 }
 
-/* A node may stay dead when the others are enough: gossip must know it. */
-static bool may_stay_down(const struct world *world, const struct node *node)
+/* One node may stay dead when the others are enough: gossip must know it, and no configuration that
+ * was under way may need it. Its index, or SIM_NONE. */
+static int choose_dead(struct world *world)
 {
     const struct options *options = &world->options;
-    return options->nodes >= 3 && options->roles == 0 && options->members == 0 &&
-           options->remove == 0 && node->index == world->node_count - 1;
+    bool enough = options->nodes >= 3 && options->members == 0 && options->remove == 0;
+    return enough && world_percent(world, 25) ? any_node(world)->index : SIM_NONE;
 }
 
-static void heal_node(struct world *world, struct node *node)
+static void heal_node(struct world *world, struct node *node, bool stays_down)
 {
     storage_arm(node->storage, STORAGE_NO_FAULT, 0);
     disk_heal(node);
     calls_disk_heals(node);
-    if (may_stay_down(world, node) && world_percent(world, 25)) {
+    if (stays_down) {
         node_crash(node, false);
         node->stays_down = true;
         return;
@@ -410,7 +411,8 @@ void faults_heal(struct world *world)
     options->duplicate = 0;
     options->tail_percent = 0;
     options->late = 0;
+    int dead = choose_dead(world);
     for (int i = 0; i < world->node_count; i++) {
-        heal_node(world, &world->nodes[i]);
+        heal_node(world, &world->nodes[i], i == dead);
     }
 }

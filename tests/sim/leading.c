@@ -63,6 +63,13 @@ static bool is_witness(const struct node *node, uint64_t id)
     return row != NULL && row->is.wanted == NODE_ROLE_WITNESS;
 }
 
+static bool is_unwanted(const struct node *node, uint64_t id)
+{
+    const struct state_node *row = row_of(node, id);
+    return row != NULL && (row->removed || row->is.wanted == NODE_ROLE_STANDBY ||
+                           row->is.wanted == NODE_ROLE_SPARE);
+}
+
 static struct policy_node describe_voter(const struct node *node, size_t server)
 {
     uint64_t id = node->view.servers[server].id;
@@ -70,7 +77,8 @@ static struct policy_node describe_voter(const struct node *node, size_t server)
     struct policy_node ret = {
         .id = id,
         .caught_up = policy_caught_up(&node->view, server, node->world->options.election),
-        .witness = is_witness(node, id)};
+        .witness = is_witness(node, id),
+        .unwanted = is_unwanted(node, id)};
     struct gossip_member member;
     if (rumour_member(node, id, &member)) {
         ret.alive = member.state == GOSSIP_ALIVE;
@@ -182,7 +190,10 @@ static void run_roles(struct node *node)
                node_now_ms(node) >= node->peers->hand_over_asked_ms + HAND_OVER_PATIENCE_MS) {
         struct policy_input policy;
         describe(node, &policy);
-        hand_over(node, policy_best_known(&policy), CONSENSUS_CAUSE_DRAIN, decision.text);
+        uint64_t target = policy_best_known(&policy);
+        if (target != 0) {
+            hand_over(node, target, CONSENSUS_CAUSE_DRAIN, decision.text);
+        }
     }
 }
 

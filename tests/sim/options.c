@@ -61,6 +61,8 @@ static const struct named_profile profiles[] = {
     X(quiet_snapshot, off.quiet_snapshot)                            \
     X(truncate_and_reload, off.truncate_and_reload)                  \
     X(honest_refusal, off.honest_refusal)                            \
+    X(withheld_demotion, off.withheld_demotion)                      \
+    X(vote_of_non_voter, off.vote_of_non_voter)                      \
     X(sole_voter, off.sole_voter)                                    \
     X(known_prefix, off.known_prefix)                                \
     X(stale_refusal, off.stale_refusal)                              \

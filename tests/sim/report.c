@@ -53,10 +53,9 @@ void report_tally(const char *name, const struct tally *tally, int64_t took_ms)
                  ", overlaps of woken hosts %" PRIu64 "\n",
                  s->stands, s->obituaries, s->proofs, s->silenced, s->reloads, s->snapshots,
                  s->restores, s->grants, s->moves, s->releases, s->wake_overlaps);
-    if (s->standstills > 0) {
-        (void)printf("         standstills of roles, a known limit (see check.c): %" PRIu64 "\n",
-                     s->standstills);
-    }
+    (void)printf("         disks slow %" PRIu64 ", stuck %" PRIu64 ", failing %" PRIu64
+                 "; hand-overs by policy and roles %" PRIu64 "\n",
+                 s->slow_disks, s->stuck_disks, s->failing_disks, s->policy_moves);
     (void)printf("         recovery: mean %" PRIu64 " ms, longest %" PRIu64 " ms; events %" PRIu64
                  " a seed\n",
                  s->recovered_ms / runs, s->recovered_max_ms, s->events / runs);

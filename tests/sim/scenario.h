@@ -98,5 +98,7 @@ run_function scenario_rounds_limit;
 run_function scenario_voters_disrupt;
 run_function scenario_leader_keeps_vote;
 run_function scenario_quiet_snapshot;
+run_function scenario_withheld_demotion;
+run_function scenario_vote_of_non_voter;
 
 #endif

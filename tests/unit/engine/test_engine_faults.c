@@ -52,6 +52,35 @@ static void test_broken_disk_is_fatal(void **state)
     cluster_deinit(&cluster);
 }
 
+/* The library frees its configuration when the entry cannot be written, and would again at its end:
+ * only its end must follow, without a crash. */
+static void test_broken_disk_at_a_change(void **state)
+{
+    (void)state;
+    for (int removes = 0; removes < 2; removes++) {
+        struct cluster cluster;
+        begin(&cluster, 3);
+        size_t old = cluster_acting(&cluster);
+        cluster.nodes[old].disk.broken = true;
+        struct err err = {0};
+        uint64_t id = removes != 0 ? cluster.nodes[other(old)].id : 8;
+        assert_int_not_equal(consensus_change(cluster.nodes[old].engine,
+                                              cluster_clock(&cluster, old),
+                                              removes != 0 ? CONSENSUS_REMOVE : CONSENSUS_ADD, id,
+                                              CONSENSUS_SPARE, 7, &err),
+                             0);
+        assert_non_null(consensus_fatal(cluster.nodes[old].engine));
+        cluster_look(&cluster, old);
+        assert_false(cluster.nodes[old].view.acting);
+        cluster_crash(&cluster, old);
+        cluster.nodes[old].disk.broken = false;
+        cluster_start(&cluster, old);
+        (void)cluster_run_until(&cluster, cluster_someone_acts, 3000);
+        cluster_commit(&cluster, 2);
+        cluster_deinit(&cluster);
+    }
+}
+
 /* On a follower the failing write is that of an entry, of a term, and of a snapshot. */
 static void test_broken_disk_of_a_follower(void **state)
 {
@@ -438,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_disk_is_fatal),
+        cmocka_unit_test(test_broken_disk_at_a_change),
         cmocka_unit_test(test_broken_disk_of_a_follower),
         cmocka_unit_test(test_broken_disk_at_a_snapshot),
         cmocka_unit_test(test_short_silence_does_not_echo),

@@ -170,6 +170,36 @@ static void test_sole_voter(void **state)
     assert_false(guard_sole_voter(&configuration, 2));
 }
 
+static void test_withheld(void **state)
+{
+    (void)state;
+    struct logbook_configuration lists[3] = {
+        {.index = 4, .server_count = 2, .servers = {{1, CONSENSUS_VOTER}, {2, CONSENSUS_VOTER}}},
+        {.index = 9, .server_count = 2, .servers = {{1, CONSENSUS_VOTER}, {2, CONSENSUS_STANDBY}}},
+        {.index = 12, .server_count = 1, .servers = {{2, CONSENSUS_STANDBY}}}};
+    struct logbook log = {.configurations = lists, .configuration_count = 3};
+    assert_int_equal(guard_withheld(&log, 8, 2), 9);
+    assert_int_equal(guard_withheld(&log, 9, 2), 0);  /* committed */
+    assert_int_equal(guard_withheld(&log, 8, 1), 12); /* removed */
+    assert_int_equal(guard_withheld(&log, 8, 3), 0);  /* a stranger */
+    assert_int_equal(guard_withheld(&log, 3, 2), 9);
+    lists[2].servers[0].role = CONSENSUS_VOTER;
+    assert_int_equal(guard_withheld(&log, 3, 2), 0); /* a voter again: its vote is needed */
+    log.configuration_count = 1;
+    assert_int_equal(guard_withheld(&log, 0, 2), 0); /* nothing to compare with */
+}
+
+static void test_votes_too(void **state)
+{
+    (void)state;
+    struct logbook_configuration list = {.server_count = 2,
+                                         .servers = {{1, CONSENSUS_VOTER}, {2, CONSENSUS_STANDBY}}};
+    assert_true(guard_votes_too(&list, 2));
+    assert_true(guard_votes_too(&list, 3));
+    assert_false(guard_votes_too(&list, 1));
+    assert_false(guard_votes_too(NULL, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_acknowledgement), cmocka_unit_test(test_snapshot_early),
         cmocka_unit_test(test_truncation),      cmocka_unit_test(test_snapshot_truncation),
         cmocka_unit_test(test_refusal_term),    cmocka_unit_test(test_known_prefix),
+        cmocka_unit_test(test_withheld),        cmocka_unit_test(test_votes_too),
         cmocka_unit_test(test_sole_voter),      cmocka_unit_test(test_stale_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

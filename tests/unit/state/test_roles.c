@@ -209,14 +209,27 @@ static void the_removed_go_and_the_leader_hands_over_first(void **unused)
 {
     (void)unused;
     static const struct row table[] = {
-        {"V V V Sr", "4 remove"}, {"V V V Pxr", "4 remove"},
-        {"V V Vr", "3 remove"},   {"V V Vr S", "4 voter"},
-        {"V V Vr V", "3 remove"}, {"V V Vxr", "3 remove"},
-        {"V Vr", "2 remove"},     {"V Vxr", "none"},
+        {"V V V Sr", "4 remove"},
+        {"V V V Pxr", "4 remove"},
+        {"V V Vr", "3 remove"},
+        {"V V Vr S", "4 voter"},
+        {"V V Vr V", "3 remove"},
+        {"V V Vxr", "3 remove"},
+        {"V Vr", "2 remove"},
+        {"V Vxr", "none"},
         {"V Vx Vr", "none"}, /* without it one of two would be online */
-        {"Vr V V", "hand over"},  {"Vr V?", "none"},
-        {"Vr", "none"},           {"Vs V V S", "hand over"},
-        {"Vr V Vr", "hand over"}, {"Vr V Vx Sr", "hand over"},
+        {"Vr V V", "hand over"},
+        {"Vr V?", "none"},
+        {"Vr", "none"},
+        {"Vs V V S", "hand over"},
+        {"Vr V Vr", "3 remove"},
+        {"Vr V Vx Sr", "4 remove"},
+        {"Vr V Vx", "hand over"},
+        {"Vs V V V", "hand over"},
+        {"Vs V Vs V", "3 standby"},
+        {"Vs Vd Vd", "none"}, /* nobody could lead and stay: it would come back */
+        {"Vs Vs Vs", "none"},
+        {"Vr Vw Vs", "none"},
     };
     CHECK(table);
 }
