@@ -168,8 +168,10 @@ void consensus_view(const struct consensus *self, int64_t now_ms, struct consens
     ret->state = state_of(raft);
     ret->election_timeout_ms = self->election_timeout_ms;
     ret->leader = engine_leader(self);
-    ret->commit_index = raft_internals_commit_index(raft);
     ret->applied_index = applied > self->machine_index ? applied : self->machine_index;
+    /* A fresh instance (RG5) learns anew what is committed; the machine has not forgotten. */
+    uint64_t committed = raft_internals_commit_index(raft);
+    ret->commit_index = committed > ret->applied_index ? committed : ret->applied_index;
     ret->last_index = logbook_last_index(&self->log);
     ret->snapshot_index = self->log.snapshot_index;
     ret->configuration_index = raft_internals_configuration_index(raft);

@@ -61,7 +61,7 @@ bool guard_sole_voter(const struct logbook_configuration *configuration, uint64_
  * (The index that the library tracks is of no use here: it is set after the entry was sent.) */
 uint64_t guard_withheld(const struct logbook *log, uint64_t commit_index, uint64_t to);
 
-/* RG10: this server holds itself no voter, and shall vote all the same when it is asked. A candidate
+/* RG10: this server holds itself no voter, and shall vote all the same when asked. A candidate
  * with a newer configuration may count it; as in the paper, votes are given without a look at one's
  * own configuration. The library would refuse, and a promotion that reached some servers and not
  * others could leave too few that vote. */

@@ -1,6 +1,7 @@
 #include "tests/sim/check.h"
 
 #include "node/base/invariant.h"
+#include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
 #include "tests/sim/world.h"
@@ -254,6 +255,28 @@ size_t check_committed(const struct world *world)
     return world->check->count;
 }
 
+void check_view(struct node *node, uint64_t commit_index, uint64_t applied_index)
+{
+    const struct consensus_view *view = &node->view;
+    if (view->commit_index < commit_index || view->applied_index < applied_index ||
+        view->applied_index > view->commit_index) {
+        check_failed(
+            node->world, "I2",
+            "n%d was at commit %" PRIu64 ", applied %" PRIu64 " and is at %" PRIu64 ", %" PRIu64,
+            node->index, commit_index, applied_index, view->commit_index, view->applied_index);
+    }
+}
+
+void check_digests(struct world *world)
+{
+    for (int i = 0; i < world->node_count; i++) {
+        struct node *node = &world->nodes[i];
+        if (node_runs(node)) {
+            check_state(node, machine_position(node->machine), machine_digest(node->machine));
+        }
+    }
+}
+
 void check_granted(struct node *node, uint64_t assignment, const struct state *state,
                    const char *duty)
 {
@@ -470,4 +493,5 @@ void check_end(struct world *world)
                      self->rest_term, newest_term(world));
     }
     peers_check_gossip(world);
+    check_digests(world);
 }

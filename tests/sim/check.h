@@ -51,6 +51,11 @@ void check_restored(struct node *node, size_t position, uint64_t index);
 /* The state after `position` commands, as bytes, has `hash`. */
 void check_state(struct node *node, size_t position, uint64_t hash);
 
+/* What the node says of its log goes never back in one life: before this event its indexes were
+ * these. */
+void check_view(struct node *node, uint64_t commit_index, uint64_t applied_index);
+/* All live nodes that have applied the same commands hold the same state. */
+void check_digests(struct world *world);
 /* `node` lets a duty run by a grant for this assignment: it is one to its own incarnation. */
 void check_granted(struct node *node, uint64_t assignment, const struct state *state,
                    const char *duty);

@@ -120,6 +120,17 @@ const struct state *machine_state(const struct machine *self)
     return self->state;
 }
 
+uint64_t machine_digest(const struct machine *self)
+{
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    int code = state_snapshot(self->state, &bytes, &length);
+    invariant(code == 0);
+    uint64_t hash = hash_bytes(bytes, length);
+    free(bytes);
+    return hash;
+}
+
 size_t machine_position(const struct machine *self)
 {
     return (size_t)self->position;

@@ -44,6 +44,14 @@ static const struct named_profile profiles[] = {
      "remove=6000 wall=8000 slow_disk=6000 stuck_disk=15000 failing_disk=10000 long_freeze=20000 "
      "flap=8000 moving_cut=8000 crash_loop=15000 storage_error=8000 reload=8000 calm=18000 "
      "recovery=13000"},
+    {"local", "the shortest timeouts: heartbeat 20, election 120, lease 90 ms",
+     "heartbeat=20 election=120 lease=90 delay=2 tail=100 tail_percent=2 late=10 manager_lag=3 "
+     "duration=25000 calm=12000"},
+    {"wan", "long timeouts and delays: heartbeat 300, election 2000, lease 1600 ms",
+     "heartbeat=300 election=2000 lease=1600 delay=300 tail=3000 gossip_profile=2 manage=1 "
+     "voters_wanted=3 swing=5000 duration=120000 calm=70000 recovery=55000 crash=9000 freeze=6000 "
+     "partition=8000 crash_point=12000 transfer=8000 false_evidence=8000 alive_stable=4000 "
+     "dead_stable=15000 policy_hold=1500 policy_tenure=6000 policy_pause=6000"},
     {"single", "one node", "nodes=1"},
     {"pair", "two nodes", "nodes=2 delay=3 tail=200"},
     {"calm", "no faults",

@@ -162,9 +162,12 @@ static void take_outputs(struct node *node)
     }
     int64_t now = node_now_ms(node);
     bool handing_over = node->view.handing_over;
+    uint64_t commit_index = node->view.commit_index;
+    uint64_t applied_index = node->view.applied_index;
     consensus_view(node->engine, now, &node->view);
     node->may_act_until_ms = consensus_may_act_until_ms(node->engine, now);
     node->engine_deadline_ms = consensus_deadline_ms(node->engine);
+    check_view(node, commit_index, applied_index);
     if (node->view.state == CONSENSUS_LEADER) {
         check_leader(node, node->view.term);
     }
