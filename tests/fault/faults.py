@@ -244,21 +244,23 @@ class World(Cluster):
                 node.end_disk()
             self.network.remove()
 
-    def pm2(self, node, *words):
+    def pm2(self, node, *words, must=True):
         done = subprocess.run(
             [self.program, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
             env=dict(os.environ, PM2_HOME=node.home(), PM2_DISABLE_VERSION_CHECK="1"),
             timeout=90, check=False)
-        check(done.returncode == 0, f"pm2 {words}: {done.stdout[-500:]} {done.stderr[-500:]}")
+        check(not must or done.returncode == 0, f"pm2 {words}: {done.stdout[-500:]} {done.stderr[-500:]}")
         return done.stdout
 
     def start_daemon(self, node):
         """PM2 again after its daemon's death; what it ran is not in its list any more."""
         self.pm2(node, "ping")
         if self.primary and node.name == "n1":
-            self._start_primary()
+            self.start_primary()
 
-    def _start_primary(self):
+    def start_primary(self):
+        """Whatever became of it: once, in PM2's list, running."""
+        self.pm2(self["n1"], "delete", PRIMARY, must=False)
         for pid in self.own_pids_of("worker.py"):  # a dead daemon leaves its processes behind
             if command_line(pid).rstrip(b"\0").split(b"\0")[-2:] == [b"primary", PRIMARY.encode()]:
                 kill(pid)
@@ -276,7 +278,7 @@ class World(Cluster):
         for process in starting:
             check(process.wait() == 0, "PM2 does not start")
         if self.primary:
-            self._start_primary()
+            self.start_primary()
 
     def own_pids_of(self, program):
         return [pid for pid in self.own_pids() if program.encode() in command_line(pid)]
@@ -302,12 +304,11 @@ class World(Cluster):
             answer = node.cli("duty", "list", timeout="3s")
             check(answer.exit == 0, f"duty list on {node.name}: {answer}")
             lists.append({row["id"]: row for row in answer.data})
-        since = boot_s() - 0.3
         for name in self.wanted_duties():
             rows = [duties["pm2/" + name] for duties in lists]
             check(all(row["state"] == "running" for row in rows), f"{rows}")
             places = {row["node"] for row in rows}
-            writing = self.recorder.running(name, since)
+            writing = self.writing(name)
             check(len(writing) == 1 and len(places) == 1, f"{name}: {rows} {writing}")
             check({node for node, _ in writing} == places and places <= set(names),
                   f"{name} is told on {places}, writes {writing}")
@@ -385,8 +386,13 @@ class World(Cluster):
     def all_pids(self, node):
         return node.all_pids() - {os.getpid()}
 
+    def writing(self, name):
+        """{(node name, pid)} of living processes that wrote under `name` just now."""
+        return {(node, pid) for node, pid in self.recorder.running(name, boot_s() - 0.3)
+                if alive(pid)}
+
     def one_writer(self, name):
-        found = self.recorder.running(name, boot_s() - 0.3)
+        found = self.writing(name)
         check(len(found) == 1, f"{name} is written by {found}")
         return found
 

@@ -140,11 +140,11 @@ def begin_daemon(world, node, _):
 
 
 def begin_primary(world, _, __):
-    world.pm2(world["n1"], "stop", "worker")
+    world.pm2(world["n1"], "stop", "worker", must=False)  # its PM2 may be dead at the moment
     world.primary_down = True
 
     def heal():
-        world.pm2(world["n1"], "start", "worker")
+        world.start_primary()
         world.primary_down = False
     return heal
 
