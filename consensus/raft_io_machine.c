@@ -58,8 +58,11 @@ int raft_io_machine_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], u
     struct consensus *self = fsm->data;
     const struct raft *raft = &self->instance->raft;
     uint64_t applied = raft_internals_applied_index(raft);
+    /* The library's own index is no help: after a restart it goes back to each change that is
+     * applied again, while the configuration that it would store is the newest in the log. */
+    const struct logbook_configuration *newest = logbook_newest_configuration(&self->log);
     bool early = guard_snapshot_early(raft_internals_uncommitted_index(raft),
-                                      raft_internals_configuration_index(raft), applied);
+                                      newest == NULL ? 0 : newest->index, applied);
     /* After a reload the machine may be ahead of what the library knows as applied. */
     if ((early && !self->config.off.quiet_snapshot) || self->machine_index > applied) {
         self->counters.snapshots_delayed++;
