@@ -65,8 +65,11 @@ static void turn_away(int listener)
     keep_reserve(open_reserve());
 }
 
-__attribute__((visibility("default"))) int accept4(int listener, struct sockaddr *address,
-                                                   socklen_t *length, int flags)
+/* Under the library's name for whoever links with this program. */
+int accept_or_turn_away(int listener, struct sockaddr *address, socklen_t *length,
+                        int flags) __asm__("accept4") __attribute__((visibility("default")));
+
+int accept_or_turn_away(int listener, struct sockaddr *address, socklen_t *length, int flags)
 {
     int fd = real_accept4()(listener, address, length, flags);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {

@@ -35,7 +35,7 @@
 #include <unistd.h>
 
 #define PORTS_MAX 16
-#define FRAME_BYTES_MAX (sizeof(struct virtio_net_hdr) + 68 * 1024)
+#define FRAME_BYTES_MAX (sizeof(struct virtio_net_hdr) + (size_t)68 * 1024)
 #define WAITING_MAX 16384
 #define WAITING_BYTES_MAX (64u << 20)
 #define SOCKET_BYTES (8 << 20)

@@ -157,10 +157,14 @@ def begin_command(world, node, plan):
     asked = world.others(node)[0]
     answer = asked.cli(*words, timeout="2s")
     check(answer.exit in (0, 1, 3, 4, 5, 7, 8, 9), f"{words}: {answer}")
-    if plan["what"] == "drain":
-        return lambda: wait_until(lambda: any(each.cli("undrain", node.name, timeout="2s").exit == 0
-                                              for each in world.nodes), "undrained", 60)
-    return None
+    if plan["what"] != "drain":
+        return None
+
+    def heal():
+        wait_until(lambda: any(each.cli("undrain", node.name, timeout="2s").exit == 0
+                               for each in world.nodes), "undrained", 60)
+    heal.needs_quorum = True
+    return heal
 
 
 FAULTS = {
@@ -225,9 +229,9 @@ def play_round(world, seconds, faults, last):
                 heals.append(heal)
         time.sleep(seconds)
     finally:
-        for heal in reversed(heals):
-            heal()
         world.network.heal()
+        for heal in sorted(reversed(heals), key=lambda heal: hasattr(heal, "needs_quorum")):
+            heal()
     return last
 
 
