@@ -143,6 +143,8 @@ static bool wants_elsewhere(const struct node *self, const struct state_duty *ro
         *why = "the cluster's managers are stopped";
     } else if (self->leaving != LEAVING_NOT) {
         *why = "the node leaves";
+    } else if (own != NULL && own->removed) {
+        *why = "the node was removed";
     } else if (own != NULL && own->draining) {
         *why = "the node drains";
     } else if (target != NULL && strcmp(target, node_name(self)) != 0) {

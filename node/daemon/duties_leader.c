@@ -14,10 +14,24 @@
 
 /* ---- grants and releases ---- */
 
+/* A spare gets no log: it would never learn of a duty that it was given. */
+static bool gets_log(const struct node *self, uint64_t id)
+{
+    for (size_t i = 0; i < self->view.server_count; i++) {
+        if (self->view.servers[i].id == id) {
+            return self->view.servers[i].role != CONSENSUS_SPARE;
+        }
+    }
+    return false;
+}
+
 void duties_leader_renew(struct node *self, int64_t now_ms, uint64_t from,
                          const struct grants_renew *request)
 {
     static struct grants_grant reply;
+    if (!gets_log(self, from)) {
+        return; /* it would never learn that it shall give a duty up: its grants run out */
+    }
     if (!grants_leader_renew(self->granting, now_ms, node_may_act(self), self->state, from, request,
                              &reply)) {
         return;
@@ -98,17 +112,6 @@ static void propose_assign(struct node *self, const struct state_duty *duty,
 }
 
 /* ---- placement ---- */
-
-/* A spare gets no log: it would never learn of a duty that it was given. */
-static bool gets_log(const struct node *self, uint64_t id)
-{
-    for (size_t i = 0; i < self->view.server_count; i++) {
-        if (self->view.servers[i].id == id) {
-            return self->view.servers[i].role != CONSENSUS_SPARE;
-        }
-    }
-    return false;
-}
 
 static struct placement_node describe_node(const struct node *self, const struct state_node *row)
 {

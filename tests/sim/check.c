@@ -21,6 +21,7 @@ struct committed {
     uint64_t index;
     uint64_t term;
     uint64_t hash;
+    uint64_t known_term; /* in which it was known to be committed */
     uint64_t state_hash; /* 0: no snapshot was taken here */
 };
 
@@ -218,7 +219,8 @@ void check_applied(struct node *node, size_t position, uint64_t index, uint64_t 
         self->commands = realloc(self->commands, self->capacity * sizeof *self->commands);
         invariant(self->commands != NULL);
     }
-    self->commands[self->count++] = (struct committed){.index = index, .term = term, .hash = hash};
+    self->commands[self->count++] = (struct committed){
+        .index = index, .term = term, .hash = hash, .known_term = storage_term(node->storage)};
 }
 
 void check_restored(struct node *node, size_t position, uint64_t index)
@@ -394,8 +396,11 @@ void check_truncated(struct node *node, uint64_t index, uint64_t term)
             high = middle;
         }
     }
+    /* Who has not heard of the term in which it was committed took no part in that, and may follow
+     * an older leader for a moment longer: its vote is of no use to anybody without the entry. */
     if (low < self->count && self->commands[low].index == index &&
-        self->commands[low].term == term) {
+        self->commands[low].term == term &&
+        storage_term(node->storage) >= self->commands[low].known_term) {
         check_failed(node->world, "I2",
                      "n%d drops entry %" PRIu64 " of term %" PRIu64 ", which is committed",
                      node->index, index, term);

@@ -449,6 +449,9 @@ static void take_renew(struct node *node, const struct message *message)
     int code = grants_renew_decode(message->bytes, message->length, &renew, &err);
     invariant(code == 0);
     leave_out_moves(node, &renew);
+    if (node->world->options.manage != 0 && !is_served(node, message->from)) {
+        return;
+    }
     int64_t now = node_now_ms(node);
     bool acting = node_may_act(node);
     if (node->world->options.grants_off.grants_only_while_acting) {

@@ -234,7 +234,7 @@ static bool wants_elsewhere(const struct node *node, const char *duty)
     placing_move_key(duty, key);
     const char *target = state_setting(state, key);
     const struct state_node *own = state_node_by_id(state, node->id);
-    return (own != NULL && own->draining) ||
+    return (own != NULL && (own->draining || own->removed)) ||
            (target != NULL && own != NULL && strcmp(target, own->is.name) != 0) ||
            incapable_here(node);
 }
