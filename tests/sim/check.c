@@ -497,6 +497,7 @@ void check_end(struct world *world)
         check_failed(world, "L3", "term %" PRIu64 " has become term %" PRIu64 " without a cause",
                      self->rest_term, newest_term(world));
     }
+    (void)peers_wait_for_gossip(world); /* the check says who differs */
     peers_check_gossip(world);
     check_digests(world);
 }

@@ -100,6 +100,9 @@ uint32_t rumour_capabilities(const struct node *node, uint64_t id);
 
 /* ---- after the faults ---- */
 bool peers_settled(struct world *world, struct node *leader, char *ret_why, size_t size);
+/* A health record may be on its way in this very moment: let time pass until all agree, within the
+ * time that news takes. */
+bool peers_wait_for_gossip(struct world *world);
 void peers_check_gossip(struct world *world);
 
 #endif

@@ -214,6 +214,29 @@ static void check_one(struct node *node, uint64_t *digest)
     }
 }
 
+static bool agree(struct world *world, void *context)
+{
+    (void)context;
+    uint64_t digest = 0;
+    bool all = true;
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        if (node->alive && node->peers->gossip != NULL) {
+            uint64_t own = gossip_digest(node->peers->gossip);
+            digest = digest == 0 ? own : digest;
+            all = all && own == digest;
+        }
+    }
+    return all;
+}
+
+bool peers_wait_for_gossip(struct world *world)
+{
+    static const int64_t spreads_ms[] = {2000, 4000, 15000}; /* by profile */
+    int64_t most_ms = spreads_ms[world->options.gossip_profile % 3];
+    return world_run_until(world, world->now_us + most_ms * 1000, agree, NULL);
+}
+
 void peers_check_gossip(struct world *world)
 {
     uint64_t digest = 0;

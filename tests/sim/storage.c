@@ -187,7 +187,8 @@ static int begin_call(struct storage *self, bool writes, struct err *err)
 /* The second half: a crash finds all done. */
 static void end_call(struct storage *self)
 {
-    calls_wait(self->node, self->call_us - self->call_us / 2);
+    int64_t rest_us = self->call_us - self->call_us / 2;
+    calls_wait(self->node, self->node->world->faults ? rest_us : 0); /* it may have healed */
     if (self->striking == STORAGE_CRASH_AFTER || self->striking == STORAGE_CRASH_WITHIN) {
         calls_crash_point(self->node);
     }

@@ -395,7 +395,7 @@ static void handle(struct world *self, const struct event *event)
         }
         break;
     case EVENT_KILL:
-        if (same_life) {
+        if (same_life && self->faults) {
             node_crash(node, false);
         }
         break;
