@@ -48,6 +48,7 @@ struct control_facts {
     bool quorum;     /* false: documents of cluster reads are stale, exit 5 */
     bool leads;      /* this node leads: verbs of the leader are handled here */
     bool leader_known;
+    bool outside; /* it gets no log: cluster reads of clients are passed on to the leader */
 };
 
 struct control_callbacks {

@@ -75,7 +75,8 @@ static bool refuse_forwarded(struct control *self, const char *origin, const cha
                     "%s: not in the version of the leader", words);
         return true;
     }
-    if (verb->place != VERB_LEADER || verb_is_stream(verb, request->args)) {
+    bool passed_on = verb->place == VERB_LEADER || verb->cluster_read;
+    if (!passed_on || verb_is_stream(verb, request->args)) {
         failure_set(ret, "invalid", EXIT_USAGE, NULL, "%s: is not passed on", verb->words);
         return true;
     }

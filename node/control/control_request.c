@@ -298,6 +298,14 @@ static void pass_on(struct control_request *request, const struct control_facts 
     control_timer_start(self);
 }
 
+/* This node has no copy of what the document tells, and somebody is known who has. */
+static bool better_read_elsewhere(const struct control_request *request,
+                                  const struct control_facts *facts)
+{
+    return facts->outside && facts->leader_known && request->verb->cluster_read &&
+           !request->verb->of_asked_node && request->origin == ORIGIN_SOCKET && !request->streams;
+}
+
 void request_run(struct control_request *request)
 {
     struct control *self = request->control;
@@ -316,7 +324,8 @@ void request_run(struct control_request *request)
     }
     struct control_facts facts;
     facts_of(self, &facts);
-    if (verb_place_of(request->verb, request->args) == VERB_LEADER && !facts.leads) {
+    bool of_leader = verb_place_of(request->verb, request->args) == VERB_LEADER && !facts.leads;
+    if (of_leader || better_read_elsewhere(request, &facts)) {
         pass_on(request, &facts);
         return;
     }

@@ -52,6 +52,7 @@ static const struct verb verbs[] = {
     {.words = "health",
      .summary = "health scores; as a probe: exit 0 healthy, 1 not",
      CLUSTER_READ,
+     .of_asked_node = true,
      .arguments = {FLAG("explain", "components, weights and freshness"),
                    FLAG("local", "this daemon alone, whatever the cluster"),
                    OPTIONAL("node", "NODE", "of this node instead of the asked one")}},

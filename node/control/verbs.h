@@ -69,6 +69,7 @@ struct verb {
     enum verb_place place;
     bool present;            /* this version has it */
     bool cluster_read;       /* without quorum its document is stale and the exit code 5 */
+    bool of_asked_node;      /* a cluster read that tells of the asked node first */
     const char *stream_flag; /* flag that turns it into an endless stream, or NULL */
     const char *here_flag;   /* flag that makes a leader's verb the asked node's own, or NULL */
     bool lines;              /* always one document per line (events, logs) */

@@ -201,7 +201,7 @@ json_t *document_leader(struct node *self)
 {
     json_t *ret = json_object();
     const struct state_leader *last = state_history_at(self->state, 0);
-    put(ret, "leader", id_name(self, self->view.leader));
+    put(ret, "leader", id_name(self, node_leader(self)));
     put(ret, "term", json_integer((json_int_t)self->view.term));
     put(ret, "quorum", json_boolean(node_has_quorum(self)));
     put(ret, "acting", json_boolean(node_may_act(self)));
@@ -338,7 +338,7 @@ static json_t *describe_health(const struct node *self)
 json_t *document_status(struct node *self)
 {
     json_t *ret = json_object();
-    put(ret, "leader", id_name(self, self->view.leader));
+    put(ret, "leader", id_name(self, node_leader(self)));
     put(ret, "term", json_integer((json_int_t)self->view.term));
     put(ret, "quorum", json_boolean(node_has_quorum(self)));
     put(ret, "acting", json_boolean(node_may_act(self)));

@@ -340,7 +340,8 @@ static void on_facts(void *context, struct control_facts *ret)
         .term_known = true,
         .quorum = node_has_quorum(self),
         .leads = self->view.state == CONSENSUS_LEADER && self->view.ready,
-        .leader_known = self->view.leader != 0,
+        .leader_known = node_leader(self) != 0,
+        .outside = node_is_outside(self),
     };
 }
 
@@ -360,15 +361,16 @@ static bool on_role_of(void *context, const char *user_id, const char *public_ke
 static int on_forward(void *context, struct control_request *request, struct err *err)
 {
     struct node *self = context;
-    if (self->view.leader == 0) {
+    uint64_t leader = node_leader(self);
+    if (leader == 0) {
         return err_set(err, ERR_NOTLEADER, "no leader is known");
     }
     struct mp_writer writer;
     mp_writer_init(&writer, CONTROL_MESSAGE_BYTES_MAX);
     int rc = control_request_encode(request, &writer, err);
     rc = rc != 0 ? rc
-                 : transport_send_id(self->transport, self->view.leader, TRANSPORT_FORWARD,
-                                     writer.buffer.data, writer.buffer.length, false);
+                 : transport_send_id(self->transport, leader, TRANSPORT_FORWARD, writer.buffer.data,
+                                     writer.buffer.length, false);
     mp_writer_deinit(&writer);
     return rc == 0 ? 0 : err_set(err, ERR_NOTLEADER, "the leader cannot be reached");
 }

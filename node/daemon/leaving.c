@@ -73,11 +73,11 @@ static void ask_for_removal(struct node *self, int64_t now_ms)
     self->leaving_asked_ms = now_ms;
     if (self->view.leader == self->id) {
         remove_from_roster(self, node_name(self));
-    } else if (self->view.leader != 0) {
+    } else if (node_leader(self) != 0) {
         struct mp_writer writer;
         mp_writer_init(&writer, LEAVE_BYTES_MAX);
         leave_encode(&writer);
-        (void)transport_send_id(self->transport, self->view.leader, TRANSPORT_HELLO,
+        (void)transport_send_id(self->transport, node_leader(self), TRANSPORT_HELLO,
                                 writer.buffer.data, writer.buffer.length, false);
         mp_writer_deinit(&writer);
     }

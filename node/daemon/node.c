@@ -34,6 +34,28 @@ bool node_has_quorum(const struct node *self)
     return self->view.leader != 0 && (self->view.state != CONSENSUS_LEADER || self->view.ready);
 }
 
+bool node_is_outside(const struct node *self)
+{
+    for (size_t i = 0; i < self->view.server_count; i++) {
+        const struct consensus_server *server = &self->view.servers[i];
+        if (server->id == self->id) {
+            return server->role == CONSENSUS_SPARE;
+        }
+    }
+    return true;
+}
+
+uint64_t node_leader(const struct node *self)
+{
+    if (self->view.leader != 0 || self->told_leader == 0 || !node_is_outside(self)) {
+        return self->view.leader;
+    }
+    struct gossip_member member;
+    bool alive = gossip_member_find(self->gossip, node_name_of(self, self->told_leader), &member) &&
+                 member.state == GOSSIP_ALIVE;
+    return alive ? self->told_leader : 0;
+}
+
 const char *node_name_of(const struct node *self, uint64_t id)
 {
     const struct state_node *row = state_node_by_id(self->state, id);

@@ -181,6 +181,8 @@ struct node {
     bool report_changed;
     int64_t report_at_ms;
     size_t report_turn;
+    uint64_t told_leader; /* as its report says; 0: none. Term as fencing, highest so far */
+    uint64_t told_leader_term;
     int64_t observations_to_all_until_ms;
 
     struct control *control;
@@ -204,6 +206,10 @@ const char *node_name(const struct node *self);
 const char *node_name_of(const struct node *self, uint64_t id);
 uint64_t node_id_of(const struct node *self, const char *name); /* 0: unknown */
 bool node_has_quorum(const struct node *self);
+/* Gets no log: a spare, or not admitted yet. */
+bool node_is_outside(const struct node *self);
+/* The leader as Raft tells, or to a node outside as the leader's own report does; 0: unknown. */
+uint64_t node_leader(const struct node *self);
 
 /* ---- peers.c: transport, key table, addresses ---- */
 int peers_create(struct node *self, void *zmq_context, struct err *err);

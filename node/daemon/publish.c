@@ -162,7 +162,7 @@ static void set_ready(const struct node *self, struct http_snapshot *snapshot)
     bool draining = self->leaving != LEAVING_NOT || (row != NULL && row->draining);
     /* A node whose log is not replayed yet has not heard how far the leader's goes. */
     const char *why =
-        self->view.leader == 0 ? "no leader is known" : (draining ? "draining" : NULL);
+        node_leader(self) == 0 ? "no leader is known" : (draining ? "draining" : NULL);
     http_snapshot_set_ready(snapshot, why == NULL, why);
 }
 
@@ -174,7 +174,7 @@ static struct http_snapshot *build_snapshot(struct node *self)
     }
     set_ready(self, snapshot);
     http_snapshot_set_leader(snapshot,
-                             self->view.leader == 0 ? NULL : node_name_of(self, self->view.leader),
+                             node_leader(self) == 0 ? NULL : node_name_of(self, node_leader(self)),
                              self->view.term, consensus_thread_may_act_until_ms(self->consensus));
     for (size_t i = 0; i < sizeof DOCUMENTS / sizeof DOCUMENTS[0]; i++) {
         json_t *envelope = control_render(self->control, DOCUMENTS[i].verb, NULL);

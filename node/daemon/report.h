@@ -3,7 +3,8 @@
  * roster). msgpack arrays:
  *   [1, 1, manager, bytes]                          an observation
  *   [1, 2, [[name, state, active, shadow, restarts, score or nil], ...],
- *          [[duty, assignment, phase], ...]]        a report
+ *          [[duty, assignment, phase], ...],
+ *          term that the node leads or 0]           a report
  *   [1, "leave"]                                    a wish
  * Decoders ignore appended elements. Pure. */
 #ifndef UNDERSTUDY_NODE_DAEMON_REPORT_H
@@ -40,6 +41,7 @@ struct report_duty {
 struct report {
     char node[NAME_SIZE]; /* empty: the slot is free; not on the wire, it is the sender */
     int64_t taken_ms;     /* likewise */
+    uint64_t leads_term;  /* 0: it does not lead */
     size_t manager_count;
     struct report_manager managers[MANAGERS_MAX];
     size_t duty_count;

@@ -19,7 +19,8 @@
 static void describe_self(struct node *self, int64_t now_ms, struct report *ret)
 {
     struct supervise_row rows[MANAGERS_MAX];
-    *ret = (struct report){.taken_ms = now_ms};
+    *ret =
+        (struct report){.taken_ms = now_ms, .leads_term = self->view.ready ? self->view.term : 0};
     (void)snprintf(ret->node, sizeof ret->node, "%s", node_name(self));
     ret->manager_count = supervise_list(self->supervise, now_ms, rows, MANAGERS_MAX);
     for (size_t i = 0; i < ret->manager_count; i++) {
@@ -135,7 +136,8 @@ void reports_send_observation(struct node *self, const char *manager, const uint
                               size_t length)
 {
     bool to_all = clock_boot_ms() < self->observations_to_all_until_ms;
-    bool to_leader = self->view.leader != 0 && self->view.leader != self->id;
+    uint64_t leader = node_leader(self);
+    bool to_leader = leader != 0 && leader != self->id;
     struct mp_writer writer;
     mp_writer_init(&writer, REPORT_BYTES_MAX);
     bool encoded =
@@ -143,13 +145,25 @@ void reports_send_observation(struct node *self, const char *manager, const uint
     if (encoded && to_all) {
         peers_broadcast(self, TRANSPORT_OBSERVATION, writer.buffer.data, writer.buffer.length);
     } else if (encoded) {
-        (void)transport_send_id(self->transport, self->view.leader, TRANSPORT_OBSERVATION,
-                                writer.buffer.data, writer.buffer.length, false);
+        (void)transport_send_id(self->transport, leader, TRANSPORT_OBSERVATION, writer.buffer.data,
+                                writer.buffer.length, false);
     }
     mp_writer_deinit(&writer);
 }
 
 /* ---- receiving ---- */
+
+/* A spare is told by nobody else. */
+static void note_leader(struct node *self, const char *from, uint64_t term)
+{
+    uint64_t id = node_id_of(self, from);
+    if (term != 0 && term >= self->told_leader_term) {
+        self->told_leader = id;
+        self->told_leader_term = term;
+    } else if (self->told_leader == id) {
+        self->told_leader = 0; /* it leads no more */
+    }
+}
 
 bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length)
 {
@@ -162,6 +176,7 @@ bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, 
                              message.document_length);
         return true;
     }
+    note_leader(self, from, message.self.leads_term);
     struct report *report = report_slot(self, from);
     if (report != NULL) {
         message.self.taken_ms = report->taken_ms;

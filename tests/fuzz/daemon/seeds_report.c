@@ -4,6 +4,7 @@
 int main(int argc, char **argv)
 {
     static const struct report report = {
+        .leads_term = 7,
         .manager_count = 2,
         .managers = {{"pm2", "running", true, false, 2, true, 87.5}, {.name = "other"}},
         .duty_count = 2,

@@ -1,0 +1,53 @@
+#!/usr/bin/python3 -B
+"""Five vote, three stand by, the rest are spares: a spare gets no log and yet answers as the rest."""
+
+from cluster import Cluster, Node, check, run, say, wait_until
+
+COUNT = 9
+
+
+def roles(node):
+    return {row["name"]: row["role"] for row in node.status()["members"]}
+
+
+def told(node):
+    """The exit code with what a user asks for most."""
+    answers = {words: node.cli(*words.split()) for words in ("status", "leader", "leader history",
+                                                              "members", "manager list")}
+    check(all(answer.exit == 0 and not answer.envelope["stale"] for answer in answers.values()),
+          f"{node.name}: {answers}")
+    return answers["leader"].data["leader"], answers["leader history"].data
+
+
+def spare():
+    with Cluster(3, extra="leadership: {handover_below: 0}\n") as cluster:
+        leader = cluster.start()
+        for number in range(4, COUNT + 1):
+            node = Node(cluster, number)
+            cluster.nodes.append(node)
+            cluster.make_keys(node.name)
+            for other in cluster.nodes:
+                other.take_keys()
+            node.write_config(cluster.founders, extra=cluster.extra)
+            answer = leader.cli("join", node.name, node.address, cluster.public_key(node.name))
+            check(answer.exit == 0, f"join: {answer}")
+            node.start()
+        wait_until(lambda: sorted(roles(leader).values()) ==
+                   ["spare"] + ["standby"] * 3 + ["voter"] * 5, "five vote, three stand by")
+        name = next(name for name, role in roles(leader).items() if role == "spare")
+        outside = cluster[name]
+        first = wait_until(lambda: told(outside), "the spare answers")
+        check(first[0] == leader.name, f"the spare names {first[0]}")
+        check(outside.cli("health").envelope["node"] == name, "health speaks of another node")
+        changed = outside.cli("manager", "pause", "by-a-spare")
+        check(changed.exit == 0, f"a change asked of a spare: {changed}")
+
+        successor = next(node for node in cluster.founders if node is not leader)
+        moved = outside.cli("leader", "transfer", successor.name)
+        check(moved.exit == 0, f"a transfer asked of a spare: {moved}")
+        wait_until(lambda: told(outside)[0] == successor.name, "the spare names the new leader")
+        say(f"{name} is a spare: it names {first[0]}, then {successor.name}, with their documents")
+
+
+if __name__ == "__main__":
+    run(spare)
