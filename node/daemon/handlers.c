@@ -336,7 +336,7 @@ static void on_facts(void *context, struct control_facts *ret)
     *ret = (struct control_facts){
         .node = node_name(self),
         .cluster = self->config->cluster.name,
-        .term = self->view.term,
+        .term = node_is_outside(self) ? self->told_leader_term : self->view.term,
         .term_known = true,
         .quorum = node_has_quorum(self),
         .leads = self->view.state == CONSENSUS_LEADER && self->view.ready,

@@ -74,7 +74,7 @@ static void on_effect(struct node *self, const struct state_effect *effect, int6
 static void on_applied(struct node *self, const struct consensus_output *output, int64_t now_ms)
 {
     struct state_effect effect;
-    int rc = state_apply(self->state, output->index, output->term, output->bytes, output->length,
+    int rc = state_apply(self->mirror, output->index, output->term, output->bytes, output->length,
                          &effect);
     invariant(rc != ERR_NOMEM); /* a mirror that misses a command is worth nothing */
     if (rc == 0) {
@@ -85,7 +85,7 @@ static void on_applied(struct node *self, const struct consensus_output *output,
 static void on_restored(struct node *self, const struct consensus_output *output, int64_t now_ms)
 {
     struct err err = {0};
-    int rc = state_restore(self->state, output->index, output->bytes, output->length, &err);
+    int rc = state_restore(self->mirror, output->index, output->bytes, output->length, &err);
     invariant(rc == 0); /* the consensus thread has restored the same bytes */
     peers_sync(self);
     duties_sync(self, now_ms);
@@ -154,6 +154,7 @@ static void on_view(struct node *self, const struct consensus_view *view, int64_
                   log_int("timeout_ms", view->election_timeout_ms));
     }
     self->view = *view;
+    outside_choose(self, now_ms);
     if (servers_changed) {
         peers_sync(self);
     }

@@ -144,6 +144,7 @@ void node_pump(struct node *self)
     duties_run(self, now_ms);
     managers_run(self, now_ms);
     reports_run(self, now_ms);
+    outside_run(self, now_ms);
     leaving_run(self, now_ms);
     publish_run(self, now_ms);
     self->pumping = false;
@@ -380,7 +381,8 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     }
     parent_link_identity(self->parent, self->id, self->incarnation);
     self->events = events_create(node_name(self), self->log);
-    self->state = state_create();
+    self->mirror = state_create();
+    self->state = self->mirror;
     if (self->events == NULL || self->state == NULL) {
         return err_set(err, ERR_NOMEM, "cannot make the node");
     }
@@ -415,7 +417,8 @@ static void stop(struct node *self)
     evidence_destroy(&self->evidence);
     grants_leader_destroy(&self->granting);
     grants_holder_destroy(&self->holding);
-    state_destroy(&self->state);
+    state_destroy(&self->mirror);
+    state_destroy(&self->told_state);
     sampler_destroy(&self->sampler);
     reload_destroy(&self->reload);
     resolver_destroy(&self->resolver);

@@ -77,6 +77,15 @@ struct local_duty {
     bool phase_known;
 };
 
+/* ---- which spare was told the state (outside.c) ---- */
+
+struct outside_told {
+    uint64_t id; /* 0: the slot is free */
+    uint64_t incarnation;
+    uint64_t index;
+    int64_t at_ms;
+};
+
 struct wish {
     char id[DUTY_ID_SIZE];
     struct manager_duty_wanted is;
@@ -135,7 +144,11 @@ struct node {
     struct consensus_view view;
     struct consensus_counters consensus_counters; /* as of the latest view */
     uint64_t payloads_refused; /* authenticated frames whose contents were malformed */
-    struct state *state;       /* mirror of the replicated state */
+    struct state *mirror;      /* of the replicated state, as this node's log applied it */
+    struct state *told_state;  /* as a leader last told it; NULL: never */
+    struct state *state;       /* what is shown: the mirror, or to a node outside what was told */
+    struct outside_told told_to[NODES_MAX];
+    size_t told_length;
     struct proposals *proposals;
     uint64_t recorded_term; /* leader record proposed for it */
     uint64_t elected_term;  /* the parent was told */
@@ -287,6 +300,14 @@ json_t *document_managers(struct node *self);
 int handlers_create(struct node *self, struct err *err);
 int publish_create(struct node *self, struct err *err);
 void publish_run(struct node *self, int64_t now_ms);
+
+/* ---- outside.c: nodes that get no log ---- */
+/* As leader: tell the spares the state when it has changed. */
+void outside_run(struct node *self, int64_t now_ms);
+/* As a spare: take it. False: malformed. */
+bool outside_receive(struct node *self, const char *from, const uint8_t *bytes, size_t length);
+/* The view has changed: show the mirror, or what was told. */
+void outside_choose(struct node *self, int64_t now_ms);
 
 /* ---- leaving.c ---- */
 void leaving_begin(struct node *self, const char *why);

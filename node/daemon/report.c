@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define REPORT_VERSION 1
+#define TOLD_STATE_VERSION 1
 #define LEAVE_VERSION 1
 #define LEAVE_WORD "leave"
 #define SCORE_MAX 100
@@ -134,6 +135,37 @@ int report_decode(const uint8_t *bytes, size_t length, struct report_message *re
         return ERR_PROTO;
     }
     bool known = decode_root(&doc.root, ret);
+    mp_doc_deinit(&doc);
+    return known ? 0 : ERR_PROTO;
+}
+
+int told_state_encode(const struct told_state *told, struct mp_writer *writer)
+{
+    if (told->length > TOLD_STATE_BYTES_MAX) {
+        return ERR_FULL;
+    }
+    mp_put_array(writer, 4);
+    mp_put_u64(writer, TOLD_STATE_VERSION);
+    mp_put_u64(writer, told->term);
+    mp_put_u64(writer, told->index);
+    mp_put_bytes(writer, told->bytes, told->length);
+    return mp_writer_ok(writer) ? 0 : ERR_FULL;
+}
+
+int told_state_decode(const uint8_t *bytes, size_t length, struct told_state *ret)
+{
+    static const struct mp_limits limits = {
+        .bytes = SNAPSHOT_BYTES_MAX, .elements = 16, .depth = 2};
+    struct mp_doc doc;
+    uint64_t version = 0;
+    if (mp_parse(bytes, length, &limits, &doc, NULL) != 0) {
+        return ERR_PROTO;
+    }
+    bool known = mp_array(&doc.root, 4) != NULL && mp_u64(mp_at(&doc.root, 0), &version) &&
+                 version == TOLD_STATE_VERSION && mp_u64(mp_at(&doc.root, 1), &ret->term) &&
+                 ret->term > 0 && mp_u64(mp_at(&doc.root, 2), &ret->index) &&
+                 mp_bytes(mp_at(&doc.root, 3), &ret->bytes, &ret->length) &&
+                 ret->length <= TOLD_STATE_BYTES_MAX;
     mp_doc_deinit(&doc);
     return known ? 0 : ERR_PROTO;
 }

@@ -1,11 +1,12 @@
 /* The payloads that nodes send each other of themselves: kind TRANSPORT_OBSERVATION (a report of
- * managers and duties, or one manager's observation) and TRANSPORT_HELLO (the wish to leave the
- * roster). msgpack arrays:
+ * managers and duties, or one manager's observation), TRANSPORT_HELLO (the wish to leave the
+ * roster) and TRANSPORT_STATE (the replicated state, for a node that gets no log). msgpack arrays:
  *   [1, 1, manager, bytes]                          an observation
  *   [1, 2, [[name, state, active, shadow, restarts, score or nil], ...],
  *          [[duty, assignment, phase], ...],
  *          term that the node leads or 0]           a report
  *   [1, "leave"]                                    a wish
+ *   [1, term, index, bytes]                         the state: a snapshot, who leads in which term
  * Decoders ignore appended elements. Pure. */
 #ifndef UNDERSTUDY_NODE_DAEMON_REPORT_H
 #define UNDERSTUDY_NODE_DAEMON_REPORT_H
@@ -65,6 +66,21 @@ int report_observation_encode(const char *manager, const uint8_t *document, size
 /* ERR_PROTO: malformed, another version or kind. Rows of a report that are not understood, and
  * those beyond the bounds, are left out. */
 int report_decode(const uint8_t *bytes, size_t length, struct report_message *ret);
+
+/* The state as of `index`, told by the leader of `term`; bytes as of state_snapshot(). */
+struct told_state {
+    uint64_t term; /* > 0 */
+    uint64_t index;
+    const uint8_t *bytes; /* borrowed */
+    size_t length;
+};
+
+#define TOLD_STATE_BYTES_MAX (SNAPSHOT_BYTES_MAX - 64)
+
+/* Into `writer`, made with SNAPSHOT_BYTES_MAX. 0 or ERR_FULL. */
+int told_state_encode(const struct told_state *told, struct mp_writer *writer);
+/* 0 or ERR_PROTO. */
+int told_state_decode(const uint8_t *bytes, size_t length, struct told_state *ret);
 
 /* Into `writer`, made with LEAVE_BYTES_MAX. */
 void leave_encode(struct mp_writer *writer);

@@ -50,6 +50,7 @@ enum transport_kind {
     TRANSPORT_FORWARD = 10,
     TRANSPORT_FORWARD_REPLY = 11,
     TRANSPORT_HELLO = 12,
+    TRANSPORT_STATE = 13,
 };
 #define TRANSPORT_KIND_MAX 127 /* unknown kinds up to here are handed on; the user drops them */
 

@@ -1,6 +1,8 @@
 #!/usr/bin/python3 -B
 """Five vote, three stand by, the rest are spares: a spare gets no log and yet answers as the rest."""
 
+import json
+
 from cluster import Cluster, Node, check, run, say, wait_until
 
 COUNT = 9
@@ -8,6 +10,17 @@ COUNT = 9
 
 def roles(node):
     return {row["name"]: row["role"] for row in node.status()["members"]}
+
+
+def refused(node):
+    return node.metrics()["understudy_keys_refused_total"]
+
+
+def alive(node):
+    """As the node's own page shows it, without asking the leader."""
+    status, body = node.http("/api/v1/members")
+    check(status == 200, f"{status}")
+    return [row["state"] for row in json.loads(body)["data"]].count("alive")
 
 
 def told(node):
@@ -42,11 +55,22 @@ def spare():
         changed = outside.cli("manager", "pause", "by-a-spare")
         check(changed.exit == 0, f"a change asked of a spare: {changed}")
 
-        successor = next(node for node in cluster.founders if node is not leader)
-        moved = outside.cli("leader", "transfer", successor.name)
+        wait_until(lambda: alive(outside) == COUNT, "the spare hears all")
+        before = refused(outside)
+        # Two leaders later it is led by one that its own configuration does not name.
+        joined = [node for node in cluster.nodes
+                  if node not in cluster.founders and roles(leader)[node.name] == "voter"]
+        moved = outside.cli("leader", "transfer", joined[0].name)
         check(moved.exit == 0, f"a transfer asked of a spare: {moved}")
-        wait_until(lambda: told(outside)[0] == successor.name, "the spare names the new leader")
-        say(f"{name} is a spare: it names {first[0]}, then {successor.name}, with their documents")
+        wait_until(lambda: told(outside)[0] == joined[0].name, "the spare names the new leader")
+        joined[0].kill_both()
+        living = [node for node in cluster.nodes if node not in (joined[0], outside)]
+        last = wait_until(lambda: {node.status()["leader"] for node in living} -
+                          {None, joined[0].name}, "another leads").pop()
+        wait_until(lambda: told(outside)[0] == last, "the spare names the last leader")
+        check(refused(outside) == before, "it does not know all nodes")
+        say(f"{name} is a spare: it names {first[0]}, {joined[0].name}, then {last}, with their "
+            "documents")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,21 @@
 
 #include <string.h>
 
+static void check_told_state(const struct told_state *first)
+{
+    struct told_state second;
+    struct mp_writer writer;
+    mp_writer_init(&writer, SNAPSHOT_BYTES_MAX);
+    int rc = told_state_encode(first, &writer);
+    invariant(rc == 0);
+    rc = told_state_decode(writer.buffer.data, writer.buffer.length, &second);
+    invariant(rc == 0);
+    invariant(second.term == first->term && second.index == first->index);
+    invariant(second.length == first->length);
+    invariant(first->length == 0 || memcmp(second.bytes, first->bytes, first->length) == 0);
+    mp_writer_deinit(&writer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int encode(const struct report_message *message, struct mp_writer *writer)
@@ -57,6 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         invariant(!leave_decode(data, size));
         check_bounds(&message);
         check_round_trip(&message);
+    }
+    struct told_state told;
+    if (told_state_decode(data, size, &told) == 0) {
+        check_told_state(&told);
     }
     return 0;
 }

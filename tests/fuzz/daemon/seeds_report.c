@@ -14,8 +14,8 @@ int main(int argc, char **argv)
     if (argc != 2) {
         return 2;
     }
-    for (int i = 0; i < 3; i++) {
-        static const char *const names[] = {"report", "observation", "leave"};
+    for (int i = 0; i < 4; i++) {
+        static const char *const names[] = {"report", "observation", "state", "leave"};
         struct mp_writer writer;
         mp_writer_init(&writer, REPORT_BYTES_MAX);
         int rc = 0;
@@ -23,6 +23,10 @@ int main(int argc, char **argv)
             rc = report_encode(&report, &writer);
         } else if (i == 1) {
             rc = report_observation_encode("pm2", document, sizeof document, &writer);
+        } else if (i == 2) {
+            const struct told_state told = {
+                .term = 3, .index = 41, .bytes = document, .length = sizeof document};
+            rc = told_state_encode(&told, &writer);
         } else {
             leave_encode(&writer);
         }
