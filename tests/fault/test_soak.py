@@ -79,6 +79,7 @@ def begin_terminate(_, node, __):
     def heal():
         wait_until(lambda: node.reap() or not alive(pid), f"{node.name} has left", 30)
         node.start()
+    heal.rank = 1  # what is frozen, or waits for its disk, cannot leave
     return heal
 
 
@@ -163,7 +164,7 @@ def begin_command(world, node, plan):
     def heal():
         wait_until(lambda: any(each.cli("undrain", node.name, timeout="2s").exit == 0
                                for each in world.nodes), "undrained", 60)
-    heal.needs_quorum = True
+    heal.rank = 2  # it needs a quorum
     return heal
 
 
@@ -230,7 +231,7 @@ def play_round(world, seconds, faults, last):
         time.sleep(seconds)
     finally:
         world.network.heal()
-        for heal in sorted(reversed(heals), key=lambda heal: hasattr(heal, "needs_quorum")):
+        for heal in sorted(reversed(heals), key=lambda heal: getattr(heal, "rank", 0)):
             heal()
     return last
 
