@@ -290,6 +290,7 @@ enum consensus_notice_type {
     CONSENSUS_NOTICE_NEW_LEADER,   /* follower: term, leader */
     CONSENSUS_NOTICE_RELOADED,     /* RG5 made a fresh instance from disk */
     CONSENSUS_NOTICE_NO_ECHO,      /* this voter does not echo the leader's lease: see text */
+    CONSENSUS_NOTICE_MEMORY_LOST,  /* leader: server `leader` lacks what it acknowledged before */
 };
 
 struct consensus_notice {

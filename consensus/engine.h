@@ -87,6 +87,15 @@ struct heard {
     bool told_no_echo;
 };
 
+/* Of a leader: a server that refuses what it acknowledged in this term. Late answers do so now and
+ * then; without any success between them they mean that its log is gone. */
+struct refuser {
+    uint64_t id; /* 0: the slot is free */
+    int64_t since_ms;
+    unsigned refusals;
+    bool told;
+};
+
 /* Of a leader, not written yet; they are the library's until its callback. */
 struct own_entries {
     const struct raft_entry *entries;
@@ -131,6 +140,7 @@ struct consensus {
     uint64_t stored_vote;
     bool term_waits; /* stored_term is not on disk yet */
     struct own_entries own_entries;
+    struct refuser refusers[NODES_MAX];
     struct logbook log;
     struct consensus_stored loaded; /* between load and raft_start */
     uint64_t machine_index;         /* what the machine holds; never goes back */

@@ -153,7 +153,50 @@ static bool drop_vote_request(struct consensus *self, struct raft_request_vote *
     return false;
 }
 
-static bool drop_stale_refusal(const struct consensus *self, const struct raft_message *message)
+#define REFUSALS_OF_A_LOST_LOG 8
+
+static struct refuser *refuser_of(struct consensus *self, uint64_t id)
+{
+    struct refuser *free_slot = NULL;
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        if (self->refusers[i].id == id) {
+            return &self->refusers[i];
+        }
+        if (self->refusers[i].id == 0) {
+            free_slot = &self->refusers[i];
+        }
+    }
+    return free_slot;
+}
+
+static void note_refusal(struct consensus *self, uint64_t id)
+{
+    struct refuser *refuser = refuser_of(self, id);
+    if (refuser == NULL) {
+        return;
+    }
+    if (refuser->id == 0) {
+        *refuser = (struct refuser){.id = id, .since_ms = self->now_ms};
+    }
+    refuser->refusals++;
+    if (!refuser->told && refuser->refusals >= REFUSALS_OF_A_LOST_LOG &&
+        self->now_ms >= refuser->since_ms + 2 * self->config.election_timeout_ms) {
+        refuser->told = true;
+        struct consensus_notice notice = {
+            .type = CONSENSUS_NOTICE_MEMORY_LOST, .term = self->stored_term, .leader = id};
+        engine_notify(self, &notice);
+    }
+}
+
+static void note_success(struct consensus *self, uint64_t id)
+{
+    struct refuser *refuser = refuser_of(self, id);
+    if (refuser != NULL && refuser->id == id) {
+        *refuser = (struct refuser){0};
+    }
+}
+
+static bool drop_stale_refusal(struct consensus *self, const struct raft_message *message)
 {
     const struct raft *raft = &self->instance->raft;
     const struct raft_append_entries_result *result = &message->append_entries_result;
@@ -163,9 +206,14 @@ static bool drop_stale_refusal(const struct consensus *self, const struct raft_m
         return false;
     }
     for (unsigned i = 0; i < configuration->n; i++) {
-        if (configuration->servers[i].id == message->server_id) {
-            return guard_stale_refusal(raft_internals_match_index(raft, i), result);
+        if (configuration->servers[i].id == message->server_id &&
+            guard_stale_refusal(raft_internals_match_index(raft, i), result)) {
+            note_refusal(self, message->server_id);
+            return true;
         }
+    }
+    if (result->rejected == 0) {
+        note_success(self, message->server_id);
     }
     return false;
 }

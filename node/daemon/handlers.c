@@ -197,6 +197,18 @@ static void on_remove(void *context, struct control_request *request)
     propose_node_name(context, request, COMMAND_NODE_REMOVE);
 }
 
+/* Its removal is not through: it would keep its old place, with a log that it may not have. */
+static bool is_being_removed(const struct node *self, uint64_t id)
+{
+    const struct state_node *row = state_node_by_id(self->state, id);
+    for (size_t i = 0; row != NULL && row->removed && i < self->view.server_count; i++) {
+        if (self->view.servers[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_join(void *context, struct control_request *request)
 {
     const char *name = control_arg_text(request, "name");
@@ -212,6 +224,11 @@ static void on_join(void *context, struct control_request *request)
     }
     struct command command = {.type = COMMAND_NODE_PUT, .reason = REASON_NODE_JOINED};
     command.node.raft_id = consensus_id_of_key(key);
+    if (is_being_removed(context, command.node.raft_id)) {
+        control_fail(request, "being_removed", EXIT_PRECONDITION, "try again in some seconds",
+                     "%s is still being removed", name);
+        return;
+    }
     (void)snprintf(command.node.name, sizeof command.node.name, "%s", name);
     (void)snprintf(command.node.address, sizeof command.node.address, "%s", address);
     (void)snprintf(command.node.public_key, sizeof command.node.public_key, "%s", key);

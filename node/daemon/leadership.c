@@ -103,6 +103,17 @@ static void on_new_leader(struct node *self, const struct consensus_notice *noti
     self->report_changed = true;
 }
 
+/* It votes although it may have forgotten a vote: only a person can tell whether to go on. */
+static void on_memory_lost(struct node *self, const char *name, uint64_t term)
+{
+    events_add(
+        self->events, LOG_LEVEL_ERROR, term, "member.memory_lost",
+        json_pack("{s:s}", "member", name),
+        "%s lacks what it acknowledged before: its data folder was lost or is an older copy; "
+        "remove %s, empty its data folder, and let it join anew",
+        name, name);
+}
+
 static void on_notice(struct node *self, const struct consensus_notice *notice, int64_t now_ms)
 {
     self->publish_now = true;
@@ -137,6 +148,9 @@ static void on_notice(struct node *self, const struct consensus_notice *notice, 
     case CONSENSUS_NOTICE_RELOADED:
         log_write(self->log, LOG_LEVEL_WARN, "raft.reloaded",
                   log_int("term", (int64_t)notice->term));
+        break;
+    case CONSENSUS_NOTICE_MEMORY_LOST:
+        on_memory_lost(self, node_name_of(self, notice->leader), notice->term);
         break;
     case CONSENSUS_NOTICE_NO_ECHO:
         log_write(self->log, LOG_LEVEL_WARN, "lease.no_echo", log_text("why", notice->text));

@@ -118,6 +118,9 @@ static void tell_notice(const struct replay *self, const struct consensus_notice
     case CONSENSUS_NOTICE_NO_ECHO:
         tell(self, "does not echo: %s", notice->text);
         break;
+    case CONSENSUS_NOTICE_MEMORY_LOST:
+        tell(self, "%016" PRIx64 " lacks what it acknowledged", notice->leader);
+        break;
     }
 }
 

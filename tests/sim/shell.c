@@ -109,6 +109,10 @@ static void take_notice(struct node *node, const struct consensus_notice *notice
         break;
     case CONSENSUS_NOTICE_NO_ECHO:
         break;
+    case CONSENSUS_NOTICE_MEMORY_LOST: /* no disk of the simulator loses what it acknowledged */
+        check_failed(node->world, "I6", "n%d holds the log of %" PRIu64 " for lost", node->index,
+                     notice->leader);
+        break;
     }
 }
 

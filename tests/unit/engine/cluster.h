@@ -27,8 +27,8 @@ struct cluster_node {
     uint64_t *applied;           /* commands, in order */
     size_t applied_count;
     size_t applied_capacity;
-    unsigned notices[CONSENSUS_NOTICE_NO_ECHO + 1];
-    struct consensus_notice last[CONSENSUS_NOTICE_NO_ECHO + 1];
+    unsigned notices[CONSENSUS_NOTICE_MEMORY_LOST + 1];
+    struct consensus_notice last[CONSENSUS_NOTICE_MEMORY_LOST + 1];
 };
 
 struct cluster_message {

@@ -239,6 +239,33 @@ static void test_restart_from_disk(void **state)
     cluster_deinit(&cluster);
 }
 
+static void test_a_lost_disk_is_told(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    for (uint64_t i = 1; i <= 5; i++) {
+        cluster_commit(&cluster, i);
+    }
+    size_t leader = cluster_acting(&cluster);
+    size_t follower = leader == 0 ? 1 : 0;
+    const struct cluster_node *told = &cluster.nodes[leader];
+    cluster_crash(&cluster, follower);
+    cluster_run(&cluster, 1000);
+    cluster_start(&cluster, follower);
+    cluster_run(&cluster, 2000);
+    assert_int_equal(told->notices[CONSENSUS_NOTICE_MEMORY_LOST], 0); /* it has all it had */
+    cluster_crash(&cluster, follower);
+    disk_deinit(&cluster.nodes[follower].disk);
+    disk_init(&cluster.nodes[follower].disk);
+    cluster_start(&cluster, follower);
+    cluster_run(&cluster, 2000);
+    assert_int_equal(cluster_acting(&cluster), leader);
+    assert_int_equal(told->notices[CONSENSUS_NOTICE_MEMORY_LOST], 1);
+    assert_int_equal(told->last[CONSENSUS_NOTICE_MEMORY_LOST].leader, follower + 1);
+    cluster_deinit(&cluster);
+}
+
 static void test_snapshot_reaches_a_laggard(void **state)
 {
     (void)state;
@@ -383,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_longest_command),
         cmocka_unit_test(test_cut_off_leader_fails_its_proposals),
         cmocka_unit_test(test_restart_from_disk),
+        cmocka_unit_test(test_a_lost_disk_is_told),
         cmocka_unit_test(test_snapshot_reaches_a_laggard),
         cmocka_unit_test(test_membership),
         cmocka_unit_test(test_leader_hands_over_before_it_is_removed),
