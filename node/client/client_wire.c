@@ -12,13 +12,13 @@ int client_fail(struct understudy_error *error, int exit, const char *code, cons
     if (error == NULL) {
         return exit;
     }
-    *error = (struct understudy_error){.exit = exit};
-    (void)snprintf(error->code, sizeof error->code, "%s", code);
-    (void)snprintf(error->hint, sizeof error->hint, "%s", hint == NULL ? "" : hint);
     va_list args;
     va_start(args, format);
+    *error = (struct understudy_error){.exit = exit};
     (void)vsnprintf(error->message, sizeof error->message, format, args);
     va_end(args);
+    (void)snprintf(error->code, sizeof error->code, "%s", code);
+    (void)snprintf(error->hint, sizeof error->hint, "%s", hint == NULL ? "" : hint);
     return exit;
 }
 
