@@ -28,6 +28,7 @@
  * what stalls adapt to (3 s), and beyond what costs a leader its seat anyway. */
 #define SILENT_TURN_MS 2500
 #define SILENT_TURNS_MAX 4
+#define STOP_PATIENCE_MS 30000 /* from the order to end until the node is killed */
 #define RESTART_PAUSE_MS 100
 #define RESTART_PAUSE_MAX_MS 10000
 #define HEALTHY_LIFE_MS 30000 /* after this the pause starts anew */
@@ -41,6 +42,7 @@ struct parent {
     int64_t node_started_ms;
     int64_t pause_ms;
     bool stopping;
+    int64_t stop_asked_ms;
     uint64_t beats_seen;
     int silent_turns;
     int64_t silent_turn_ms; /* the last one's end */
@@ -284,12 +286,16 @@ static void take_signals(struct parent *self)
             reap_orphans(self);
             continue;
         }
-        if (number == SIGTERM || number == SIGINT) {
+        bool end = number == SIGTERM || number == SIGINT;
+        if (end && !self->stopping) {
             self->stopping = true;
-            number = SIGTERM;
+            self->stop_asked_ms = clock_boot_ms();
         }
         if (self->node > 0) {
-            (void)kill(self->node, number);
+            (void)kill(self->node, end ? SIGTERM : number);
+        }
+        if (self->node > 0 && end) { /* as service managers do: one that is stopped cannot end */
+            (void)kill(self->node, SIGCONT);
         }
     }
 }
@@ -333,11 +339,21 @@ static void end_hanging_node(struct parent *self)
     }
 }
 
+/* Told to end, it has had the time for all that it does then, and more. */
+static void end_overdue_node(struct parent *self)
+{
+    if (self->stopping && clock_boot_ms() >= self->stop_asked_ms + STOP_PATIENCE_MS) {
+        say("the node process does not end and is killed, pid", (int)self->node);
+        (void)syscall(SYS_pidfd_send_signal, self->node_fd, SIGKILL, NULL, 0);
+    }
+}
+
 /* The node's exit code. */
 static int watch_node(struct parent *self)
 {
     for (;;) {
         end_hanging_node(self);
+        end_overdue_node(self);
         struct pollfd fds[3] = {
             {.fd = self->signal_fd, .events = POLLIN},
             {.fd = self->node_fd, .events = POLLIN},

@@ -86,6 +86,21 @@ def parent_alone(world):
     return f"killed under a frozen parent: {entry['cause']} after {entry['elected_ms']} ms"
 
 
+def told_to_end(world):
+    """SIGTERM to a daemon whose node stands still: it is woken, and ends as at any time."""
+    leader = world.wait_leader()
+    world.freeze(leader, [leader.worker()])
+    world.wait_leader(among=world.others(leader))
+    at = boot_s()
+    world.slept(leader)
+    leader.cluster.recorder.thawing(leader)
+    code = leader.terminate()
+    took_s = boot_s() - at
+    check(code in (0, None), f"it ended with {code}")
+    leader.start()
+    return f"ended {took_s:.1f} s after SIGTERM"
+
+
 def managers(world):
     """A manager that hangs: the node stays, another manager or node does its work."""
     leader = world.wait_leader()
@@ -174,5 +189,5 @@ def followers_in_turn(world):
 
 if __name__ == "__main__":
     main([node_shorter_than_lease, node_longer_than_lease, node_and_parent,
-          node_longer_than_grants, parent_alone, managers, guard_front, guard_keeper,
+          node_longer_than_grants, parent_alone, told_to_end, managers, guard_front, guard_keeper,
           guarded_process, whole_host, followers_in_turn])
