@@ -75,7 +75,7 @@ static bool refuse_forwarded(struct control *self, const char *origin, const cha
                     "%s: not in the version of the leader", words);
         return true;
     }
-    bool passed_on = verb->place == VERB_LEADER || verb->cluster_read;
+    bool passed_on = verb->place == VERB_LEADER || (verb->cluster_read && !verb->of_asked_node);
     if (!passed_on || verb_is_stream(verb, request->args)) {
         failure_set(ret, "invalid", EXIT_USAGE, NULL, "%s: is not passed on", verb->words);
         return true;

@@ -51,7 +51,8 @@ static void facts(void *context, struct control_facts *ret)
                                   .term_known = true,
                                   .quorum = self->quorum,
                                   .leads = self->leads,
-                                  .leader_known = self->leader_known};
+                                  .leader_known = self->leader_known,
+                                  .outside = self->outside};
 }
 
 static bool role_of(void *context, const char *user_id, const char *key, struct control_who *ret)

@@ -15,6 +15,7 @@ struct fixture {
     atomic_bool quorum;
     atomic_bool leads;
     atomic_bool leader_known;
+    atomic_bool outside;
     atomic_int flood;         /* items that an `events` handler sends at once */
     atomic_int held;          /* `drain` requests that are held */
     atomic_int closed;        /* on_close calls */

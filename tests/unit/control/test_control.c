@@ -667,6 +667,39 @@ static void leaders_verbs_are_passed_on(void **state)
     fixture_deinit(&leader);
 }
 
+static uint64_t requests_of(struct fixture *self)
+{
+    fixture_counters(self);
+    return self->counters.requests;
+}
+
+static void a_node_outside_passes_reads_on(void **state)
+{
+    (void)state;
+    struct understudy_error error;
+    struct fixture leader;
+    fixture_init(&leader);
+    assert_int_equal(fixture_start(&leader), 0);
+    node.leads = false;
+    node.quorum = false;
+    node.outside = true;
+    node.leader = &leader;
+    json_t *document = ask("status", NULL, UNDERSTUDY_DONE, &error);
+    assert_false(json_is_true(json_object_get(document, "stale")));
+    json_decref(document);
+    assert_int_equal(requests_of(&leader), 1);
+    node.leader_known = false;
+    json_decref(ask("status", NULL, UNDERSTUDY_NO_QUORUM, &error));
+    node.leader_known = true;
+    json_decref(ask("health", NULL, UNDERSTUDY_NO_QUORUM, &error)); /* tells of the asked node */
+    assert_int_equal(requests_of(&leader), 1);
+    node.outside = false;
+    json_decref(ask("status", NULL, UNDERSTUDY_NO_QUORUM, &error));
+    assert_int_equal(requests_of(&leader), 1);
+    fixture_stop(&node);
+    fixture_deinit(&leader);
+}
+
 static void bad_forwards(struct fixture *self, struct control *control)
 {
     (void)self;
@@ -793,6 +826,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_key_of_the_node_is_told, set_up_tcp, tear_down),
         TEST(leaders_verbs_fail_without_a_leader),
         TEST(leaders_verbs_are_passed_on),
+        TEST(a_node_outside_passes_reads_on),
         TEST(only_leaders_verbs_are_passed_on),
         TEST(malformed_forwards_are_refused),
         TEST(a_live_path_is_not_bound_twice),
