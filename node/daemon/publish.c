@@ -187,8 +187,10 @@ static struct http_snapshot *build_snapshot(struct node *self)
     return snapshot;
 }
 
-static void publish(struct node *self)
+static void publish(struct node *self, int64_t now_ms)
 {
+    self->publish_at_ms = now_ms;
+    self->publish_now = false;
     struct http_snapshot *snapshot = build_snapshot(self);
     if (snapshot != NULL) {
         http_publish(self->http, &snapshot);
@@ -206,9 +208,7 @@ void publish_run(struct node *self, int64_t now_ms)
     int64_t period_ms = seen ? PUBLISH_PERIOD_MS : PUBLISH_UNSEEN_MS;
     period_ms = self->publish_now ? PUBLISH_HASTE_MS : period_ms;
     if (self->control != NULL && now_ms >= self->publish_at_ms + period_ms) {
-        self->publish_at_ms = now_ms;
-        self->publish_now = false;
-        publish(self);
+        publish(self, now_ms);
     }
 }
 
@@ -260,10 +260,7 @@ static int on_asked(zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
     (void)loop;
     (void)item;
-    struct node *self = argument;
-    self->publish_at_ms = clock_boot_ms();
-    self->publish_now = false;
-    publish(self);
+    publish(argument, clock_boot_ms());
     return 0;
 }
 

@@ -72,7 +72,7 @@ class Takeover:
         found = self.demo.settled(BOTH)
         wait_until(lambda: self.events.connected([node.name for node in self.demo.nodes]),
                    "all nodes are observed")
-        time.sleep(0.5)
+        time.sleep(0.5)  # nothing to wait for: a settled cluster is left alone between trials
         return found[BACKUP]
 
     def crash(self):
