@@ -87,11 +87,13 @@ struct heard {
     bool told_no_echo;
 };
 
-/* Of a leader: a server that refuses what it acknowledged in this term. Late answers do so now and
- * then; without any success between them they mean that its log is gone. */
-struct refuser {
-    uint64_t id; /* 0: the slot is free */
-    int64_t since_ms;
+/* Of a leader, about a server that acknowledged something in this term. Late answers refuse it now
+ * and then; but one that had heard what was sent after its last acknowledgement came cannot, unless
+ * its log is gone. */
+struct acknowledger {
+    uint64_t id;        /* 0: the slot is free */
+    int64_t success_ms; /* when its last acknowledgement came */
+    int64_t since_ms;   /* first refusal after it */
     unsigned refusals;
     bool told;
 };
@@ -140,7 +142,7 @@ struct consensus {
     uint64_t stored_vote;
     bool term_waits; /* stored_term is not on disk yet */
     struct own_entries own_entries;
-    struct refuser refusers[NODES_MAX];
+    struct acknowledger acknowledgers[NODES_MAX];
     struct logbook log;
     struct consensus_stored loaded; /* between load and raft_start */
     uint64_t machine_index;         /* what the machine holds; never goes back */

@@ -155,33 +155,30 @@ static bool drop_vote_request(struct consensus *self, struct raft_request_vote *
 
 #define REFUSALS_OF_A_LOST_LOG 8
 
-static struct refuser *refuser_of(struct consensus *self, uint64_t id)
+static struct acknowledger *acknowledger_of(struct consensus *self, uint64_t id)
 {
-    struct refuser *free_slot = NULL;
     for (size_t i = 0; i < NODES_MAX; i++) {
-        if (self->refusers[i].id == id) {
-            return &self->refusers[i];
-        }
-        if (self->refusers[i].id == 0) {
-            free_slot = &self->refusers[i];
+        if (self->acknowledgers[i].id == id) {
+            return &self->acknowledgers[i];
         }
     }
-    return free_slot;
+    return NULL;
 }
 
-static void note_refusal(struct consensus *self, uint64_t id)
+static void note_refusal(struct consensus *self, const struct wire_message *message)
 {
-    struct refuser *refuser = refuser_of(self, id);
-    if (refuser == NULL) {
+    uint64_t id = message->raft.server_id;
+    struct acknowledger *server = acknowledger_of(self, id);
+    if (server == NULL || message->extra.echo_ms <= server->success_ms) {
         return;
     }
-    if (refuser->id == 0) {
-        *refuser = (struct refuser){.id = id, .since_ms = self->now_ms};
+    if (server->refusals == 0) {
+        server->since_ms = self->now_ms;
     }
-    refuser->refusals++;
-    if (!refuser->told && refuser->refusals >= REFUSALS_OF_A_LOST_LOG &&
-        self->now_ms >= refuser->since_ms + 2 * self->config.election_timeout_ms) {
-        refuser->told = true;
+    server->refusals++;
+    if (!server->told && server->refusals >= REFUSALS_OF_A_LOST_LOG &&
+        self->now_ms >= server->since_ms + 2 * self->config.election_timeout_ms) {
+        server->told = true;
         struct consensus_notice notice = {
             .type = CONSENSUS_NOTICE_MEMORY_LOST, .term = self->stored_term, .leader = id};
         engine_notify(self, &notice);
@@ -190,30 +187,31 @@ static void note_refusal(struct consensus *self, uint64_t id)
 
 static void note_success(struct consensus *self, uint64_t id)
 {
-    struct refuser *refuser = refuser_of(self, id);
-    if (refuser != NULL && refuser->id == id) {
-        *refuser = (struct refuser){0};
+    struct acknowledger *server = acknowledger_of(self, id);
+    server = server != NULL ? server : acknowledger_of(self, 0);
+    if (server != NULL) { /* so many servers in one term: the later ones are not watched */
+        *server = (struct acknowledger){.id = id, .success_ms = self->now_ms};
     }
 }
 
-static bool drop_stale_refusal(struct consensus *self, const struct raft_message *message)
+static bool drop_stale_refusal(struct consensus *self, const struct wire_message *message)
 {
     const struct raft *raft = &self->instance->raft;
-    const struct raft_append_entries_result *result = &message->append_entries_result;
+    const struct raft_append_entries_result *result = &message->raft.append_entries_result;
     const struct raft_configuration *configuration = raft_internals_configuration(raft);
     if (raft->state != RAFT_LEADER || result->term != raft_internals_term(raft) ||
         self->config.off.stale_refusal) {
         return false;
     }
     for (unsigned i = 0; i < configuration->n; i++) {
-        if (configuration->servers[i].id == message->server_id &&
+        if (configuration->servers[i].id == message->raft.server_id &&
             guard_stale_refusal(raft_internals_match_index(raft, i), result)) {
-            note_refusal(self, message->server_id);
+            note_refusal(self, message);
             return true;
         }
     }
     if (result->rejected == 0) {
-        note_success(self, message->server_id);
+        note_success(self, message->raft.server_id);
     }
     return false;
 }
@@ -257,7 +255,7 @@ static bool drop(struct consensus *self, struct wire_message *message)
         return drop_vote_request(self, &message->raft.request_vote);
     case RAFT_IO_APPEND_ENTRIES_RESULT:
         take_answer(self, message);
-        return drop_stale_refusal(self, &message->raft);
+        return drop_stale_refusal(self, message);
     case RAFT_IO_TIMEOUT_NOW:
         return drop_timeout_now(self, message);
     default:

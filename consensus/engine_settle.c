@@ -59,7 +59,7 @@ static void step_up(struct consensus *self, uint64_t term)
         .elected_ms = self->now_ms,
         .wait_until_ms = owes_wait(self, term) ? self->now_ms + candidature->wait_ms : 0};
     self->hand_over = (struct hand_over){0};
-    memset(self->refusers, 0, sizeof self->refusers);
+    memset(self->acknowledgers, 0, sizeof self->acknowledgers);
     self->acting_after_step_down_ms = 0;
     if (!self->config.off.echo_term) {
         lease_clear(&self->lease);

@@ -64,8 +64,8 @@ bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_
 
 uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_entries *request)
 {
-    bool behind = request->prev_log_index < log->snapshot_index &&
-                  request->prev_log_index + 1 < log->first_index;
+    bool behind =
+        request->prev_log_index < log->snapshot_index && request->prev_log_index < log->first_index;
     return behind ? log->snapshot_index : 0;
 }
 

@@ -44,7 +44,9 @@ uint64_t guard_refusal_term(uint64_t stored_term, const struct raft_request_vote
 bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_result *result);
 
 /* RG8: entries that this log has left behind in its snapshot. The library takes "not in my log" for
- * "not yet in my log" and would append them again at its end. The index of the snapshot, as the new
+ * "not yet in my log" and would append them again at its end; or it refuses the request, because it
+ * no longer knows the term of the entry before its log, and a leader that lost our answers has
+ * nothing else to send. The index of the snapshot, as the new
  * prev_log_index behind which the request may stand, or 0: leave the request as it is. All entries
  * up to there are committed, so any leader of this term has the same. */
 uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_entries *request);

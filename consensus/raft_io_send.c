@@ -22,15 +22,19 @@ static void tell_no_echo(struct consensus *self)
     engine_notify(self, &notice);
 }
 
-/* Echo only to the leader of this very term, and only what it sent in it. */
+/* Echo only to the leader of this very term, and only what it sent in it. In a refusal the time
+ * promises nothing: it says how new the append is that this log cannot take. */
 static void add_echo(struct consensus *self, const struct raft_message *message,
                      struct wire_extra *extra)
 {
     const struct raft_append_entries_result *result = &message->append_entries_result;
     const struct heard *heard = &self->heard;
     bool same_term = self->config.off.echo_term || heard->term == result->term;
-    if (result->rejected != 0 || !same_term || heard->leader != message->server_id ||
-        heard->sent_ms == 0) {
+    if (!same_term || heard->leader != message->server_id || heard->sent_ms == 0) {
+        return;
+    }
+    if (result->rejected != 0) {
+        extra->echo_ms = heard->sent_ms;
         return;
     }
     if (!lease_may_echo(self->config.election_timeout_ms, heard->lease_ttl_ms, heard->heartbeat_ms,

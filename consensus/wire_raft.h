@@ -37,7 +37,7 @@ struct wire_extra {
     int64_t heartbeat_ms;
     bool acting;      /* the leader acts as it sends this: told, never relied on */
     int64_t stall_ms; /* the worst that its storage did to it lately: adaptation.h */
-    int64_t echo_ms;
+    int64_t echo_ms; /* newest sent_ms heard of this leader; counts for its lease unless rejected */
     enum wire_no_echo no_echo;
     enum consensus_cause cause;
 };

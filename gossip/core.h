@@ -1,7 +1,7 @@
 /* What the files of this folder share: the state of one node's gossip, and who calls whom.
  *
  *     gossip.c    events and queries          config.c   bounds and profiles
- *     probe.c     rounds, asks, relays        apply.c    what news does to the table
+ *     probe.c     rounds, asks, relays        apply.c, apply_health.c: what news does
  *     send.c      messages and their news     sync.c     digests and pages of state
  *     publish.c   own health                  join.c     seeds, leave, forget, reap
  *     members.c, members_row.c, claim.c, suspicion.c, awareness.c, news.c, health.c,
@@ -151,6 +151,12 @@ int64_t gossip_apply_deadline_ms(const struct gossip *self);
 void gossip_apply_stall(struct gossip *self, int64_t gap_ms); /* suspicions stand still meanwhile */
 void gossip_apply_tell(struct gossip *self, struct member *member, enum news_kind kind,
                        unsigned flags);
+void gossip_apply_emit(struct gossip *self, const struct gossip_action *action);
+void gossip_apply_about_self(struct gossip *self, const struct gossip_wire_member *item);
+
+/* ---- apply_health.c ---- */
+void gossip_apply_health(struct gossip *self, const struct gossip_wire_health *item,
+                         enum apply_source source);
 
 /* ---- probe.c ---- */
 uint32_t gossip_probe_sequence(struct gossip *self); /* a new one */

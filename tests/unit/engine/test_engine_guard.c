@@ -145,8 +145,10 @@ static void test_known_prefix(void **state)
     assert_int_equal(guard_known_prefix(&log, &request), 50); /* from the very first entry on */
     request.prev_log_index = 39;
     assert_int_equal(guard_known_prefix(&log, &request), 50);
-    request.prev_log_index = 40;
-    assert_int_equal(guard_known_prefix(&log, &request), 0); /* the library sees entry 41 */
+    request.prev_log_index = 40; /* of which the library no longer knows the term */
+    assert_int_equal(guard_known_prefix(&log, &request), 50);
+    request.prev_log_index = 41;
+    assert_int_equal(guard_known_prefix(&log, &request), 0);
     log.first_index = 51;
     assert_int_equal(guard_known_prefix(&log, &request), 50);
     request.prev_log_index = 50;

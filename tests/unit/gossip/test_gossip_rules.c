@@ -315,6 +315,19 @@ static void a_record_is_newer_by_incarnation_then_sequence(void **state)
     assert_int_equal(gossip_health_record_compare(&record, 4, 99), -1);
 }
 
+/* Nodes that hold different old details, or none, must not reconcile for ever. */
+static void only_the_right_details_count_in_the_digest(void **state)
+{
+    (void)state;
+    struct health_record none = {.incarnation = 5, .sequence = 9, .details_wanted = 7};
+    struct health_record old = none;
+    old.details_hash = 6;
+    assert_true(gossip_health_record_digest(&none) == gossip_health_record_digest(&old));
+    struct health_record right = none;
+    right.details_hash = 7;
+    assert_false(gossip_health_record_digest(&none) == gossip_health_record_digest(&right));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +345,7 @@ int main(void)
         cmocka_unit_test(details_come_back_as_they_were),
         cmocka_unit_test(health_out_of_bounds_is_refused),
         cmocka_unit_test(a_record_is_newer_by_incarnation_then_sequence),
+        cmocka_unit_test(only_the_right_details_count_in_the_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
