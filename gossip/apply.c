@@ -1,7 +1,6 @@
 #include "gossip/core.h"
 
 #include "gossip/claim.h"
-#include "gossip/health.h"
 #include "node/base/invariant.h"
 
 #include <stdio.h>
