@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """C9: a leader that lives but does no work loses its seat within 10 s, and does not get it back
 while that lasts: its disk hangs, its loop crawls, its manager hangs, no descriptor is left. What all
-nodes share moves nothing."""
+nodes share moves nothing. And SIGTERM ends it all the same."""
 
 import glob
 import os
@@ -185,6 +185,22 @@ def outage_of_all(cluster):
     say("no descriptors on any node: leadership stays")
 
 
+def told_to_end_while_its_disk_hangs(cluster):
+    """A node that can no longer write cannot end well; its parent does not wait for ever."""
+    leader = cluster.wait_leader()
+    term = leader.status()["term"]
+    worker = leader.worker()
+    disk.order(leader, "hang")
+    leader_after(cluster, leader, term)
+    at = boot_s()
+    leader.terminate()
+    check(not alive(worker), "the daemon has ended, its node process has not")
+    say(f"told to end while its disk hangs: ended after {boot_s() - at:.1f} s")
+    disk.order(leader, "")
+    disk.start(leader)
+    wait_until(lambda: leader.status(), f"{leader.name} answers again")
+
+
 def gray_leader():
     disk.require()
     with Cluster() as cluster:
@@ -203,6 +219,7 @@ def gray_leader():
         outage_of_all(cluster)
         loop_crawls(cluster)
         disk_hangs(cluster)
+        told_to_end_while_its_disk_hangs(cluster)
 
 
 if __name__ == "__main__":
