@@ -160,8 +160,9 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
 
 /* ---- the decision ---- */
 
-/* A new leader's manager learns from what runs. */
-static bool runs_somewhere(const struct pm2 *self, const struct settings_backup *backup)
+/* A new leader's manager learns from what runs, or ran on a node that has died just now. */
+static bool runs_somewhere(const struct pm2 *self, const struct settings_backup *backup,
+                           int64_t now_ms)
 {
     for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
         if (self->slots[i].used && strcmp(self->slots[i].duty, backup->duty) == 0 &&
@@ -170,8 +171,10 @@ static bool runs_somewhere(const struct pm2 *self, const struct settings_backup 
         }
     }
     for (size_t i = 0; i < NODES_MAX; i++) {
-        const json_t *row = observe_row(self->peers[i].document, "backups", backup->name);
-        if (row != NULL && !doc_get_bool(row, "leaving", false)) {
+        const struct peer *peer = &self->peers[i];
+        const json_t *row = observe_row(peer->document, "backups", backup->name);
+        if (row != NULL && now_ms - peer->made_ms < PM2_STALE_MS &&
+            !doc_get_bool(row, "leaving", false)) {
             return true;
         }
     }
@@ -202,8 +205,11 @@ static void choose_one(struct pm2 *self, const struct settings_backup *backup,
     size_t count = backup->mode == SETTINGS_STANDBY
                        ? choose_views(self, backup->stands_in_for, now_ms, views)
                        : 0;
-    bool wanted_now = choice->known ? choice->wanted : runs_somewhere(self, backup);
+    bool wanted_now = choice->known ? choice->wanted : runs_somewhere(self, backup, now_ms);
     enum decide_wish wish = decide_backup(&rules, views, count, wanted_now, choice->reason);
+    if (wish == DECIDE_KEEP && !choice->known && wanted_now && backup->start_after_ms >= 0) {
+        wish = DECIDE_WANT; /* to keep it means to want it, also where its node has just died */
+    }
     bool changed = false;
     if (wish != DECIDE_KEEP) {
         bool wanted = wish == DECIDE_WANT;

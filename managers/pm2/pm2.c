@@ -9,11 +9,43 @@
 
 /* ---- lists ---- */
 
+static void ask_for_list(struct home *home, int64_t now_ms);
+
+static void on_list_due(void *context)
+{
+    struct home *home = context;
+    home->list_timer = 0;
+    ask_for_list(home, clock_boot_ms());
+}
+
+static void cancel_list_timer(struct home *home)
+{
+    if (home->list_timer > 0) {
+        runtime_timer_cancel(home->pm2->runtime, home->list_timer);
+        home->list_timer = 0;
+    }
+}
+
+/* A take-over is a chain of lists and requests: none of them waits for the tick. */
+static void set_list_timer(struct home *home)
+{
+    if (home->list_timer > 0 && home->list_timer_ms <= home->next_list_ms) {
+        return;
+    }
+    cancel_list_timer(home);
+    int64_t delay_ms = home->next_list_ms - clock_boot_ms();
+    int id =
+        runtime_timer(home->pm2->runtime, delay_ms < 0 ? 0 : delay_ms, false, on_list_due, home);
+    home->list_timer = id < 0 ? 0 : id; /* without memory for it, the tick is soon enough */
+    home->list_timer_ms = home->next_list_ms;
+}
+
 void pm2_list_soon(struct home *home, int64_t delay_ms)
 {
     int64_t at_ms = clock_boot_ms() + delay_ms;
     if (at_ms < home->next_list_ms) {
         home->next_list_ms = at_ms;
+        set_list_timer(home);
     }
 }
 
@@ -116,6 +148,9 @@ static void on_list(void *context, int rc, const json_t *result, const char *why
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
     }
+    if (home->next_list_ms <= clock_boot_ms()) {
+        set_list_timer(home); /* wanted while this one was under way */
+    }
     self->observe_now = self->observe_now || first;
 }
 
@@ -206,6 +241,7 @@ static const struct god_callbacks god_callbacks = {.state = on_god_state, .event
 static void close_homes(struct pm2 *self)
 {
     for (size_t i = 0; i < self->home_count; i++) {
+        cancel_list_timer(&self->homes[i]);
         god_destroy(&self->homes[i].god);
     }
     free(self->homes);
@@ -325,11 +361,13 @@ static void on_revoke(void *context, const struct manager_revoke *revoke)
 static void on_peer_observation(void *context, const struct manager_peer_observation *observation)
 {
     observe_peer(context, observation);
+    choose_step(context, clock_boot_ms());
 }
 
 static void on_members(void *context, const struct manager_members *members)
 {
     observe_members(context, members);
+    choose_step(context, clock_boot_ms());
 }
 
 static void on_command(void *context, const struct manager_command *command)

@@ -29,6 +29,8 @@ struct home {
     uint64_t asked;    /* lists asked for so far */
     uint64_t answered; /* number of the list in `entries` */
     int64_t next_list_ms;
+    int list_timer; /* for a list that is wanted before the next tick; 0: none runs */
+    int64_t list_timer_ms;
     struct entries entries;
 };
 
@@ -94,6 +96,7 @@ struct pm2 {
 };
 
 /* ---- pm2.c ---- */
+/* A new list at the latest after `delay_ms`. */
 void pm2_list_soon(struct home *home, int64_t delay_ms);
 /* True when backups can be started on this node. */
 bool pm2_can_run(const struct pm2 *self);

@@ -61,6 +61,8 @@ static void on_moved(void *context, uint64_t token, int status, const struct sta
 {
     struct node *self = context;
     grants_leader_note_outcome(self->granting, token, status != ERR_STALE && status != ERR_CLOSED);
+    /* The assignment was applied just before this outcome: asked in between, it got no grant. */
+    grants_holder_hurry(self->holding, clock_boot_ms());
     if (effect != NULL && effect->status != 0) {
         log_write(self->log, LOG_LEVEL_WARN, "duty.refused", log_text("duty", effect->target),
                   log_text("why", effect->reason));
@@ -381,6 +383,9 @@ void duties_leader_wanted(struct node *self, const struct manager_duty_wanted *w
                        : row->is.wanted != wanted->wanted || row->is.exclusive != wanted->exclusive;
     bool said = wish->is.wanted == wanted->wanted && wish->term == wanted->term &&
                 now_ms < wish->proposed_ms + WISH_REPEAT_MS;
+    if (wish->term != wanted->term) {
+        self->placement_at_ms = 0; /* what ended before can be placed now */
+    }
     wish->is = *wanted;
     wish->term = wanted->term;
     if (differs && !said) {

@@ -45,15 +45,10 @@ class Takeover:
 
     def started(self, began):
         """Arrival of the next start of the backup, and its node."""
-        def is_it(_, kind, __):
-            return kind == "duty.started"
-
-        since = began
-        while True:
-            arrived, name, _, _, event = self.events.wait_row(since, "duty.started", is_it)
-            if event["duty"] == duty(BACKUP):
-                return arrived, name
-            since = arrived + 0.0001
+        arrived, name, *_ = self.events.wait_row(
+            began, f"start of {BACKUP}", lambda _, kind, __: kind == "duty.started",
+            fields={"duty": duty(BACKUP)})
+        return arrived, name
 
     def first_line(self, began, old):
         """Boot time in ms of the next holder's first line."""

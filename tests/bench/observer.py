@@ -63,9 +63,9 @@ class Events:
     def connected(self, names):
         return all(name in self.connections for name in names)
 
-    def find(self, since, matches):
+    def find(self, since, matches, fields):
         for row in self.rows:
-            if row[0] >= since and matches(*row[1:4]):
+            if row[0] >= since and matches(*row[1:4]) and fields.items() <= row[4].items():
                 return row
         return None
 
@@ -73,13 +73,14 @@ class Events:
         """Arrival of the first event after `since` for which matches(node, kind, term)."""
         return self.wait_row(since, what, matches, patience_s)[0]
 
-    def wait_row(self, since, what, matches, patience_s=60):
+    def wait_row(self, since, what, matches, patience_s=60, fields=None):
+        """The same, as a row; the event has `fields` too."""
         with self.news:
             row = None
 
             def found():
                 nonlocal row
-                row = self.find(since, matches)
+                row = self.find(since, matches, fields or {})
                 return row is not None
 
             if not self.news.wait_for(found, patience_s):
