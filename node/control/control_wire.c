@@ -110,10 +110,10 @@ void wire_put_error(struct mp_writer *writer, uint64_t id, const struct failure 
     mp_put_text(writer, failure->hint[0] == '\0' ? NULL : failure->hint);
 }
 
-int wire_send(const struct client *client, const struct buffer *message)
+/* With ROUTER_MANDATORY the first frame tells whether the client can take the message; once it was
+ * taken, the rest of the message is too. */
+static int send_parts(const struct client *client, const struct buffer *message)
 {
-    /* With ROUTER_MANDATORY the first frame tells whether the client can take the message; once
-     * it was taken, the rest of the message is too. */
     if (zmq_send(client->socket, client->identity, client->identity_length,
                  ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         return errno;
@@ -122,6 +122,12 @@ int wire_send(const struct client *client, const struct buffer *message)
         zmq_send(client->socket, message->data, message->length, ZMQ_DONTWAIT) < 0) {
         return errno;
     }
-    watch_touched(client->watch);
     return 0;
+}
+
+int wire_send(const struct client *client, const struct buffer *message)
+{
+    int code = send_parts(client, message);
+    watch_touched(client->watch);
+    return code;
 }

@@ -22,13 +22,13 @@ int supervise_messages_send(struct supervise *self, struct child *child,
     }
     void *socket = zsock_resolve(self->router);
     const struct buffer *bytes = &self->writer.buffer;
-    if (zmq_send(socket, child->identity, strlen(child->identity), ZMQ_SNDMORE | ZMQ_DONTWAIT) <
-            0 ||
+    size_t identity_length = strlen(child->identity);
+    if (zmq_send(socket, child->identity, identity_length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_send(socket, bytes->data, bytes->length, ZMQ_DONTWAIT) < 0) {
-        return err_set_errno(err, ERR_FULL, "manager %s takes no message", child->name);
+        rc = err_set_errno(err, ERR_FULL, "manager %s takes no message", child->name);
     }
     watch_touched(self->router_watch);
-    return 0;
+    return rc;
 }
 
 static void copy_text(char *ret, size_t size, const char *text)

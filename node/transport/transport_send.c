@@ -39,11 +39,12 @@ static int send_on_link(struct link *link, struct wire_frame *frame)
     if (rc != 0) {
         return rc;
     }
-    if (zmq_send(link->dealer, self->writer.buffer.data, self->writer.buffer.length, ZMQ_DONTWAIT) <
-        0) {
+    int sent =
+        zmq_send(link->dealer, self->writer.buffer.data, self->writer.buffer.length, ZMQ_DONTWAIT);
+    watch_touched(link->dealer_watch);
+    if (sent < 0) {
         return drop(self, peer);
     }
-    watch_touched(link->dealer_watch);
     link->sequence = frame_sequence_next(link->sequence);
     count_sent(self, peer, self->writer.buffer.length);
     if (link->bulk) {
@@ -79,13 +80,8 @@ int transport_link_send(struct link *link, uint32_t kind, const uint8_t *bytes, 
                                           : send_on_link(link, &frame);
 }
 
-static int send_on_route(struct transport *self, const struct transport_route *route,
-                         struct wire_frame *frame)
+static int send_parts(struct transport *self, const struct transport_route *route)
 {
-    int rc = encode(self, frame);
-    if (rc != 0) {
-        return rc;
-    }
     if (zmq_send(self->router, route->id, route->length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         return zmq_errno() == EAGAIN ? ERR_FULL : ERR_NOTFOUND;
     }
@@ -93,8 +89,19 @@ static int send_on_route(struct transport *self, const struct transport_route *r
         0) {
         return ERR_FULL;
     }
-    watch_touched(self->router_watch);
     return 0;
+}
+
+static int send_on_route(struct transport *self, const struct transport_route *route,
+                         struct wire_frame *frame)
+{
+    int rc = encode(self, frame);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = send_parts(self, route);
+    watch_touched(self->router_watch);
+    return rc;
 }
 
 /* ---- the choice ---- */

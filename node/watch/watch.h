@@ -6,7 +6,8 @@
  *
  * The descriptor tells that something changed, not that something waits: libzmq takes the change
  * back when it looks for itself, as every send may make it do. Hence the one rule for callers:
- * after a send or receive outside the handler, call watch_touched(). See zmq_getsockopt(3), ZMQ_FD.
+ * after a send or receive outside the handler, also one that failed, call watch_touched(). See
+ * zmq_getsockopt(3), ZMQ_FD.
  *
  * Loop thread only. */
 #ifndef UNDERSTUDY_NODE_WATCH_WATCH_H
@@ -27,7 +28,8 @@ typedef void watch_function(void *context, void *socket);
 int watch_create(zloop_t *loop, void *socket, watch_function *readable, void *context,
                  struct watch **ret, struct err *err);
 
-/* Something was sent or received on the socket. NULL is harmless. */
+/* Something was sent or received on the socket, or was tried to be: a send that fails takes the
+ * change back too. NULL is harmless. */
 void watch_touched(struct watch *self);
 
 /* Before the socket is closed. */

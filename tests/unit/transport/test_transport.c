@@ -129,6 +129,25 @@ static void a_reply_names_its_connection(void **state)
                      ERR_NOTFOUND);
 }
 
+/* A send that fails takes back what libzmq has signalled for a message that came before it. */
+static void a_failed_send_leaves_nothing_unread(void **state)
+{
+    struct pair *self = *state;
+    struct node *const two[] = {&self->two};
+    const struct transport_route gone = {.length = 5, .id = {0, 1, 2, 3, 4}};
+    start_two(self);
+    for (uint64_t round = 1; round <= 20; round++) {
+        assert_int_equal(send_text(&self->two, "n1", TRANSPORT_GOSSIP, "probe"), 0);
+        for (int i = 0; i < 10; i++) { /* it arrives between two of these */
+            run_once(two, 1, 1);
+            assert_int_equal(transport_reply(self->one.transport, &gone, TRANSPORT_OBITUARY_ACK,
+                                             (const uint8_t *)"x", 1),
+                             ERR_NOTFOUND);
+        }
+        run_until(self->both, 2, &self->one.received, round);
+    }
+}
+
 static void a_killed_peer_is_noticed_and_refuses_the_probe(void **state)
 {
     struct pair *self = *state;
@@ -305,6 +324,7 @@ int main(void)
         CASE(two_nodes_exchange_messages),
         CASE(an_answer_takes_the_way_back),
         CASE(a_reply_names_its_connection),
+        CASE(a_failed_send_leaves_nothing_unread),
         CASE(a_killed_peer_is_noticed_and_refuses_the_probe),
         CASE(a_peer_that_returns_is_connected_again),
         CASE(a_removed_peer_gives_no_disconnect),
