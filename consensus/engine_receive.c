@@ -189,7 +189,7 @@ static void note_success(struct consensus *self, uint64_t id)
 {
     struct acknowledger *server = acknowledger_of(self, id);
     server = server != NULL ? server : acknowledger_of(self, 0);
-    if (server != NULL) { /* so many servers in one term: the later ones are not watched */
+    if (server != NULL) { /* NULL: of so many servers in one term the last are not watched */
         *server = (struct acknowledger){.id = id, .success_ms = self->now_ms};
     }
 }

@@ -46,9 +46,9 @@ bool guard_stale_refusal(uint64_t match_index, const struct raft_append_entries_
 /* RG8: entries that this log has left behind in its snapshot. The library takes "not in my log" for
  * "not yet in my log" and would append them again at its end; or it refuses the request, because it
  * no longer knows the term of the entry before its log, and a leader that lost our answers has
- * nothing else to send. The index of the snapshot, as the new
- * prev_log_index behind which the request may stand, or 0: leave the request as it is. All entries
- * up to there are committed, so any leader of this term has the same. */
+ * nothing else to send. The index of the snapshot, as the new prev_log_index behind which the
+ * request may stand, or 0: leave the request as it is. All entries up to there are committed, so
+ * any leader of this term has the same. */
 uint64_t guard_known_prefix(const struct logbook *log, const struct raft_append_entries *request);
 
 /* RG7: a sole voter that would make itself leader: the library does so without a new term, and so
