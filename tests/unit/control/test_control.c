@@ -643,15 +643,21 @@ static void leaders_verbs_fail_without_a_leader(void **state)
     json_decref(ask("status", NULL, UNDERSTUDY_DONE, &error)); /* reads are answered here */
 }
 
+/* Another node leads, and is there; the caller ends it with fixture_deinit. */
+static void follow(struct fixture *leader)
+{
+    fixture_init(leader);
+    assert_int_equal(fixture_start(leader), 0);
+    node.leads = false;
+    node.leader = leader;
+}
+
 static void leaders_verbs_are_passed_on(void **state)
 {
     (void)state;
     struct understudy_error error;
     struct fixture leader;
-    fixture_init(&leader);
-    assert_int_equal(fixture_start(&leader), 0);
-    node.leads = false;
-    node.leader = &leader;
+    follow(&leader);
     json_t *document = ask("remove", "{\"node\":\"n3\"}", UNDERSTUDY_DONE, &error);
     const json_t *data = json_object_get(document, "data");
     assert_string_equal(doc_get_text(data, "removed", ""), "n3");
@@ -678,12 +684,9 @@ static void a_node_outside_passes_reads_on(void **state)
     (void)state;
     struct understudy_error error;
     struct fixture leader;
-    fixture_init(&leader);
-    assert_int_equal(fixture_start(&leader), 0);
-    node.leads = false;
+    follow(&leader);
     node.quorum = false;
     node.outside = true;
-    node.leader = &leader;
     json_t *document = ask("status", NULL, UNDERSTUDY_DONE, &error);
     assert_false(json_is_true(json_object_get(document, "stale")));
     json_decref(document);
