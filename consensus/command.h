@@ -10,6 +10,7 @@
 #ifndef UNDERSTUDY_CONSENSUS_COMMAND_H
 #define UNDERSTUDY_CONSENSUS_COMMAND_H
 
+#include "consensus/command_work.h"
 #include "consensus/consensus.h"
 #include "node/base/err.h"
 #include "node/base/limits.h"
@@ -28,22 +29,36 @@
 #define SETTING_VALUE_SIZE 512
 
 /* value, name; values are stored and never reused */
-#define COMMAND_TYPE_MAP(X)                         \
-    X(COMMAND_NODE_PUT, 1, "node_put")              \
-    X(COMMAND_NODE_REMOVE, 2, "node_remove")        \
-    X(COMMAND_NODE_DRAIN, 3, "node_drain")          \
-    X(COMMAND_NODE_UNDRAIN, 4, "node_undrain")      \
-    X(COMMAND_NODE_ROLE, 5, "node_role")            \
-    X(COMMAND_DUTY_PUT, 6, "duty_put")              \
-    X(COMMAND_DUTY_REMOVE, 7, "duty_remove")        \
-    X(COMMAND_DUTY_ASSIGN, 8, "duty_assign")        \
-    X(COMMAND_DUTY_RELEASE, 9, "duty_release")      \
-    X(COMMAND_LEADER_RECORD, 10, "leader_record")   \
-    X(COMMAND_SETTING_PUT, 11, "setting_put")       \
-    X(COMMAND_MANAGER_PAUSE, 12, "manager_pause")   \
-    X(COMMAND_MANAGER_RESUME, 13, "manager_resume") \
-    X(COMMAND_MANAGER_MODE, 14, "manager_mode")     \
-    X(COMMAND_AUDIT_NOTE, 15, "audit_note")
+#define COMMAND_TYPE_MAP(X)                           \
+    X(COMMAND_NODE_PUT, 1, "node_put")                \
+    X(COMMAND_NODE_REMOVE, 2, "node_remove")          \
+    X(COMMAND_NODE_DRAIN, 3, "node_drain")            \
+    X(COMMAND_NODE_UNDRAIN, 4, "node_undrain")        \
+    X(COMMAND_NODE_ROLE, 5, "node_role")              \
+    X(COMMAND_DUTY_PUT, 6, "duty_put")                \
+    X(COMMAND_DUTY_REMOVE, 7, "duty_remove")          \
+    X(COMMAND_DUTY_ASSIGN, 8, "duty_assign")          \
+    X(COMMAND_DUTY_RELEASE, 9, "duty_release")        \
+    X(COMMAND_LEADER_RECORD, 10, "leader_record")     \
+    X(COMMAND_SETTING_PUT, 11, "setting_put")         \
+    X(COMMAND_MANAGER_PAUSE, 12, "manager_pause")     \
+    X(COMMAND_MANAGER_RESUME, 13, "manager_resume")   \
+    X(COMMAND_MANAGER_MODE, 14, "manager_mode")       \
+    X(COMMAND_AUDIT_NOTE, 15, "audit_note")           \
+    X(COMMAND_SCHEDULE_PUT, 16, "schedule_put")       \
+    X(COMMAND_SCHEDULE_REMOVE, 17, "schedule_remove") \
+    X(COMMAND_SLOTS_DECIDE, 18, "slots_decide")       \
+    X(COMMAND_RUN_START, 19, "run_start")             \
+    X(COMMAND_RUN_END, 20, "run_end")                 \
+    X(COMMAND_RUN_CANCEL, 21, "run_cancel")           \
+    X(COMMAND_INTENT_OPEN, 22, "intent_open")         \
+    X(COMMAND_INTENT_TAKE, 23, "intent_take")         \
+    X(COMMAND_INTENT_DONE, 24, "intent_done")         \
+    X(COMMAND_INTENT_PARK, 25, "intent_park")         \
+    X(COMMAND_RECOVERY_SET, 26, "recovery_set")       \
+    X(COMMAND_ALERT_RAISE, 27, "alert_raise")         \
+    X(COMMAND_ALERT_ACK, 28, "alert_ack")             \
+    X(COMMAND_ALERT_RESOLVE, 29, "alert_resolve")
 
 enum command_type {
     COMMAND_NONE = 0,
@@ -75,7 +90,13 @@ enum command_type {
     X(REASON_GRANT_EXPIRED, 18, "grant_expired")                                 \
     X(REASON_OBITUARY, 19, "obituary")                                           \
     X(REASON_MAINTENANCE, 20, "maintenance")                                     \
-    X(REASON_SECURITY, 21, "security")
+    X(REASON_SECURITY, 21, "security")                                           \
+    X(REASON_SCHEDULE, 22, "schedule") /* a slot came */                         \
+    X(REASON_RUN, 23, "run")           /* what became of a run */                \
+    X(REASON_INTENT, 24, "intent")     /* an effect outside */                   \
+    X(REASON_RECOVERY, 25, "recovery")                                           \
+    X(REASON_REBALANCE, 26, "rebalance") /* a better place by a margin */        \
+    X(REASON_PRESSURE, 27, "pressure")   /* others go first */
 
 enum command_reason {
 #define COMMAND_REASON_ENUM(symbol, value, name) symbol = (value),
@@ -140,6 +161,8 @@ struct command_duty {
     bool exclusive;
     bool wanted;      /* false: it shall run nowhere */
     int64_t priority; /* higher is placed first */
+    /* Assigned at most once in its life (the attempt of a run). Not changed by a later put. */
+    bool once;
 };
 
 struct command_duty_id { /* remove */
@@ -213,6 +236,19 @@ struct command {
         struct command_setting setting;
         struct command_manager manager;
         struct command_note note;
+        struct command_schedule schedule;
+        struct command_schedule_id schedule_id;
+        struct command_slots slots;
+        struct command_run_start run_start;
+        struct command_run_end run_end;
+        struct command_run_cancel run_cancel;
+        struct command_intent_open intent_open;
+        struct command_intent_take intent_take;
+        struct command_intent_done intent_done;
+        struct command_intent_park intent_park;
+        struct command_recovery recovery;
+        struct command_alert alert;
+        struct command_alert_key alert_key; /* ack, resolve */
     };
 };
 
