@@ -260,8 +260,8 @@ const char *command_release_proof_name(enum release_proof proof); /* "holder", .
 const char *command_leader_proof_name(enum leader_proof proof); /* "none", "obituary", "release" */
 const char *command_manager_mode_name(enum manager_mode mode);  /* "unset", "armed", "shadow" */
 
-/* The node, duty, setting, manager or other thing that the command is about; borrowed. */
-const char *command_target(const struct command *command);
+/* The node, duty, setting, manager, schedule, run or other thing that the command is about. */
+void command_target(const struct command *command, char ret[DUTY_ID_SIZE]);
 
 /* Append the command's bytes to `writer`. 0; ERR_INVALID: unknown type, or a text, count or
  * enumeration outside its bounds; ERR_FULL: over the writer's bound or COMMAND_BYTES_MAX. */

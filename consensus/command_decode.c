@@ -1,4 +1,4 @@
-#include "consensus/command.h"
+#include "consensus/command_internal.h"
 
 #include <string.h>
 
@@ -8,12 +8,12 @@ static const struct mp_limits command_limits = {
     .depth = 6,
 };
 
-static bool get_name(const msgpack_object *object, char *ret, size_t size)
+bool command_get_name(const msgpack_object *object, char *ret, size_t size)
 {
     return mp_text(object, ret, size) && ret[0] != '\0';
 }
 
-static bool get_choice(const msgpack_object *object, int first, int last, int *ret)
+bool command_get_choice(const msgpack_object *object, int first, int last, int *ret)
 {
     uint64_t value;
     if (!mp_u64(object, &value) || value > (uint64_t)last || (int)value < first) {
@@ -31,7 +31,7 @@ static bool get_names(const msgpack_object *array, char *ret, size_t size, size_
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!get_name(mp_at(array, i), ret + i * size, size)) {
+        if (!command_get_name(mp_at(array, i), ret + i * size, size)) {
             return false;
         }
     }
@@ -42,13 +42,14 @@ static bool get_names(const msgpack_object *array, char *ret, size_t size, size_
 static bool get_node(const msgpack_object *array, struct command_node *ret)
 {
     int wanted;
-    if (mp_array(array, 7) == NULL || !get_name(mp_at(array, 0), ret->name, sizeof(ret->name)) ||
+    if (mp_array(array, 7) == NULL ||
+        !command_get_name(mp_at(array, 0), ret->name, sizeof(ret->name)) ||
         !mp_u64(mp_at(array, 1), &ret->raft_id) ||
-        !get_name(mp_at(array, 2), ret->public_key, sizeof(ret->public_key)) ||
+        !command_get_name(mp_at(array, 2), ret->public_key, sizeof(ret->public_key)) ||
         !get_names(mp_at(array, 3), ret->extra_keys[0], sizeof(ret->extra_keys[0]),
                    NODE_KEYS_EXTRA_MAX, &ret->extra_key_count) ||
         !mp_text(mp_at(array, 4), ret->address, sizeof(ret->address)) ||
-        !get_choice(mp_at(array, 5), NODE_ROLE_AUTO, NODE_ROLE_WITNESS, &wanted) ||
+        !command_get_choice(mp_at(array, 5), NODE_ROLE_AUTO, NODE_ROLE_WITNESS, &wanted) ||
         !get_names(mp_at(array, 6), ret->labels[0], sizeof(ret->labels[0]), NODE_LABELS_MAX,
                    &ret->label_count)) {
         return false;
@@ -59,14 +60,16 @@ static bool get_node(const msgpack_object *array, struct command_node *ret)
 
 static bool get_node_name(const msgpack_object *array, struct command_node_name *ret)
 {
-    return mp_array(array, 1) != NULL && get_name(mp_at(array, 0), ret->name, sizeof(ret->name));
+    return mp_array(array, 1) != NULL &&
+           command_get_name(mp_at(array, 0), ret->name, sizeof(ret->name));
 }
 
 static bool get_node_role(const msgpack_object *array, struct command_node_role *ret)
 {
     int wanted;
-    if (mp_array(array, 2) == NULL || !get_name(mp_at(array, 0), ret->name, sizeof(ret->name)) ||
-        !get_choice(mp_at(array, 1), NODE_ROLE_AUTO, NODE_ROLE_WITNESS, &wanted)) {
+    if (mp_array(array, 2) == NULL ||
+        !command_get_name(mp_at(array, 0), ret->name, sizeof(ret->name)) ||
+        !command_get_choice(mp_at(array, 1), NODE_ROLE_AUTO, NODE_ROLE_WITNESS, &wanted)) {
         return false;
     }
     ret->wanted = (enum node_role)wanted;
@@ -75,21 +78,25 @@ static bool get_node_role(const msgpack_object *array, struct command_node_role 
 
 static bool get_duty(const msgpack_object *array, struct command_duty *ret)
 {
-    return mp_array(array, 4) != NULL && get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) &&
+    return mp_array(array, 4) != NULL &&
+           command_get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) &&
            mp_bool(mp_at(array, 1), &ret->exclusive) && mp_bool(mp_at(array, 2), &ret->wanted) &&
-           mp_i64(mp_at(array, 3), &ret->priority);
+           mp_i64(mp_at(array, 3), &ret->priority) &&
+           (mp_count(array) < 5 || mp_bool(mp_at(array, 4), &ret->once));
 }
 
 static bool get_duty_id(const msgpack_object *array, struct command_duty_id *ret)
 {
-    return mp_array(array, 1) != NULL && get_name(mp_at(array, 0), ret->id, sizeof(ret->id));
+    return mp_array(array, 1) != NULL &&
+           command_get_name(mp_at(array, 0), ret->id, sizeof(ret->id));
 }
 
 static bool get_assign(const msgpack_object *array, struct command_assign *ret)
 {
-    return mp_array(array, 6) != NULL && get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) &&
+    return mp_array(array, 6) != NULL &&
+           command_get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) &&
            mp_u64(mp_at(array, 1), &ret->replaces) &&
-           get_name(mp_at(array, 2), ret->node, sizeof(ret->node)) &&
+           command_get_name(mp_at(array, 2), ret->node, sizeof(ret->node)) &&
            mp_u64(mp_at(array, 3), &ret->raft_id) && mp_u64(mp_at(array, 4), &ret->incarnation) &&
            mp_i64(mp_at(array, 5), &ret->grant_ttl_ms) && ret->raft_id != 0 &&
            ret->grant_ttl_ms >= 0;
@@ -98,9 +105,10 @@ static bool get_assign(const msgpack_object *array, struct command_assign *ret)
 static bool get_release(const msgpack_object *array, struct command_release *ret)
 {
     int proof;
-    if (mp_array(array, 3) == NULL || !get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) ||
+    if (mp_array(array, 3) == NULL ||
+        !command_get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) ||
         !mp_u64(mp_at(array, 1), &ret->assignment) ||
-        !get_choice(mp_at(array, 2), RELEASE_BY_HOLDER, RELEASE_BY_EXPIRY, &proof)) {
+        !command_get_choice(mp_at(array, 2), RELEASE_BY_HOLDER, RELEASE_BY_EXPIRY, &proof)) {
         return false;
     }
     ret->proof = (enum release_proof)proof;
@@ -112,9 +120,9 @@ static bool get_leader(const msgpack_object *array, struct command_leader *ret)
     int cause;
     int proof;
     if (mp_array(array, 8) == NULL || !mp_u64(mp_at(array, 0), &ret->term) ||
-        !get_name(mp_at(array, 1), ret->node, sizeof(ret->node)) ||
-        !get_choice(mp_at(array, 2), CONSENSUS_CAUSE_NONE, UINT8_MAX, &cause) ||
-        !get_choice(mp_at(array, 3), LEADER_PROOF_NONE, LEADER_PROOF_RELEASE, &proof) ||
+        !command_get_name(mp_at(array, 1), ret->node, sizeof(ret->node)) ||
+        !command_get_choice(mp_at(array, 2), CONSENSUS_CAUSE_NONE, UINT8_MAX, &cause) ||
+        !command_get_choice(mp_at(array, 3), LEADER_PROOF_NONE, LEADER_PROOF_RELEASE, &proof) ||
         !mp_i64(mp_at(array, 4), &ret->detected_ms) || !mp_i64(mp_at(array, 5), &ret->elected_ms) ||
         !mp_i64(mp_at(array, 6), &ret->acting_ms) ||
         !mp_text(mp_at(array, 7), ret->previous, sizeof(ret->previous))) {
@@ -127,7 +135,8 @@ static bool get_leader(const msgpack_object *array, struct command_leader *ret)
 
 static bool get_setting(const msgpack_object *array, struct command_setting *ret)
 {
-    return mp_array(array, 3) != NULL && get_name(mp_at(array, 0), ret->key, sizeof(ret->key)) &&
+    return mp_array(array, 3) != NULL &&
+           command_get_name(mp_at(array, 0), ret->key, sizeof(ret->key)) &&
            mp_text(mp_at(array, 1), ret->value, sizeof(ret->value)) &&
            mp_bool(mp_at(array, 2), &ret->remove);
 }
@@ -136,9 +145,9 @@ static bool get_manager(const msgpack_object *array, struct command_manager *ret
 {
     int mode;
     if (mp_array(array, 3) == NULL ||
-        !get_name(mp_at(array, 0), ret->manager, sizeof(ret->manager)) ||
+        !command_get_name(mp_at(array, 0), ret->manager, sizeof(ret->manager)) ||
         !mp_i64(mp_at(array, 1), &ret->until_wall_ms) ||
-        !get_choice(mp_at(array, 2), MANAGER_MODE_UNSET, MANAGER_MODE_SHADOW, &mode)) {
+        !command_get_choice(mp_at(array, 2), MANAGER_MODE_UNSET, MANAGER_MODE_SHADOW, &mode)) {
         return false;
     }
     ret->mode = (enum manager_mode)mode;
@@ -179,10 +188,9 @@ static bool get_payload(enum command_type type, const msgpack_object *payload, s
         return get_manager(payload, &ret->manager);
     case COMMAND_AUDIT_NOTE:
         return get_note(payload, &ret->note);
-    case COMMAND_NONE:
-        break;
+    default:
+        return command_get_work(type, payload, ret);
     }
-    return false;
 }
 
 static bool get_header(const msgpack_object *root, struct command *ret)
@@ -191,7 +199,7 @@ static bool get_header(const msgpack_object *root, struct command *ret)
     if (!mp_u64(mp_at(root, 2), &ret->origin) || !mp_u64(mp_at(root, 3), &ret->incarnation) ||
         !mp_u64(mp_at(root, 4), &ret->sequence) || !mp_i64(mp_at(root, 5), &ret->wall_ms) ||
         !mp_text(mp_at(root, 6), ret->who, sizeof(ret->who)) ||
-        !get_choice(mp_at(root, 7), 0, UINT16_MAX, &reason) ||
+        !command_get_choice(mp_at(root, 7), 0, UINT16_MAX, &reason) ||
         !mp_text(mp_at(root, 8), ret->why, sizeof(ret->why))) {
         return false;
     }
@@ -207,7 +215,7 @@ static int decode(const msgpack_object *root, struct command *ret, struct err *e
         !mp_u64(mp_at(root, 1), &type) || version == 0) {
         return err_set(err, ERR_PROTO, "command without version and type");
     }
-    if (version > COMMAND_VERSION || type == 0 || type > COMMAND_AUDIT_NOTE) {
+    if (version > COMMAND_VERSION || type == 0 || type > COMMAND_TYPE_LAST) {
         return err_set(err, ERR_UNSUPPORTED, "command of version %llu, type %llu",
                        (unsigned long long)version, (unsigned long long)type);
     }

@@ -1,14 +1,8 @@
-#include "consensus/command.h"
+#include "consensus/command_internal.h"
 
 #include <string.h>
 
-/* Writes on while `ok`; the first value outside its bounds ends that. */
-struct encoder {
-    struct mp_writer *writer;
-    bool ok;
-};
-
-static void put_text(struct encoder *encoder, const char *text, size_t size)
+void command_put_text(struct command_encoder *encoder, const char *text, size_t size)
 {
     if (memchr(text, '\0', size) == NULL) {
         encoder->ok = false;
@@ -18,16 +12,16 @@ static void put_text(struct encoder *encoder, const char *text, size_t size)
 }
 
 /* A name may not be empty. */
-static void put_name(struct encoder *encoder, const char *text, size_t size)
+void command_put_name(struct command_encoder *encoder, const char *text, size_t size)
 {
     if (text[0] == '\0') {
         encoder->ok = false;
         return;
     }
-    put_text(encoder, text, size);
+    command_put_text(encoder, text, size);
 }
 
-static void put_choice(struct encoder *encoder, int value, int first, int last)
+void command_put_choice(struct command_encoder *encoder, int value, int first, int last)
 {
     if (value < first || value > last) {
         encoder->ok = false;
@@ -36,7 +30,7 @@ static void put_choice(struct encoder *encoder, int value, int first, int last)
     mp_put_u64(encoder->writer, (uint64_t)value);
 }
 
-static void put_node(struct encoder *encoder, const struct command_node *node)
+static void put_node(struct command_encoder *encoder, const struct command_node *node)
 {
     struct mp_writer *writer = encoder->writer;
     if (node->extra_key_count > NODE_KEYS_EXTRA_MAX || node->label_count > NODE_LABELS_MAX) {
@@ -44,79 +38,82 @@ static void put_node(struct encoder *encoder, const struct command_node *node)
         return;
     }
     mp_put_array(writer, 7);
-    put_name(encoder, node->name, sizeof(node->name));
+    command_put_name(encoder, node->name, sizeof(node->name));
     mp_put_u64(writer, node->raft_id);
-    put_name(encoder, node->public_key, sizeof(node->public_key));
+    command_put_name(encoder, node->public_key, sizeof(node->public_key));
     mp_put_array(writer, node->extra_key_count);
     for (size_t i = 0; i < node->extra_key_count; i++) {
-        put_name(encoder, node->extra_keys[i], sizeof(node->extra_keys[i]));
+        command_put_name(encoder, node->extra_keys[i], sizeof(node->extra_keys[i]));
     }
-    put_text(encoder, node->address, sizeof(node->address));
-    put_choice(encoder, (int)node->wanted, NODE_ROLE_AUTO, NODE_ROLE_WITNESS);
+    command_put_text(encoder, node->address, sizeof(node->address));
+    command_put_choice(encoder, (int)node->wanted, NODE_ROLE_AUTO, NODE_ROLE_WITNESS);
     mp_put_array(writer, node->label_count);
     for (size_t i = 0; i < node->label_count; i++) {
-        put_name(encoder, node->labels[i], sizeof(node->labels[i]));
+        command_put_name(encoder, node->labels[i], sizeof(node->labels[i]));
     }
 }
 
-static void put_duty(struct encoder *encoder, const struct command_duty *duty)
+static void put_duty(struct command_encoder *encoder, const struct command_duty *duty)
 {
-    mp_put_array(encoder->writer, 4);
-    put_name(encoder, duty->id, sizeof(duty->id));
+    mp_put_array(encoder->writer, duty->once ? 5 : 4);
+    command_put_name(encoder, duty->id, sizeof(duty->id));
     mp_put_bool(encoder->writer, duty->exclusive);
     mp_put_bool(encoder->writer, duty->wanted);
     mp_put_i64(encoder->writer, duty->priority);
+    if (duty->once) {
+        mp_put_bool(encoder->writer, true);
+    }
 }
 
-static void put_assign(struct encoder *encoder, const struct command_assign *assign)
+static void put_assign(struct command_encoder *encoder, const struct command_assign *assign)
 {
     mp_put_array(encoder->writer, 6);
-    put_name(encoder, assign->id, sizeof(assign->id));
+    command_put_name(encoder, assign->id, sizeof(assign->id));
     mp_put_u64(encoder->writer, assign->replaces);
-    put_name(encoder, assign->node, sizeof(assign->node));
+    command_put_name(encoder, assign->node, sizeof(assign->node));
     mp_put_u64(encoder->writer, assign->raft_id);
     mp_put_u64(encoder->writer, assign->incarnation);
     mp_put_i64(encoder->writer, assign->grant_ttl_ms);
 }
 
-static void put_release(struct encoder *encoder, const struct command_release *release)
+static void put_release(struct command_encoder *encoder, const struct command_release *release)
 {
     mp_put_array(encoder->writer, 3);
-    put_name(encoder, release->id, sizeof(release->id));
+    command_put_name(encoder, release->id, sizeof(release->id));
     mp_put_u64(encoder->writer, release->assignment);
-    put_choice(encoder, (int)release->proof, RELEASE_BY_HOLDER, RELEASE_BY_EXPIRY);
+    command_put_choice(encoder, (int)release->proof, RELEASE_BY_HOLDER, RELEASE_BY_EXPIRY);
 }
 
-static void put_leader(struct encoder *encoder, const struct command_leader *leader)
+static void put_leader(struct command_encoder *encoder, const struct command_leader *leader)
 {
     mp_put_array(encoder->writer, 8);
     mp_put_u64(encoder->writer, leader->term);
-    put_name(encoder, leader->node, sizeof(leader->node));
-    put_choice(encoder, (int)leader->cause, CONSENSUS_CAUSE_NONE, UINT8_MAX);
-    put_choice(encoder, (int)leader->proof, LEADER_PROOF_NONE, LEADER_PROOF_RELEASE);
+    command_put_name(encoder, leader->node, sizeof(leader->node));
+    command_put_choice(encoder, (int)leader->cause, CONSENSUS_CAUSE_NONE, UINT8_MAX);
+    command_put_choice(encoder, (int)leader->proof, LEADER_PROOF_NONE, LEADER_PROOF_RELEASE);
     mp_put_i64(encoder->writer, leader->detected_ms);
     mp_put_i64(encoder->writer, leader->elected_ms);
     mp_put_i64(encoder->writer, leader->acting_ms);
-    put_text(encoder, leader->previous, sizeof(leader->previous));
+    command_put_text(encoder, leader->previous, sizeof(leader->previous));
 }
 
-static void put_setting(struct encoder *encoder, const struct command_setting *setting)
+static void put_setting(struct command_encoder *encoder, const struct command_setting *setting)
 {
     mp_put_array(encoder->writer, 3);
-    put_name(encoder, setting->key, sizeof(setting->key));
-    put_text(encoder, setting->value, sizeof(setting->value));
+    command_put_name(encoder, setting->key, sizeof(setting->key));
+    command_put_text(encoder, setting->value, sizeof(setting->value));
     mp_put_bool(encoder->writer, setting->remove);
 }
 
-static void put_manager(struct encoder *encoder, const struct command_manager *manager)
+static void put_manager(struct command_encoder *encoder, const struct command_manager *manager)
 {
     mp_put_array(encoder->writer, 3);
-    put_name(encoder, manager->manager, sizeof(manager->manager));
+    command_put_name(encoder, manager->manager, sizeof(manager->manager));
     mp_put_i64(encoder->writer, manager->until_wall_ms);
-    put_choice(encoder, (int)manager->mode, MANAGER_MODE_UNSET, MANAGER_MODE_SHADOW);
+    command_put_choice(encoder, (int)manager->mode, MANAGER_MODE_UNSET, MANAGER_MODE_SHADOW);
 }
 
-static void put_payload(struct encoder *encoder, const struct command *command)
+static void put_payload(struct command_encoder *encoder, const struct command *command)
 {
     switch (command->type) {
     case COMMAND_NODE_PUT:
@@ -126,19 +123,20 @@ static void put_payload(struct encoder *encoder, const struct command *command)
     case COMMAND_NODE_DRAIN:
     case COMMAND_NODE_UNDRAIN:
         mp_put_array(encoder->writer, 1);
-        put_name(encoder, command->node_name.name, sizeof(command->node_name.name));
+        command_put_name(encoder, command->node_name.name, sizeof(command->node_name.name));
         return;
     case COMMAND_NODE_ROLE:
         mp_put_array(encoder->writer, 2);
-        put_name(encoder, command->node_role.name, sizeof(command->node_role.name));
-        put_choice(encoder, (int)command->node_role.wanted, NODE_ROLE_AUTO, NODE_ROLE_WITNESS);
+        command_put_name(encoder, command->node_role.name, sizeof(command->node_role.name));
+        command_put_choice(encoder, (int)command->node_role.wanted, NODE_ROLE_AUTO,
+                           NODE_ROLE_WITNESS);
         return;
     case COMMAND_DUTY_PUT:
         put_duty(encoder, &command->duty);
         return;
     case COMMAND_DUTY_REMOVE:
         mp_put_array(encoder->writer, 1);
-        put_name(encoder, command->duty_id.id, sizeof(command->duty_id.id));
+        command_put_name(encoder, command->duty_id.id, sizeof(command->duty_id.id));
         return;
     case COMMAND_DUTY_ASSIGN:
         put_assign(encoder, &command->assign);
@@ -159,17 +157,17 @@ static void put_payload(struct encoder *encoder, const struct command *command)
         return;
     case COMMAND_AUDIT_NOTE:
         mp_put_array(encoder->writer, 1);
-        put_text(encoder, command->note.target, sizeof(command->note.target));
+        command_put_text(encoder, command->note.target, sizeof(command->note.target));
         return;
-    case COMMAND_NONE:
-        break;
+    default:
+        command_put_work(encoder, command);
+        return;
     }
-    encoder->ok = false;
 }
 
 int command_encode(const struct command *command, struct mp_writer *writer, struct err *err)
 {
-    struct encoder encoder = {.writer = writer, .ok = true};
+    struct command_encoder encoder = {.writer = writer, .ok = true};
     size_t before = writer->buffer.length;
     mp_put_array(writer, 10);
     mp_put_u64(writer, COMMAND_VERSION);
@@ -178,9 +176,9 @@ int command_encode(const struct command *command, struct mp_writer *writer, stru
     mp_put_u64(writer, command->incarnation);
     mp_put_u64(writer, command->sequence);
     mp_put_i64(writer, command->wall_ms);
-    put_text(&encoder, command->who, sizeof(command->who));
-    put_choice(&encoder, (int)command->reason, 0, UINT16_MAX);
-    put_text(&encoder, command->why, sizeof(command->why));
+    command_put_text(&encoder, command->who, sizeof(command->who));
+    command_put_choice(&encoder, (int)command->reason, 0, UINT16_MAX);
+    command_put_text(&encoder, command->why, sizeof(command->why));
     put_payload(&encoder, command);
     if (!encoder.ok) {
         return err_set(err, ERR_INVALID, "command %s holds a value outside its bounds",

@@ -1,4 +1,7 @@
 #include "consensus/command.h"
+#include "consensus/state_work.h"
+
+#include <stdio.h>
 
 const char *command_type_name(enum command_type type)
 {
@@ -82,7 +85,42 @@ const char *command_manager_mode_name(enum manager_mode mode)
     return "unknown";
 }
 
-const char *command_target(const struct command *command)
+/* NULL: it is a run's, whose name is not in the command. */
+static const char *work_target(const struct command *command)
+{
+    switch (command->type) {
+    case COMMAND_SCHEDULE_PUT:
+        return command->schedule.id;
+    case COMMAND_SCHEDULE_REMOVE:
+        return command->schedule_id.id;
+    case COMMAND_SLOTS_DECIDE:
+        return command->slots.schedule;
+    case COMMAND_RUN_START:
+        return command->run_start.schedule;
+    case COMMAND_RUN_END:
+    case COMMAND_RUN_CANCEL:
+        return NULL;
+    case COMMAND_INTENT_OPEN:
+        return command->intent_open.key;
+    case COMMAND_INTENT_TAKE:
+        return command->intent_take.key;
+    case COMMAND_INTENT_DONE:
+        return command->intent_done.key;
+    case COMMAND_INTENT_PARK:
+        return command->intent_park.key;
+    case COMMAND_RECOVERY_SET:
+        return command->recovery.component;
+    case COMMAND_ALERT_RAISE:
+        return command->alert.key;
+    case COMMAND_ALERT_ACK:
+    case COMMAND_ALERT_RESOLVE:
+        return command->alert_key.key;
+    default:
+        return "";
+    }
+}
+
+static const char *target_text(const struct command *command)
 {
     switch (command->type) {
     case COMMAND_NODE_PUT:
@@ -111,8 +149,18 @@ const char *command_target(const struct command *command)
         return command->manager.manager;
     case COMMAND_AUDIT_NOTE:
         return command->note.target;
-    case COMMAND_NONE:
-        break;
+    default:
+        return work_target(command);
     }
-    return "";
+}
+
+void command_target(const struct command *command, char ret[DUTY_ID_SIZE])
+{
+    const char *text = target_text(command);
+    if (text != NULL) {
+        (void)snprintf(ret, DUTY_ID_SIZE, "%.*s", DUTY_ID_SIZE - 1, text);
+    } else {
+        run_id(command->type == COMMAND_RUN_END ? &command->run_end.run : &command->run_cancel.run,
+               ret);
+    }
 }

@@ -19,6 +19,7 @@
 #define SCHEDULE_EXPRESSION_SIZE (CALENDAR_TEXT_MAX + 1)
 #define SCHEDULE_SECONDS_MAX (INT64_C(366) * 86400)
 #define SCHEDULE_RETRIES_MAX 100
+#define SCHEDULE_MISFIRE_CAP_MAX 1000
 
 /* A slot comes while a run of the same schedule is under way. */
 enum schedule_overlap {
@@ -43,7 +44,7 @@ struct schedule_definition {
     enum calendar_fold fold;
     enum schedule_overlap overlap;
     enum schedule_misfire misfire;
-    uint32_t misfire_cap;        /* 1 .. 1000 */
+    uint32_t misfire_cap;        /* 1 .. SCHEDULE_MISFIRE_CAP_MAX */
     int64_t misfire_window_s;    /* all durations: 0 .. SCHEDULE_SECONDS_MAX */
     int64_t start_deadline_s;    /* after the slot; what starts later is a misfire */
     int64_t progress_deadline_s; /* without output; 0: none */
@@ -75,6 +76,9 @@ struct command_schedule_id { /* remove */
 
 #define SLOTS_PER_COMMAND_MAX 16
 #define RUN_ID_SIZE DUTY_ID_SIZE
+#define RUN_ATTEMPTS_MAX 1000                /* of one run, those whose end nobody saw included */
+#define RUN_SLOT_S_MAX INT64_C(253402300799) /* the end of 9999: a run's id has four digits */
+#define RUN_EXIT_STATUS_MAX 511
 
 enum run_outcome {
     RUN_UNDER_WAY = 0,
@@ -197,12 +201,12 @@ struct command_intent_open {
     char manager[NAME_SIZE];
     char object[INTENT_OBJECT_SIZE]; /* what it touches: settled before anything else on it */
     enum intent_policy policy;
-    int64_t
-        keep_until_wall_ms; /* the key is not forgotten before; its slot cannot come again then */
+    /* The key is not forgotten before; its slot cannot come again then. */
+    int64_t keep_until_wall_ms;
 };
 
-/* An open or parked intent is performed (again) under the term of this entry. Refused when it was
- * taken under this or a later term already. */
+/* An open or parked intent is performed (again) under the term of this entry. An open one is refused
+ * when it was taken under this or a later term already: whoever took it may be performing it. */
 struct command_intent_take {
     char key[INTENT_KEY_SIZE];
 };

@@ -25,6 +25,9 @@ void state_destroy(struct state **self_p)
     if (self_p == NULL) {
         return;
     }
+    if (*self_p != NULL) {
+        state_work_deinit(&(*self_p)->work);
+    }
     free(*self_p);
     *self_p = NULL;
 }
@@ -80,8 +83,11 @@ static size_t lower_bound(const void *rows, size_t count, size_t row_size, const
     return low;
 }
 
-static const void *find(const void *rows, size_t count, size_t row_size, const char *key)
+const void *state_rows_find(const void *rows, size_t count, size_t row_size, const char *key)
 {
+    if (count == 0) {
+        return NULL; /* `rows` may be NULL */
+    }
     size_t position = lower_bound(rows, count, row_size, key);
     const char *row = (const char *)rows + position * row_size;
     return position < count && strcmp(row, key) == 0 ? row : NULL;
@@ -89,6 +95,9 @@ static const void *find(const void *rows, size_t count, size_t row_size, const c
 
 void *state_table_find(const struct state_table *table, const char *key)
 {
+    if (*table->count == 0) {
+        return NULL; /* the rows may be NULL */
+    }
     size_t position = lower_bound(table->rows, *table->count, table->row_size, key);
     char *row = (char *)table->rows + position * table->row_size;
     return position < *table->count && strcmp(row, key) == 0 ? row : NULL;
@@ -180,7 +189,7 @@ const struct state_node *state_node_at(const struct state *self, size_t position
 
 const struct state_node *state_node_by_name(const struct state *self, const char *name)
 {
-    return find(self->nodes, self->node_count, sizeof(self->nodes[0]), name);
+    return state_rows_find(self->nodes, self->node_count, sizeof(self->nodes[0]), name);
 }
 
 const struct state_node *state_node_by_id(const struct state *self, uint64_t raft_id)
@@ -233,7 +242,7 @@ const struct state_duty *state_duty_at(const struct state *self, size_t position
 
 const struct state_duty *state_duty_by_id(const struct state *self, const char *id)
 {
-    return find(self->duties, self->duty_count, sizeof(self->duties[0]), id);
+    return state_rows_find(self->duties, self->duty_count, sizeof(self->duties[0]), id);
 }
 
 bool state_duty_held(const struct state_duty *duty)
@@ -254,7 +263,7 @@ const struct state_setting *state_setting_at(const struct state *self, size_t po
 const char *state_setting(const struct state *self, const char *key)
 {
     const struct state_setting *row =
-        find(self->settings, self->setting_count, sizeof(self->settings[0]), key);
+        state_rows_find(self->settings, self->setting_count, sizeof(self->settings[0]), key);
     return row == NULL ? NULL : row->value;
 }
 
@@ -270,7 +279,7 @@ const struct state_manager *state_manager_at(const struct state *self, size_t po
 
 const struct state_manager *state_manager_by_name(const struct state *self, const char *name)
 {
-    return find(self->managers, self->manager_count, sizeof(self->managers[0]), name);
+    return state_rows_find(self->managers, self->manager_count, sizeof(self->managers[0]), name);
 }
 
 bool state_manager_paused(const struct state *self, const char *name, int64_t wall_ms)

@@ -5,6 +5,8 @@
  * display only. Each kind is bounded, with its policy at the bound below. Each node keeps one copy
  * per thread that needs one; a copy belongs to one thread.
  *
+ * Schedules, runs, intents, recoveries and alerts are told by state_work.h.
+ *
  * Policies at the bounds: roster, duties, settings and managers refuse the new with ERR_FULL (the
  * roster first forgets the node that was removed longest ago); leader history and audit forget
  * the oldest; of the origins the one that was silent longest is forgotten.
@@ -110,7 +112,8 @@ struct state_effect {
     uint64_t origin;
     uint64_t incarnation;
     uint64_t sequence;
-    uint64_t number;   /* assign, release: the assignment */
+    uint64_t number;   /* assign, release, the end of a run: the assignment; a schedule's new
+                        * definition, slots, the start of a run: the index */
     uint64_t replaced; /* assign: the assignment before it */
 };
 
@@ -125,7 +128,8 @@ void state_destroy(struct state **self_p);
 
 /* Apply one committed command. `index` > state_index(), `term` of its entry. 0 with *ret filled,
  * whatever the bytes are; ERR_STALE: index not above the last one, nothing done; ERR_NOMEM: the
- * state is as before and the process must end, as going on would fork the state. */
+ * state is as before and the process must end, as going on would fork the state (unless it applies
+ * the same entry again). */
 int state_apply(struct state *self, uint64_t index, uint64_t term, const uint8_t *bytes,
                 size_t length, struct state_effect *ret);
 

@@ -141,6 +141,30 @@ static void dispatch(struct state *self, struct state_change *change)
     case COMMAND_MANAGER_MODE:
         apply_manager(self, change);
         return;
+    case COMMAND_SCHEDULE_PUT:
+    case COMMAND_SCHEDULE_REMOVE:
+    case COMMAND_SLOTS_DECIDE:
+        state_apply_schedule(self, change);
+        return;
+    case COMMAND_RUN_START:
+    case COMMAND_RUN_END:
+    case COMMAND_RUN_CANCEL:
+        state_apply_run(self, change);
+        return;
+    case COMMAND_INTENT_OPEN:
+    case COMMAND_INTENT_TAKE:
+    case COMMAND_INTENT_DONE:
+    case COMMAND_INTENT_PARK:
+        state_apply_intent(self, change);
+        return;
+    case COMMAND_RECOVERY_SET:
+        state_apply_recovery(self, change);
+        return;
+    case COMMAND_ALERT_RAISE:
+    case COMMAND_ALERT_ACK:
+    case COMMAND_ALERT_RESOLVE:
+        state_apply_alert(self, change);
+        return;
     case COMMAND_AUDIT_NOTE: /* the audit ring is all that it is for */
     case COMMAND_NONE:
         return;
@@ -240,7 +264,7 @@ static void apply_command(struct state *self, struct state_change *change)
     effect->origin = command->origin;
     effect->incarnation = command->incarnation;
     effect->sequence = command->sequence;
-    (void)snprintf(effect->target, sizeof(effect->target), "%s", command_target(command));
+    command_target(command, effect->target);
     switch (note_origin(self, command, change->index)) {
     case NOVELTY_REPEATED:
         effect->outcome = STATE_REPEATED;
@@ -296,8 +320,8 @@ int state_apply(struct state *self, uint64_t index, uint64_t term, const uint8_t
     struct command command;
     struct err err = {0};
     int rc = command_decode(bytes, length, &command, &err);
-    if (rc == ERR_NOMEM) {
-        return rc;
+    if (rc == ERR_NOMEM || (rc == 0 && state_work_reserve(self, &command) != 0)) {
+        return ERR_NOMEM;
     }
     memset(ret, 0, sizeof(*ret));
     ret->index = index;

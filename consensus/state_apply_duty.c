@@ -53,6 +53,11 @@ static void put(struct state *self, struct state_change *change)
         put_new(self, change, manager);
         return;
     }
+    if (state_run_of_duty(self, duty->id) != NULL) {
+        state_refuse(change, ERR_DENIED, "duty %s is a run's, which ends or is cancelled instead",
+                     duty->id);
+        return;
+    }
     /* What runs without a grant today could not be counted on to stop tomorrow. */
     if (row->is.exclusive != duty->exclusive && state_duty_held(row)) {
         state_refuse(change, ERR_UNSAFE,
@@ -84,6 +89,10 @@ static void drop(struct state *self, struct state_change *change)
                      row->assignment.node);
         return;
     }
+    if (state_run_of_duty(self, row->is.id) != NULL) {
+        state_refuse(change, ERR_UNSAFE, "the run of duty %s is under way", row->is.id);
+        return;
+    }
     struct state_table table = state_table_duties(self);
     state_table_remove(&table, row);
 }
@@ -109,6 +118,11 @@ static bool may_replace(const struct state_duty *row, struct state_change *chang
 {
     const struct command_assign *assign = &change->command->assign;
     const struct state_assignment *old = &row->assignment;
+    if (row->is.once && old->number != 0) {
+        state_refuse(change, ERR_EXISTS, "duty %s was assigned to %s: it is assigned only once",
+                     row->is.id, old->node);
+        return false;
+    }
     if (old->number != assign->replaces) {
         state_refuse(change, ERR_STALE, "duty %s has assignment %llu, not %llu", row->is.id,
                      (unsigned long long)old->number, (unsigned long long)assign->replaces);

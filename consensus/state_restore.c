@@ -85,7 +85,8 @@ static bool get_duty(const msgpack_object *array, void *row)
         !mp_bool(mp_at(array, 5), &ret->released) ||
         !get_choice(mp_at(array, 6), RELEASE_BY_EXPIRY, &proof) ||
         !mp_i64(mp_at(array, 7), &ret->released_wall_ms) ||
-        !mp_u64(mp_at(array, 8), &ret->changed_index)) {
+        !mp_u64(mp_at(array, 8), &ret->changed_index) ||
+        (mp_count(array) > 9 && !mp_bool(mp_at(array, 9), &ret->is.once))) {
         return false;
     }
     ret->proof = (enum release_proof)proof;
@@ -227,6 +228,9 @@ int state_decode_body(const uint8_t *bytes, size_t length, struct state *ret, st
     if (rc == 0 && !get_body(&doc.root, ret)) {
         rc = err_set(err, ERR_CORRUPT, "a row is malformed, or there are too many");
     }
+    if (rc == 0) {
+        rc = state_work_restore(mp_at(&doc.root, 8), ret, err);
+    }
     mp_doc_deinit(&doc);
     return rc == 0 || rc == ERR_NOMEM ? rc : ERR_CORRUPT;
 }
@@ -280,7 +284,9 @@ int state_restore(struct state *self, uint64_t index, const uint8_t *bytes, size
     int rc = decode(bytes, length, fresh, err);
     if (rc == 0) {
         fresh->index = index;
+        struct state_work former = self->work;
         memcpy(self, fresh, sizeof(*self));
+        fresh->work = former; /* freed with it */
     } else if (err != NULL) {
         err->code = rc;
         (void)err_wrap(err, "snapshot of the state");

@@ -1,6 +1,6 @@
 /* The state as bytes: [version, hash of body, body], body an array of one array for each kind of
- * row in the order below. Rows may grow at their end; a change that an older version could not read
- * past raises the version. */
+ * row in the order below. Rows and the body may grow at their end; a change that an older version
+ * could not read past raises the version. Without work (state_work.h) the body ends before it. */
 #include "consensus/state_internal.h"
 
 #include <string.h>
@@ -42,7 +42,7 @@ static void put_node(struct mp_writer *writer, const struct state_node *row)
 static void put_duty(struct mp_writer *writer, const struct state_duty *row)
 {
     const struct state_assignment *assignment = &row->assignment;
-    mp_put_array(writer, 9);
+    mp_put_array(writer, row->is.once ? 10 : 9);
     mp_put_text(writer, row->is.id);
     mp_put_bool(writer, row->is.exclusive);
     mp_put_bool(writer, row->is.wanted);
@@ -59,6 +59,9 @@ static void put_duty(struct mp_writer *writer, const struct state_duty *row)
     mp_put_u64(writer, (uint64_t)row->proof);
     mp_put_i64(writer, row->released_wall_ms);
     mp_put_u64(writer, row->changed_index);
+    if (row->is.once) {
+        mp_put_bool(writer, true);
+    }
 }
 
 static void put_leader(struct mp_writer *writer, const struct state_leader *row)
@@ -143,7 +146,8 @@ static void put_counters(struct mp_writer *writer, const struct state_counters *
 /* Rings go oldest first, so that reading them back is pushing them. */
 static void put_body(struct mp_writer *writer, const struct state *self)
 {
-    mp_put_array(writer, 8);
+    bool work = !state_work_empty(self);
+    mp_put_array(writer, work ? 9 : 8);
     mp_put_array(writer, self->node_count);
     for (size_t i = 0; i < self->node_count; i++) {
         put_node(writer, &self->nodes[i]);
@@ -164,6 +168,9 @@ static void put_body(struct mp_writer *writer, const struct state *self)
     }
     put_origins(writer, self);
     put_counters(writer, &self->counters);
+    if (work) {
+        state_work_put(writer, self);
+    }
 }
 
 /* 0 with the body in `writer`, which the caller ends in any case. */

@@ -35,9 +35,11 @@ static int write_seeds(const char *folder, const struct state *state)
 int main(int argc, char **argv)
 {
     static const enum command_type order[] = {
-        COMMAND_NODE_PUT,      COMMAND_DUTY_PUT,    COMMAND_DUTY_ASSIGN,
-        COMMAND_LEADER_RECORD, COMMAND_SETTING_PUT, COMMAND_MANAGER_PAUSE,
-        COMMAND_DUTY_RELEASE,  COMMAND_NODE_DRAIN,  COMMAND_NODE_REMOVE};
+        COMMAND_NODE_PUT,     COMMAND_DUTY_PUT,      COMMAND_DUTY_ASSIGN,  COMMAND_LEADER_RECORD,
+        COMMAND_SETTING_PUT,  COMMAND_MANAGER_PAUSE, COMMAND_DUTY_RELEASE, COMMAND_SCHEDULE_PUT,
+        COMMAND_SLOTS_DECIDE, COMMAND_RUN_START,     COMMAND_RUN_CANCEL,   COMMAND_INTENT_OPEN,
+        COMMAND_INTENT_PARK,  COMMAND_RECOVERY_SET,  COMMAND_ALERT_RAISE,  COMMAND_ALERT_ACK,
+        COMMAND_NODE_DRAIN,   COMMAND_NODE_REMOVE};
     struct state *state = argc == 2 ? state_create() : NULL;
     if (state == NULL) {
         return 2;

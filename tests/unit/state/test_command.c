@@ -1,5 +1,5 @@
 #include "node/base/rng.h"
-#include "tests/unit/state/commands.h"
+#include "tests/unit/state/commands_work.h"
 
 static struct command full_node(void)
 {
@@ -20,6 +20,71 @@ static struct command full_node(void)
     memset(command.who, 'w', NAME_SIZE - 1);
     memset(command.why, 'y', REASON_SIZE - 1);
     return command;
+}
+
+/* All texts as long as they may be, and all numbers as large. */
+static struct command full_schedule(void)
+{
+    struct command command = schedule_put("run/x", UINT64_MAX, RUN_SLOT_S_MAX);
+    struct schedule_definition *is = &command.schedule.is;
+    memset(command.schedule.id + 4, 'n', SCHEDULE_ID_SIZE - 5);
+    memset(is->expression, '*', SCHEDULE_EXPRESSION_SIZE - 1);
+    memset(is->zone, 'z', ZONE_NAME_SIZE - 1);
+    is->digest = UINT64_MAX;
+    is->anchor_s = INT64_MIN;
+    is->gap = CALENDAR_GAP_SKIP;
+    is->fold = CALENDAR_FOLD_BOTH;
+    is->overlap = SCHEDULE_OVERLAP_REPLACE;
+    is->misfire = SCHEDULE_MISFIRE_SKIP;
+    is->misfire_cap = UINT32_MAX;
+    is->misfire_window_s = INT64_MAX;
+    is->start_deadline_s = INT64_MAX;
+    is->progress_deadline_s = INT64_MAX;
+    is->finish_deadline_s = INT64_MAX;
+    is->min_runtime_s = INT64_MAX;
+    is->retries = UINT32_MAX;
+    is->backoff_s = INT64_MAX;
+    is->backoff_max_s = INT64_MIN;
+    is->retry_unknown = true;
+    is->critical = true;
+    is->priority = INT64_MIN;
+    memset(command.who, 'w', NAME_SIZE - 1);
+    memset(command.why, 'y', REASON_SIZE - 1);
+    return command;
+}
+
+static struct command full_slots(void)
+{
+    struct command command = slots_decide("run/x", UINT64_MAX, INT64_MIN, INT64_MAX);
+    memset(command.slots.schedule + 4, 'n', SCHEDULE_ID_SIZE - 5);
+    for (size_t i = 0; i < SLOTS_PER_COMMAND_MAX; i++) {
+        add_slots(&command, INT64_MIN, INT64_MAX, UINT32_MAX, RUN_UNKNOWN, RUN_SHUTDOWN);
+    }
+    return command;
+}
+
+static size_t work_commands(struct command *ret)
+{
+    const struct run_key slot = run_key_of("run/report", 1795324500, 0);
+    const struct run_key manual = run_key_of("run/report", 0, 1234);
+    size_t count = 0;
+    ret[count++] = full_schedule();
+    ret[count++] = schedule_remove("run/report");
+    ret[count++] = full_slots();
+    ret[count++] = run_start("run/report");
+    ret[count++] = run_end(slot, 2, 99, RUN_FAILED);
+    ret[count - 1].run_end.exit_status = RUN_EXIT_STATUS_MAX;
+    ret[count - 1].run_end.again_wall_ms = 1700000003000;
+    ret[count++] = run_cancel(manual);
+    ret[count++] = intent_open("github/ci.yml@1", "ci.yml", INTENT_PARK);
+    ret[count++] = intent_take("github/ci.yml@1");
+    ret[count++] = intent_done("github/ci.yml@1", INTENT_DROPPED);
+    ret[count++] = intent_park("github/ci.yml@1");
+    ret[count++] = recovery_set("pm2/worker", 3, RECOVERY_ESCALATED);
+    ret[count++] = alert_raise("primary.down/pm2/worker", ALERT_CRITICAL, "it is down");
+    ret[count++] = alert_named(COMMAND_ALERT_ACK, "primary.down/pm2/worker");
+    ret[count++] = alert_named(COMMAND_ALERT_RESOLVE, "primary.down/pm2/worker");
+    return count;
 }
 
 static size_t all_commands(struct command *ret)
@@ -43,15 +108,15 @@ static size_t all_commands(struct command *ret)
     ret[count - 1].manager.mode = MANAGER_MODE_SHADOW;
     ret[count++] = command_of(COMMAND_AUDIT_NOTE);
     copy_text(ret[count - 1].note.target, DUTY_ID_SIZE, "something");
-    return count;
+    return count + work_commands(ret + count);
 }
 
 static void every_command_reads_back_equal(void **unused)
 {
     (void)unused;
-    struct command commands[COMMAND_AUDIT_NOTE];
+    struct command commands[COMMAND_ALERT_RESOLVE];
     size_t count = all_commands(commands);
-    assert_int_equal(count, COMMAND_AUDIT_NOTE);
+    assert_int_equal(count, COMMAND_ALERT_RESOLVE);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(commands[i].type, i + 1);
         struct mp_writer writer;
@@ -62,7 +127,9 @@ static void every_command_reads_back_equal(void **unused)
         assert_int_equal(command_decode(writer.buffer.data, writer.buffer.length, &back, &err), 0);
         assert_memory_equal(&back, &commands[i], sizeof(back));
         assert_string_not_equal(command_type_name(back.type), "unknown");
-        assert_string_not_equal(command_target(&back), "");
+        char target[DUTY_ID_SIZE];
+        command_target(&back, target);
+        assert_string_not_equal(target, "");
         mp_writer_deinit(&writer);
     }
 }
@@ -70,7 +137,7 @@ static void every_command_reads_back_equal(void **unused)
 static void every_truncation_is_refused(void **unused)
 {
     (void)unused;
-    struct command commands[COMMAND_AUDIT_NOTE];
+    struct command commands[COMMAND_ALERT_RESOLVE];
     size_t count = all_commands(commands);
     for (size_t i = 0; i < count; i++) {
         struct mp_writer writer;
@@ -93,7 +160,7 @@ static void newer_version_or_type_is_unsupported(void **unused)
         uint64_t type;
         int expected;
     } table[] = {{COMMAND_VERSION + 1, COMMAND_NODE_PUT, ERR_UNSUPPORTED},
-                 {COMMAND_VERSION, COMMAND_AUDIT_NOTE + 1, ERR_UNSUPPORTED},
+                 {COMMAND_VERSION, COMMAND_ALERT_RESOLVE + 1, ERR_UNSUPPORTED},
                  {COMMAND_VERSION, UINT64_MAX, ERR_UNSUPPORTED},
                  {COMMAND_VERSION, 0, ERR_UNSUPPORTED},
                  {0, COMMAND_NODE_PUT, ERR_PROTO}};
@@ -138,6 +205,89 @@ static void appended_fields_are_ignored(void **unused)
     mp_writer_deinit(&writer);
 }
 
+static void a_duty_that_is_assigned_once_says_so(void **unused)
+{
+    (void)unused;
+    for (int once = 0; once < 2; once++) {
+        struct command command = duty_put("run/a", true, true);
+        command.duty.once = once == 1;
+        struct mp_writer writer;
+        mp_writer_init(&writer, COMMAND_BYTES_MAX);
+        assert_int_equal(command_encode(&command, &writer, NULL), 0);
+        struct command back;
+        assert_int_equal(command_decode(writer.buffer.data, writer.buffer.length, &back, NULL), 0);
+        assert_int_equal(back.duty.once, once == 1);
+        mp_writer_deinit(&writer);
+    }
+}
+
+static void what_a_command_is_about_has_its_name(void **unused)
+{
+    (void)unused;
+    struct command key = intent_take("k");
+    memset(key.intent_take.key, 'k', INTENT_KEY_SIZE - 1);
+    char cut[DUTY_ID_SIZE] = "";
+    memset(cut, 'k', DUTY_ID_SIZE - 1);
+    const struct {
+        struct command command;
+        const char *target;
+    } table[] = {
+        {schedule_put("run/report", 0, 1), "run/report"},
+        {slots_decide("run/report", 1, 1, 2), "run/report"},
+        {run_start("run/report"), "run/report"},
+        {run_end(run_key_of("run/report", 1795324500, 0), 1, 0, RUN_MISSED),
+         "run/report@20261122T051500Z"},
+        {run_cancel(run_key_of("run/report", 0, 12)), "run/report@m12"},
+        {recovery_set("pm2/worker", 1, RECOVERY_WELL), "pm2/worker"},
+        {alert_named(COMMAND_ALERT_ACK, "a/b"), "a/b"},
+        {key, cut},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char target[DUTY_ID_SIZE];
+        command_target(&table[i].command, target);
+        assert_string_equal(target, table[i].target);
+    }
+}
+
+static void work_outside_its_bounds_is_not_encoded(void **unused)
+{
+    (void)unused;
+    struct run_key both = run_key_of("run/a", 60, 1);
+    struct run_key none = run_key_of("run/a", 0, 0);
+    struct run_key early = run_key_of("run/a", -1, 0);
+    struct run_key late = run_key_of("run/a", RUN_SLOT_S_MAX + 1, 0);
+    struct command table[] = {
+        schedule_put("", 0, 1),
+        schedule_put("run/a", 0, 1),
+        schedule_put("run/a", 0, 1),
+        slots_decide("run/a", 1, 1, 2),
+        run_end(both, 1, 0, RUN_FAILED),
+        run_end(none, 1, 0, RUN_FAILED),
+        run_end(early, 1, 0, RUN_FAILED),
+        run_end(late, 1, 0, RUN_FAILED),
+        run_end(run_key_of("run/a", 60, 0), 1, 0, RUN_UNDER_WAY),
+        run_end(run_key_of("run/a", 60, 0), 1, 0, RUN_FAILED),
+        intent_open("", "o", INTENT_SKIP),
+        intent_open("k", "", INTENT_SKIP),
+        intent_open("k", "o", (enum intent_policy)(INTENT_PARK + 1)),
+        recovery_set("a/b", 1, (enum recovery_phase)(RECOVERY_ESCALATED + 1)),
+        alert_raise("k", (enum alert_severity)(ALERT_CRITICAL + 1), "t"),
+        alert_named(COMMAND_ALERT_ACK, ""),
+    };
+    memset(table[1].schedule.is.zone, 'z', ZONE_NAME_SIZE);
+    table[2].schedule.is.expression[0] = '\0';
+    table[3].slots.count = SLOTS_PER_COMMAND_MAX + 1;
+    table[9].run_end.exit_status = RUN_EXIT_STATUS_MAX + 1;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct mp_writer writer;
+        mp_writer_init(&writer, COMMAND_BYTES_MAX);
+        if (command_encode(&table[i], &writer, NULL) != ERR_INVALID) {
+            fail_msg("row %zu was encoded", i);
+        }
+        mp_writer_deinit(&writer);
+    }
+}
+
 static void values_outside_their_bounds_are_not_encoded(void **unused)
 {
     (void)unused;
@@ -167,7 +317,7 @@ static void random_bytes_never_crash(void **unused)
     (void)unused;
     struct rng rng;
     rng_init(&rng, 20);
-    struct command commands[COMMAND_AUDIT_NOTE];
+    struct command commands[COMMAND_ALERT_RESOLVE];
     size_t count = all_commands(commands);
     struct state *state = state_create();
     assert_non_null(state);
@@ -201,6 +351,9 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(newer_version_or_type_is_unsupported),
         cmocka_unit_test(appended_fields_are_ignored),
+        cmocka_unit_test(a_duty_that_is_assigned_once_says_so),
+        cmocka_unit_test(what_a_command_is_about_has_its_name),
+        cmocka_unit_test(work_outside_its_bounds_is_not_encoded),
         cmocka_unit_test(values_outside_their_bounds_are_not_encoded),
         cmocka_unit_test(random_bytes_never_crash),
     };
