@@ -194,10 +194,10 @@ static int read_fields(struct reader *reader, struct calendar *ret)
 
 static const char *expand(const char *text)
 {
-    static const char *const names[][2] = {
-        {"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},   {"@midnight", "0 0 * * *"},
-        {"@weekly", "0 0 * * 0"},  {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
-        {"@annually", "0 0 1 1 *"}};
+    static const char *const names[][2] = {{"@hourly", "0 * * * *"},   {"@daily", "0 0 * * *"},
+                                           {"@midnight", "0 0 * * *"}, {"@weekly", "0 0 * * 0"},
+                                           {"@monthly", "0 0 1 * *"},  {"@yearly", "0 0 1 1 *"},
+                                           {"@annually", "0 0 1 1 *"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(text, names[i][0]) == 0) {
             return names[i][1];
@@ -323,9 +323,8 @@ static bool next_local(const struct calendar *self, int64_t from_s, int64_t end_
     int64_t first = floor_day(from_s);
     for (int64_t day = first; day * DAY_S < end_s && day - first <= DAYS_MAX; day++) {
         struct date date = date_of(day);
-        int64_t time_s = day_fits(self, &date)
-                             ? next_time(self, day == first ? from_s - day * DAY_S : 0)
-                             : -1;
+        int64_t time_s =
+            day_fits(self, &date) ? next_time(self, day == first ? from_s - day * DAY_S : 0) : -1;
         if (time_s >= 0) {
             *ret_s = day * DAY_S + time_s;
             return *ret_s < end_s;

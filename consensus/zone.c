@@ -184,8 +184,8 @@ static void designation(struct text *text)
         need(text, '>');
         return;
     }
-    while (text->at < text->end && ((*text->at >= 'A' && *text->at <= 'Z') ||
-                                    (*text->at >= 'a' && *text->at <= 'z'))) {
+    while (text->at < text->end &&
+           ((*text->at >= 'A' && *text->at <= 'Z') || (*text->at >= 'a' && *text->at <= 'z'))) {
         text->at++;
     }
     text->ok = text->ok && text->at - begin >= 3;
@@ -321,7 +321,8 @@ static int read_footer(struct zone *self, const uint8_t *bytes, size_t length, s
     }
     const char *begin = (const char *)bytes + 1;
     struct text text = {.at = begin, .end = begin + length - 2};
-    return read_rule(text, &self->rule) ? 0 : malformed(err, self->name, "a footer of no known form");
+    return read_rule(text, &self->rule) ? 0
+                                        : malformed(err, self->name, "a footer of no known form");
 }
 
 static int read_file(struct zone *self, const uint8_t *bytes, size_t length, struct err *err)
@@ -339,7 +340,8 @@ static int read_file(struct zone *self, const uint8_t *bytes, size_t length, str
         return malformed(err, self->name, "it ends too early");
     }
     if (counts.leap > 0) {
-        return malformed(err, self->name, "it counts leap seconds; use the zone without \"right/\"");
+        return malformed(err, self->name,
+                         "it counts leap seconds; use the zone without \"right/\"");
     }
     const uint8_t *body = bytes + skip + HEADER_BYTES;
     const uint8_t *footer = body + body_bytes(&counts, 8);
@@ -495,7 +497,8 @@ enum zone_fit zone_instants(const struct zone *self, int64_t local_s, int64_t re
             ret[fits > 0 ? 1 : 0] = instant_s;
             fits++;
         }
-        if (i < count && local_s >= end_s + found[i].before_s && local_s < end_s + found[i].after_s) {
+        if (i < count && local_s >= end_s + found[i].before_s &&
+            local_s < end_s + found[i].after_s) {
             gap_s = end_s;
         }
         if (i < count) {
