@@ -64,6 +64,30 @@ static int64_t instant_of(const struct date *date)
 
 /* ---- writing ---- */
 
+/* `value` in `width` digits. */
+static char *put_digits(char *at, int64_t value, int width)
+{
+    for (int i = width - 1; i >= 0; i--) {
+        at[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return at + width;
+}
+
+static void put_slot(char ret[SLOT_TEXT_LENGTH + 1], int64_t slot_s)
+{
+    struct date date = date_of(slot_s);
+    char *at = put_digits(ret, date.year, 4);
+    at = put_digits(at, date.month, 2);
+    at = put_digits(at, date.day, 2);
+    *at++ = 'T';
+    at = put_digits(at, date.second / 3600, 2);
+    at = put_digits(at, date.second / 60 % 60, 2);
+    at = put_digits(at, date.second % 60, 2);
+    *at++ = 'Z';
+    *at = '\0';
+}
+
 void run_id(const struct run_key *key, char ret[RUN_ID_SIZE])
 {
     int width = SCHEDULE_ID_SIZE - 1;
@@ -71,10 +95,9 @@ void run_id(const struct run_key *key, char ret[RUN_ID_SIZE])
         (void)snprintf(ret, RUN_ID_SIZE, "%.*s@m%" PRIu64, width, key->schedule, key->number);
         return;
     }
-    struct date date = date_of(key->slot_s);
-    (void)snprintf(ret, RUN_ID_SIZE, "%.*s@%04" PRId64 "%02d%02dT%02d%02d%02dZ", width,
-                   key->schedule, date.year, date.month, date.day, date.second / 3600,
-                   date.second / 60 % 60, date.second % 60);
+    char slot[SLOT_TEXT_LENGTH + 1];
+    put_slot(slot, key->slot_s);
+    (void)snprintf(ret, RUN_ID_SIZE, "%.*s@%s", width, key->schedule, slot);
 }
 
 void run_duty_id(const struct run_key *key, uint32_t attempt, char ret[DUTY_ID_SIZE])

@@ -68,8 +68,10 @@ static void a_change_names_the_row_that_it_replaces(void **context)
 static void change_texts(struct schedule_definition *is, int field)
 {
     if (field == 0) {
+        memset(is->expression, 0, sizeof(is->expression));
         copy_text(is->expression, sizeof(is->expression), "@daily");
     } else {
+        memset(is->zone, 0, sizeof(is->zone));
         copy_text(is->zone, sizeof(is->zone), "UTC");
     }
 }

@@ -287,7 +287,7 @@ static void any_body_is_refused_or_sound(void **unused)
     assert_int_equal(state_snapshot(source, &bytes, &length), 0);
     size_t begin = body_begin(bytes, length);
     int refused = 0;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 500; i++) {
         size_t at = begin + (size_t)rng_below(&rng, length - begin);
         uint8_t kept = bytes[at];
         bytes[at] = (uint8_t)rng_next(&rng);
@@ -305,7 +305,7 @@ static void any_body_is_refused_or_sound(void **unused)
         state_destroy(&target);
         bytes[at] = kept;
     }
-    assert_true(refused > 300);
+    assert_true(refused > 50);
     free(bytes);
     state_destroy(&source);
 }
