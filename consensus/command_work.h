@@ -205,8 +205,8 @@ struct command_intent_open {
     int64_t keep_until_wall_ms;
 };
 
-/* An open or parked intent is performed (again) under the term of this entry. An open one is refused
- * when it was taken under this or a later term already: whoever took it may be performing it. */
+/* An open or parked intent is performed (again) under the term of this entry. An open one is
+ * refused when it was taken under this or a later term: whoever took it may be performing it. */
 struct command_intent_take {
     char key[INTENT_KEY_SIZE];
 };
