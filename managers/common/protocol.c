@@ -42,6 +42,23 @@ const char *manager_member_state_name(enum manager_member_state state)
     return "?";
 }
 
+const char *manager_intent_step_name(enum manager_intent_step step)
+{
+    switch (step) {
+    case MANAGER_INTENT_STEP_WAIT:
+        return "wait";
+    case MANAGER_INTENT_STEP_PERFORM:
+        return "perform";
+    case MANAGER_INTENT_STEP_VERIFY:
+        return "verify";
+    case MANAGER_INTENT_STEP_CLOSED:
+        return "closed";
+    case MANAGER_INTENT_STEP_LEFT_OPEN:
+        return "left_open";
+    }
+    return "?";
+}
+
 const char *manager_duty_phase_name(enum manager_duty_phase phase)
 {
     switch (phase) {

@@ -31,6 +31,9 @@
 #define MANAGER_INPUTS_MAX 16 /* missing inputs named by one heartbeat */
 #define MANAGER_PATH_SIZE 512
 #define MANAGER_MESSAGE_SIZE 512 /* text of an event or error, with its NUL */
+#define MANAGER_INTENT_KEY_SIZE 192
+#define MANAGER_INTENT_OBJECT_SIZE 128
+#define MANAGER_INTENT_KEEP_MS_MAX (INT64_C(400) * 24 * 3600 * 1000)
 
 /* kind, code on the wire, name. Codes are never reused. */
 #define MANAGER_KIND_MAP(X)                             \
@@ -44,6 +47,9 @@
     X(MANAGER_RELEASED, 7, "released")                  \
     X(MANAGER_ROLE_ACK, 8, "role_ack")                  \
     X(MANAGER_REPLY, 9, "reply")                        \
+    X(MANAGER_INTENT_WANTED, 12, "intent_wanted")       \
+    X(MANAGER_INTENT_VERIFIED, 13, "intent_verified")   \
+    X(MANAGER_INTENT_PERFORMED, 14, "intent_performed") \
     /* node to manager */                               \
     X(MANAGER_CONFIGURE, 32, "configure")               \
     X(MANAGER_ROLE, 33, "role")                         \
@@ -54,7 +60,8 @@
     X(MANAGER_COMMAND, 38, "command")                   \
     X(MANAGER_PAUSE, 39, "pause")                       \
     X(MANAGER_RESUME, 40, "resume")                     \
-    X(MANAGER_STOP, 41, "stop")
+    X(MANAGER_STOP, 41, "stop")                         \
+    X(MANAGER_INTENT, 42, "intent")
 
 enum manager_kind {
 #define MANAGER_KIND_ENUM(name, code, text) name = (code),
@@ -76,6 +83,58 @@ enum manager_duty_phase {
     MANAGER_DUTY_FAILED,  /* cannot run here; nothing of it runs */
 };
 const char *manager_duty_phase_name(enum manager_duty_phase phase);
+
+/* ---- effects outside the cluster, once ----
+ *
+ * Before an effect that cannot be undone a manager says intent_wanted under a key, again and again
+ * until the node answers with a step for it. Only `perform` allows the effect, once, before the
+ * deadline; then it says intent_performed until the step is `closed`. `verify` asks whether the
+ * effect has happened already: it says intent_verified, and wants it again. `left_open` names an
+ * intent that nobody has settled: it is to want it like one of its own.
+ *
+ * A ticket is a number above 0. A manager takes a new, higher one for the key whenever it begins
+ * what a step told it, and heeds only steps that carry the ticket which it has now (`closed` and
+ * `left_open` carry none that counts). intent_verified and intent_performed carry the ticket of
+ * the step that they answer. When its active role ends it forgets all of this. */
+
+/* What to do when the other side cannot tell whether the effect happened. */
+enum manager_intent_policy {
+    MANAGER_INTENT_SKIP,  /* give it up: at most once */
+    MANAGER_INTENT_RETRY, /* perform it again: at least once */
+    MANAGER_INTENT_PARK,  /* a person decides */
+};
+
+/* What the other side says. */
+enum manager_intent_evidence {
+    MANAGER_INTENT_IT_HAPPENED,
+    MANAGER_INTENT_IT_DID_NOT,  /* also: it has not begun what it was told to perform */
+    MANAGER_INTENT_CANNOT_TELL, /* the policy decides */
+    MANAGER_INTENT_ASK_LATER,   /* it does not answer now */
+};
+
+/* How an intent ended. */
+enum manager_intent_verdict {
+    MANAGER_INTENT_HAPPENED,
+    MANAGER_INTENT_REFUSED, /* the other side said no, for good */
+    MANAGER_INTENT_SKIPPED, /* not wanted any more, or unknown and given up */
+    MANAGER_INTENT_DROPPED, /* a person gave it up */
+};
+
+enum manager_intent_state {
+    MANAGER_INTENT_IS_OPEN,
+    MANAGER_INTENT_IS_DONE,
+    MANAGER_INTENT_IS_PARKED,
+    MANAGER_INTENT_IS_UNKNOWN, /* there is no such intent (yet) */
+};
+
+enum manager_intent_step {
+    MANAGER_INTENT_STEP_WAIT,
+    MANAGER_INTENT_STEP_PERFORM,
+    MANAGER_INTENT_STEP_VERIFY,
+    MANAGER_INTENT_STEP_CLOSED,
+    MANAGER_INTENT_STEP_LEFT_OPEN,
+};
+const char *manager_intent_step_name(enum manager_intent_step step);
 
 /* Borrowed bytes of one msgpack object; data NULL and length 0 when absent. */
 struct manager_document {
@@ -150,6 +209,33 @@ struct manager_role_ack {
     uint64_t term;
 };
 
+/* From the active manager of the acting leader, as duty_wanted; all three are dropped otherwise. */
+struct manager_intent_wanted {
+    char key[MANAGER_INTENT_KEY_SIZE];       /* starts with the manager's name and "/" */
+    char object[MANAGER_INTENT_OBJECT_SIZE]; /* what it touches: one intent on it at a time */
+    enum manager_intent_policy policy;
+    int64_t keep_ms; /* how long the key may still come again: 0 .. MANAGER_INTENT_KEEP_MS_MAX */
+    uint64_t term;   /* of the role under which it is wanted */
+    uint64_t ticket;
+};
+
+struct manager_intent_verified {
+    char key[MANAGER_INTENT_KEY_SIZE];
+    enum manager_intent_evidence evidence;
+    char detail[REASON_SIZE];
+    uint64_t term;
+    uint64_t ticket;
+};
+
+struct manager_intent_performed {
+    char key[MANAGER_INTENT_KEY_SIZE];
+    enum manager_intent_verdict verdict;
+    bool answer_lost; /* nobody knows whether it happened; verdict and outcome say nothing */
+    char outcome[REASON_SIZE];
+    uint64_t term;
+    uint64_t ticket;
+};
+
 struct manager_reply {
     uint64_t id; /* of the command */
     bool ok;
@@ -218,6 +304,20 @@ struct manager_command {
     struct manager_document args; /* a map, or absent; at most MANAGER_FIELDS_BYTES_MAX */
 };
 
+/* The answer to each of the three, and left_open without a question. */
+struct manager_intent {
+    char key[MANAGER_INTENT_KEY_SIZE];
+    enum manager_intent_step step;
+    uint64_t term;
+    int64_t deadline_ms; /* perform: not after it */
+    enum manager_intent_state state;
+    enum manager_intent_verdict verdict; /* of a done one */
+    char outcome[REASON_SIZE];           /* of a done one; the question of a parked one */
+    uint64_t ticket;                     /* of the message that it answers; 0: none */
+    char object[MANAGER_INTENT_OBJECT_SIZE];
+    enum manager_intent_policy policy;
+};
+
 struct manager_message {
     enum manager_kind kind;
     union {
@@ -230,6 +330,9 @@ struct manager_message {
         struct manager_released released;
         struct manager_role_ack role_ack;
         struct manager_reply reply;
+        struct manager_intent_wanted intent_wanted;
+        struct manager_intent_verified intent_verified;
+        struct manager_intent_performed intent_performed;
         struct manager_configure configure;
         struct manager_role role;
         struct manager_grant grant;
@@ -237,6 +340,7 @@ struct manager_message {
         struct manager_peer_observation peer_observation;
         struct manager_members members;
         struct manager_command command;
+        struct manager_intent intent;
     } as; /* pause, resume and stop carry nothing */
 };
 

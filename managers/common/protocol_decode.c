@@ -147,6 +147,77 @@ static bool get_reply(const msgpack_object *root, struct manager_reply *ret)
            get_document(mp_at(root, FIRST + 4), MANAGER_DOCUMENT_BYTES_MAX, &ret->result);
 }
 
+static bool get_ticket(const msgpack_object *object, uint64_t *ret)
+{
+    return mp_u64(object, ret) && *ret > 0;
+}
+
+static bool get_intent_wanted(const msgpack_object *root, struct manager_intent_wanted *ret)
+{
+    uint32_t policy;
+    if (!get_enum(mp_at(root, FIRST + 2), MANAGER_INTENT_PARK, &policy)) {
+        return false;
+    }
+    ret->policy = (enum manager_intent_policy)policy;
+    return mp_text(mp_at(root, FIRST), ret->key, sizeof ret->key) &&
+           mp_text(mp_at(root, FIRST + 1), ret->object, sizeof ret->object) &&
+           mp_i64(mp_at(root, FIRST + 3), &ret->keep_ms) && ret->keep_ms >= 0 &&
+           ret->keep_ms <= MANAGER_INTENT_KEEP_MS_MAX &&
+           mp_u64(mp_at(root, FIRST + 4), &ret->term) &&
+           get_ticket(mp_at(root, FIRST + 5), &ret->ticket);
+}
+
+static bool get_intent_verified(const msgpack_object *root, struct manager_intent_verified *ret)
+{
+    uint32_t evidence;
+    if (!get_enum(mp_at(root, FIRST + 1), MANAGER_INTENT_ASK_LATER, &evidence)) {
+        return false;
+    }
+    ret->evidence = (enum manager_intent_evidence)evidence;
+    return mp_text(mp_at(root, FIRST), ret->key, sizeof ret->key) &&
+           mp_text(mp_at(root, FIRST + 2), ret->detail, sizeof ret->detail) &&
+           mp_u64(mp_at(root, FIRST + 3), &ret->term) &&
+           get_ticket(mp_at(root, FIRST + 4), &ret->ticket);
+}
+
+static bool get_intent_performed(const msgpack_object *root, struct manager_intent_performed *ret)
+{
+    uint32_t verdict;
+    if (!get_enum(mp_at(root, FIRST + 1), MANAGER_INTENT_DROPPED, &verdict)) {
+        return false;
+    }
+    ret->verdict = (enum manager_intent_verdict)verdict;
+    return mp_text(mp_at(root, FIRST), ret->key, sizeof ret->key) &&
+           mp_bool(mp_at(root, FIRST + 2), &ret->answer_lost) &&
+           mp_text(mp_at(root, FIRST + 3), ret->outcome, sizeof ret->outcome) &&
+           mp_u64(mp_at(root, FIRST + 4), &ret->term) &&
+           get_ticket(mp_at(root, FIRST + 5), &ret->ticket);
+}
+
+static bool get_intent(const msgpack_object *root, struct manager_intent *ret)
+{
+    uint32_t step;
+    uint32_t state;
+    uint32_t verdict;
+    uint32_t policy;
+    if (!get_enum(mp_at(root, FIRST + 1), MANAGER_INTENT_STEP_LEFT_OPEN, &step) ||
+        !get_enum(mp_at(root, FIRST + 4), MANAGER_INTENT_IS_UNKNOWN, &state) ||
+        !get_enum(mp_at(root, FIRST + 5), MANAGER_INTENT_DROPPED, &verdict) ||
+        !get_enum(mp_at(root, FIRST + 9), MANAGER_INTENT_PARK, &policy)) {
+        return false;
+    }
+    ret->step = (enum manager_intent_step)step;
+    ret->state = (enum manager_intent_state)state;
+    ret->verdict = (enum manager_intent_verdict)verdict;
+    ret->policy = (enum manager_intent_policy)policy;
+    return mp_text(mp_at(root, FIRST), ret->key, sizeof ret->key) &&
+           mp_u64(mp_at(root, FIRST + 2), &ret->term) &&
+           mp_i64(mp_at(root, FIRST + 3), &ret->deadline_ms) &&
+           mp_text(mp_at(root, FIRST + 6), ret->outcome, sizeof ret->outcome) &&
+           mp_u64(mp_at(root, FIRST + 7), &ret->ticket) &&
+           mp_text(mp_at(root, FIRST + 8), ret->object, sizeof ret->object);
+}
+
 static bool get_configure(const msgpack_object *root, struct manager_configure *ret)
 {
     return mp_array(root, FIRST + 10) != NULL &&
@@ -245,6 +316,12 @@ static bool get_fields(const msgpack_object *root, struct manager_message *ret)
         return mp_u64(mp_at(root, FIRST), &ret->as.role_ack.term);
     case MANAGER_REPLY:
         return get_reply(root, &ret->as.reply);
+    case MANAGER_INTENT_WANTED:
+        return get_intent_wanted(root, &ret->as.intent_wanted);
+    case MANAGER_INTENT_VERIFIED:
+        return get_intent_verified(root, &ret->as.intent_verified);
+    case MANAGER_INTENT_PERFORMED:
+        return get_intent_performed(root, &ret->as.intent_performed);
     case MANAGER_CONFIGURE:
         return get_configure(root, &ret->as.configure);
     case MANAGER_ROLE:
@@ -259,6 +336,8 @@ static bool get_fields(const msgpack_object *root, struct manager_message *ret)
         return get_members(root, &ret->as.members);
     case MANAGER_COMMAND:
         return get_command(root, &ret->as.command);
+    case MANAGER_INTENT:
+        return get_intent(root, &ret->as.intent);
     case MANAGER_PAUSE:
     case MANAGER_RESUME:
     case MANAGER_STOP:

@@ -91,6 +91,55 @@ static void put_reply(struct mp_writer *writer, const struct manager_reply *repl
     put_document(writer, &reply->result);
 }
 
+static void put_intent_wanted(struct mp_writer *writer, const struct manager_intent_wanted *wanted)
+{
+    put_head(writer, MANAGER_INTENT_WANTED, 6);
+    mp_put_text(writer, wanted->key);
+    mp_put_text(writer, wanted->object);
+    mp_put_u64(writer, (uint64_t)wanted->policy);
+    mp_put_i64(writer, wanted->keep_ms);
+    mp_put_u64(writer, wanted->term);
+    mp_put_u64(writer, wanted->ticket);
+}
+
+static void put_intent_verified(struct mp_writer *writer,
+                                const struct manager_intent_verified *verified)
+{
+    put_head(writer, MANAGER_INTENT_VERIFIED, 5);
+    mp_put_text(writer, verified->key);
+    mp_put_u64(writer, (uint64_t)verified->evidence);
+    mp_put_text(writer, verified->detail);
+    mp_put_u64(writer, verified->term);
+    mp_put_u64(writer, verified->ticket);
+}
+
+static void put_intent_performed(struct mp_writer *writer,
+                                 const struct manager_intent_performed *performed)
+{
+    put_head(writer, MANAGER_INTENT_PERFORMED, 6);
+    mp_put_text(writer, performed->key);
+    mp_put_u64(writer, (uint64_t)performed->verdict);
+    mp_put_bool(writer, performed->answer_lost);
+    mp_put_text(writer, performed->outcome);
+    mp_put_u64(writer, performed->term);
+    mp_put_u64(writer, performed->ticket);
+}
+
+static void put_intent(struct mp_writer *writer, const struct manager_intent *intent)
+{
+    put_head(writer, MANAGER_INTENT, 10);
+    mp_put_text(writer, intent->key);
+    mp_put_u64(writer, (uint64_t)intent->step);
+    mp_put_u64(writer, intent->term);
+    mp_put_i64(writer, intent->deadline_ms);
+    mp_put_u64(writer, (uint64_t)intent->state);
+    mp_put_u64(writer, (uint64_t)intent->verdict);
+    mp_put_text(writer, intent->outcome);
+    mp_put_u64(writer, intent->ticket);
+    mp_put_text(writer, intent->object);
+    mp_put_u64(writer, (uint64_t)intent->policy);
+}
+
 static void put_configure(struct mp_writer *writer, const struct manager_configure *configure)
 {
     put_head(writer, MANAGER_CONFIGURE, 10);
@@ -217,6 +266,15 @@ static int put_to_node(const struct manager_message *message, struct mp_writer *
     case MANAGER_REPLY:
         put_reply(writer, &message->as.reply);
         return 0;
+    case MANAGER_INTENT_WANTED:
+        put_intent_wanted(writer, &message->as.intent_wanted);
+        return 0;
+    case MANAGER_INTENT_VERIFIED:
+        put_intent_verified(writer, &message->as.intent_verified);
+        return 0;
+    case MANAGER_INTENT_PERFORMED:
+        put_intent_performed(writer, &message->as.intent_performed);
+        return 0;
     default:
         return ERR_INVALID;
     }
@@ -251,6 +309,9 @@ static int put_to_manager(const struct manager_message *message, struct mp_write
         mp_put_u64(writer, message->as.command.id);
         mp_put_text(writer, message->as.command.verb);
         put_document(writer, &message->as.command.args);
+        return 0;
+    case MANAGER_INTENT:
+        put_intent(writer, &message->as.intent);
         return 0;
     case MANAGER_PAUSE:
     case MANAGER_RESUME:

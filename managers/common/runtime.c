@@ -86,6 +86,7 @@ static void end_role(struct runtime *self)
 {
     self->active = false;
     set_deadline(self, 0);
+    runtime_intents_forget(self);
     self->ending = true;
     if (self->callbacks->role(self->context, false, self->term)) {
         runtime_role_ended(self);
@@ -191,6 +192,9 @@ static void dispatch(struct runtime *self, const struct manager_message *message
         return;
     case MANAGER_COMMAND:
         self->callbacks->command(self->context, &message->as.command);
+        return;
+    case MANAGER_INTENT:
+        runtime_intents_take(self, &message->as.intent);
         return;
     case MANAGER_PAUSE:
     case MANAGER_RESUME:

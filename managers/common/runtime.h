@@ -82,6 +82,57 @@ void runtime_released(struct runtime *self, const char *duty, uint64_t assignmen
 void runtime_reply(struct runtime *self, const struct manager_reply *reply);
 uint64_t runtime_dropped(const struct runtime *self);
 
+/* ---- effects outside the cluster, once ----
+ *
+ * The manager wishes an effect under a key and does nothing more; the runtime repeats the wish
+ * until the intent is closed, and calls back when the effect is to be performed, or when the other
+ * side is to be asked whether it has happened already. It does so for intents that earlier leaders
+ * left open, too, which this process never wished: so key and object must say all that is needed.
+ *
+ * Everything here ends with the active role, without a callback: what was under way is verified by
+ * the next leader, or in the next role. An answer that comes after that is dropped. */
+
+#define RUNTIME_INTENTS_MAX 128
+#define RUNTIME_INTENT_REPEAT_MS 200
+#define RUNTIME_INTENT_LATER_MS 2000 /* after "ask later" */
+
+struct runtime_intent {
+    char key[MANAGER_INTENT_KEY_SIZE]; /* the manager's name, "/", and what names the effect */
+    char object[MANAGER_INTENT_OBJECT_SIZE]; /* what it touches: one intent on it at a time */
+    enum manager_intent_policy policy;
+    int64_t keep_ms; /* how long the key may still come again */
+};
+
+/* Every function is set. Each answer may be given from within the call or later, and names the
+ * number of the call: an answer to a call of an earlier role says nothing any more. */
+struct runtime_intent_callbacks {
+    /* Ask the other side now whether it has happened. Answer: runtime_intent_verified. */
+    void (*verify)(void *context, const struct runtime_intent *intent, uint64_t number);
+    /* Perform it now, with the key wherever the other side can hold it. Answer:
+     * runtime_intent_performed, or runtime_intent_lost. Who makes the effect later than in this
+     * call asks runtime_intent_may right before it, and when it says no, answers that it has not
+     * happened (runtime_intent_verified). The fencing token is runtime_term. */
+    void (*perform)(void *context, const struct runtime_intent *intent, uint64_t number);
+    /* It is done, whoever did it, or parked. */
+    void (*closed)(void *context, const struct manager_intent *intent);
+};
+
+/* Once, before runtime_run; called with the context of the runtime. */
+void runtime_take_intents(struct runtime *self, const struct runtime_intent_callbacks *callbacks);
+
+/* Wish it. Harmless for a key that is wished already. ERR_DENIED: not allowed to act now, or in
+ * shadow; ERR_FULL: RUNTIME_INTENTS_MAX; ERR_INVALID: key or object are none. */
+int runtime_intent(struct runtime *self, const struct runtime_intent *intent, struct err *err);
+
+void runtime_intent_verified(struct runtime *self, uint64_t number,
+                             enum manager_intent_evidence evidence, const char *detail);
+void runtime_intent_performed(struct runtime *self, uint64_t number,
+                              enum manager_intent_verdict verdict, const char *outcome);
+/* No answer, or one that does not say whether it happened. */
+void runtime_intent_lost(struct runtime *self, uint64_t number);
+/* It is to be performed, and may be at this instant. */
+bool runtime_intent_may(const struct runtime *self, uint64_t number);
+
 /* A line to the manager's log (stderr, which the node collects); no secrets. */
 void runtime_log(enum manager_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

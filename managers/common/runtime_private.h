@@ -28,6 +28,23 @@ struct runtime_watch {
     void *context;
 };
 
+enum runtime_wish_phase {
+    RUNTIME_WISH_WANTED,
+    RUNTIME_WISH_VERIFYING,
+    RUNTIME_WISH_PERFORMING,
+    RUNTIME_WISH_TELLING, /* performed; told until it is closed */
+};
+
+struct runtime_wish {
+    struct runtime_intent is;
+    enum runtime_wish_phase phase;
+    uint64_t ticket;  /* under which the next step may be heeded */
+    uint64_t begun;   /* under which the present step was */
+    int64_t again_ms; /* not wanted again before */
+    enum manager_intent_verdict verdict;
+    char outcome[REASON_SIZE];
+};
+
 struct runtime {
     const struct runtime_callbacks *callbacks;
     void *context;
@@ -57,6 +74,12 @@ struct runtime {
     size_t outbox_count;
     uint64_t dropped;
 
+    const struct runtime_intent_callbacks *intent_callbacks; /* NULL: it has none */
+    struct runtime_wish wishes[RUNTIME_INTENTS_MAX];
+    size_t wish_count;
+    uint64_t last_ticket;
+    int wish_timer; /* 0: none */
+
     struct runtime_timer *timers;
     struct runtime_watch *watches;
 };
@@ -66,5 +89,8 @@ void runtime_send(struct runtime *self, const struct manager_message *message, b
 void runtime_flush(struct runtime *self);
 void runtime_send_deinit(struct runtime *self);
 void runtime_loop_deinit(struct runtime *self);
+/* The active role has ended. */
+void runtime_intents_forget(struct runtime *self);
+void runtime_intents_take(struct runtime *self, const struct manager_intent *intent);
 
 #endif

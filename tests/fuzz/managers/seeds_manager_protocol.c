@@ -29,6 +29,26 @@ static void fill(struct manager_message *message)
         message->as.duty_wanted = (struct manager_duty_wanted){
             .duty = "pm2/b", .wanted = true, .on_count = 1, .on = {"n1"}};
         return;
+    case MANAGER_INTENT_WANTED:
+        message->as.intent_wanted = (struct manager_intent_wanted){
+            .key = "github/a@1", .object = "ci.yml", .keep_ms = 9000, .term = 3, .ticket = 1};
+        return;
+    case MANAGER_INTENT_VERIFIED:
+        message->as.intent_verified =
+            (struct manager_intent_verified){.key = "github/a@1", .term = 3, .ticket = 1};
+        return;
+    case MANAGER_INTENT_PERFORMED:
+        message->as.intent_performed = (struct manager_intent_performed){
+            .key = "github/a@1", .outcome = "run 17", .term = 3, .ticket = 2};
+        return;
+    case MANAGER_INTENT:
+        message->as.intent = (struct manager_intent){.key = "github/a@1",
+                                                     .step = MANAGER_INTENT_STEP_PERFORM,
+                                                     .term = 3,
+                                                     .deadline_ms = 77,
+                                                     .ticket = 1,
+                                                     .object = "ci.yml"};
+        return;
     case MANAGER_CONFIGURE:
         message->as.configure = (struct manager_configure){.node = "n1", .section = document};
         return;

@@ -184,6 +184,72 @@ static void every_message_to_the_manager_survives(void **state)
     }
 }
 
+static void messages_about_intents_survive(void **state)
+{
+    (void)state;
+    struct manager_message message = {.kind = MANAGER_INTENT_WANTED,
+                                      .as.intent_wanted = {.key = "github/a@1",
+                                                           .object = "ci.yml",
+                                                           .policy = MANAGER_INTENT_PARK,
+                                                           .keep_ms = 60000,
+                                                           .term = 4,
+                                                           .ticket = 11}};
+    struct manager_message back = round_trip(&message);
+    assert_string_equal(back.as.intent_wanted.key, "github/a@1");
+    assert_string_equal(back.as.intent_wanted.object, "ci.yml");
+    assert_int_equal(back.as.intent_wanted.policy, MANAGER_INTENT_PARK);
+    assert_int_equal(back.as.intent_wanted.keep_ms, 60000);
+    assert_int_equal(back.as.intent_wanted.term, 4);
+    assert_int_equal(back.as.intent_wanted.ticket, 11);
+
+    message =
+        (struct manager_message){.kind = MANAGER_INTENT_VERIFIED,
+                                 .as.intent_verified = {.key = "github/a@1",
+                                                        .evidence = MANAGER_INTENT_CANNOT_TELL,
+                                                        .detail = "no such run",
+                                                        .term = 4,
+                                                        .ticket = 11}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.intent_verified.evidence, MANAGER_INTENT_CANNOT_TELL);
+    assert_string_equal(back.as.intent_verified.detail, "no such run");
+    assert_int_equal(back.as.intent_verified.term, 4);
+    assert_int_equal(back.as.intent_verified.ticket, 11);
+
+    message = (struct manager_message){.kind = MANAGER_INTENT_PERFORMED,
+                                       .as.intent_performed = {.key = "github/a@1",
+                                                               .verdict = MANAGER_INTENT_REFUSED,
+                                                               .answer_lost = true,
+                                                               .outcome = "no such workflow",
+                                                               .term = 4,
+                                                               .ticket = 12}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.intent_performed.verdict, MANAGER_INTENT_REFUSED);
+    assert_true(back.as.intent_performed.answer_lost);
+    assert_string_equal(back.as.intent_performed.outcome, "no such workflow");
+    assert_int_equal(back.as.intent_performed.ticket, 12);
+
+    message = (struct manager_message){.kind = MANAGER_INTENT,
+                                       .as.intent = {.key = "github/a@1",
+                                                     .step = MANAGER_INTENT_STEP_LEFT_OPEN,
+                                                     .term = 4,
+                                                     .deadline_ms = 99,
+                                                     .state = MANAGER_INTENT_IS_DONE,
+                                                     .verdict = MANAGER_INTENT_SKIPPED,
+                                                     .outcome = "given up",
+                                                     .ticket = 12,
+                                                     .object = "ci.yml",
+                                                     .policy = MANAGER_INTENT_RETRY}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.intent.step, MANAGER_INTENT_STEP_LEFT_OPEN);
+    assert_int_equal(back.as.intent.deadline_ms, 99);
+    assert_int_equal(back.as.intent.state, MANAGER_INTENT_IS_DONE);
+    assert_int_equal(back.as.intent.verdict, MANAGER_INTENT_SKIPPED);
+    assert_string_equal(back.as.intent.outcome, "given up");
+    assert_int_equal(back.as.intent.ticket, 12);
+    assert_string_equal(back.as.intent.object, "ci.yml");
+    assert_int_equal(back.as.intent.policy, MANAGER_INTENT_RETRY);
+}
+
 static int decode(struct mp_writer *bytes)
 {
     struct manager_message message;
@@ -242,6 +308,24 @@ static void malformed_messages_are_refused(void **state)
     }
 }
 
+static void intents_without_a_ticket_are_refused(void **state)
+{
+    (void)state;
+    struct manager_message message = {
+        .kind = MANAGER_INTENT_WANTED,
+        .as.intent_wanted = {.key = "github/a", .object = "ci.yml", .ticket = 1}};
+    (void)round_trip(&message);
+    message.as.intent_wanted.ticket = 0;
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), 0);
+    assert_int_equal(decode(&writer), ERR_PROTO);
+    message.as.intent_wanted.ticket = 1;
+    message.as.intent_wanted.keep_ms = MANAGER_INTENT_KEEP_MS_MAX + 1;
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(&message, &writer, NULL), 0);
+    assert_int_equal(decode(&writer), ERR_PROTO);
+}
+
 static void documents_over_their_bound_are_not_sent(void **state)
 {
     (void)state;
@@ -261,6 +345,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_message_to_the_node_survives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(short_messages_to_the_node_survive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_message_to_the_manager_survives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(messages_about_intents_survive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(intents_without_a_ticket_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(appended_fields_are_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_versions_and_kinds_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(malformed_messages_are_refused, set_up, tear_down),
