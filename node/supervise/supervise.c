@@ -330,6 +330,13 @@ int supervise_revoke(struct supervise *self, const char *name, const struct mana
     return send_to(self, name, &message, err);
 }
 
+int supervise_intent(struct supervise *self, const char *name, const struct manager_intent *intent,
+                     struct err *err)
+{
+    struct manager_message message = {.kind = MANAGER_INTENT, .as.intent = *intent};
+    return send_to(self, name, &message, err);
+}
+
 int supervise_peer_observation(struct supervise *self, const char *name,
                                const struct manager_peer_observation *observation, struct err *err)
 {

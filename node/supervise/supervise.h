@@ -84,6 +84,9 @@ struct supervise_callbacks {
     void (*duty_wanted)(void *context, const char *manager,
                         const struct manager_duty_wanted *wanted);
     void (*duty_state)(void *context, const char *manager, const struct manager_duty_state *state);
+    /* One of MANAGER_INTENT_WANTED, _VERIFIED, _PERFORMED; from whom duty_wanted may come, and its
+     * key starts with the manager's name. What was performed is taken from a paused one, too. */
+    void (*intent)(void *context, const char *manager, const struct manager_message *message);
     void (*released)(void *context, const char *manager, const struct manager_released *released);
     void (*reply)(void *context, const char *manager, const struct manager_reply *reply);
     /* Every manager that was active in `term` has confirmed its end or is dead. Told once for each
@@ -133,6 +136,8 @@ int supervise_revoke(struct supervise *self, const char *name, const struct mana
                      struct err *err);
 int supervise_peer_observation(struct supervise *self, const char *name,
                                const struct manager_peer_observation *observation, struct err *err);
+int supervise_intent(struct supervise *self, const char *name, const struct manager_intent *intent,
+                     struct err *err);
 int supervise_command(struct supervise *self, const char *name,
                       const struct manager_command *command, struct err *err);
 /* To every ready manager. */

@@ -83,14 +83,54 @@ static void take_hello(struct supervise *self, struct child *child,
     self->callbacks->ready(self->context, child->name);
 }
 
+static bool has_role(const struct supervise *self, const struct child *child, uint64_t term,
+                     int64_t now_ms)
+{
+    return self->active && now_ms < self->deadline_ms && child->role_term == self->term &&
+           child->ack_by_ms == 0 && term == self->term;
+}
+
+/* Ids of duties and keys of intents start with the manager's name and a slash. */
+static bool is_its_own(const struct child *child, const char *id)
+{
+    size_t length = strlen(child->name);
+    return strncmp(id, child->name, length) == 0 && id[length] == '/' && id[length + 1] != '\0';
+}
+
 static bool wish_is_allowed(const struct supervise *self, const struct child *child,
                             const struct manager_duty_wanted *wanted, int64_t now_ms)
 {
-    size_t length = strlen(child->name);
-    return self->active && now_ms < self->deadline_ms && child->role_term == self->term &&
-           child->ack_by_ms == 0 && wanted->term == self->term && !child->paused &&
-           !child->shadow && strncmp(wanted->duty, child->name, length) == 0 &&
-           wanted->duty[length] == '/' && wanted->duty[length + 1] != '\0';
+    return has_role(self, child, wanted->term, now_ms) && !child->paused && !child->shadow &&
+           is_its_own(child, wanted->duty);
+}
+
+static bool intent_is_allowed(const struct supervise *self, const struct child *child,
+                              const struct manager_message *message, int64_t now_ms)
+{
+    const struct manager_intent_wanted *wanted = &message->as.intent_wanted;
+    const struct manager_intent_verified *verified = &message->as.intent_verified;
+    const struct manager_intent_performed *performed = &message->as.intent_performed;
+    bool may_decide = !child->paused && !child->shadow;
+    switch (message->kind) {
+    case MANAGER_INTENT_WANTED:
+        return may_decide && has_role(self, child, wanted->term, now_ms) &&
+               is_its_own(child, wanted->key) && wanted->object[0] != '\0';
+    case MANAGER_INTENT_VERIFIED:
+        return may_decide && has_role(self, child, verified->term, now_ms) &&
+               is_its_own(child, verified->key);
+    default:
+        return has_role(self, child, performed->term, now_ms) && is_its_own(child, performed->key);
+    }
+}
+
+static void take_intent(struct supervise *self, struct child *child,
+                        const struct manager_message *message, int64_t now_ms)
+{
+    if (intent_is_allowed(self, child, message, now_ms)) {
+        self->callbacks->intent(self->context, child->name, message);
+    } else {
+        child->refused++;
+    }
 }
 
 static void take_role_ack(struct supervise *self, struct child *child,
@@ -137,6 +177,11 @@ static void dispatch(struct supervise *self, struct child *child,
     case MANAGER_ROLE_ACK:
         take_role_ack(self, child, &message->as.role_ack);
         return;
+    case MANAGER_INTENT_WANTED:
+    case MANAGER_INTENT_VERIFIED:
+    case MANAGER_INTENT_PERFORMED:
+        take_intent(self, child, message, now_ms);
+        return;
     case MANAGER_REPLY:
         call->reply(self->context, child->name, &message->as.reply);
         return;
@@ -149,7 +194,7 @@ static void dispatch(struct supervise *self, struct child *child,
 static bool may_be_dropped(enum manager_kind kind)
 {
     return kind == MANAGER_HEARTBEAT || kind == MANAGER_OBSERVATION || kind == MANAGER_EVENT ||
-           kind == MANAGER_DUTY_WANTED;
+           kind == MANAGER_DUTY_WANTED || kind == MANAGER_INTENT_WANTED;
 }
 
 static void take(struct supervise *self, struct child *child, const uint8_t *bytes, size_t length)

@@ -75,6 +75,13 @@ static void on_duty_wanted(void *context, const char *manager,
     bench->wishes++;
 }
 
+static void on_intent(void *context, const char *manager, const struct manager_message *message)
+{
+    (void)context;
+    (void)manager;
+    print_message("%s, which this manager has none of\n", manager_kind_name(message->kind));
+}
+
 static void on_duty_state(void *context, const char *manager,
                           const struct manager_duty_state *state)
 {
@@ -133,6 +140,7 @@ static const struct supervise_callbacks supervise_callbacks = {
     .event = on_event,
     .duty_wanted = on_duty_wanted,
     .duty_state = on_duty_state,
+    .intent = on_intent,
     .released = on_released,
     .reply = on_reply,
     .managers_ended = on_ended,

@@ -6,7 +6,8 @@
  * deaf     takes the role and never confirms its end, nor heeds the deadline
  * late     confirms the end of its role only 20 ms later, by itself
  * flood    sends events as fast as it can
- * wish     wishes under any role, straight past the runtime's own check */
+ * wish     wishes under any role, straight past the runtime's own check
+ * intent   says everything about intents, its own and another's, as `wish` does */
 #include "managers/common/runtime_private.h"
 
 #include <string.h>
@@ -30,6 +31,25 @@ static void wish(struct rehearsal *self, bool checked)
     runtime_send(self->runtime, &message, false);
 }
 
+static void say_intents(struct rehearsal *self, const char *key)
+{
+    struct manager_message wanted = {
+        .kind = MANAGER_INTENT_WANTED,
+        .as.intent_wanted = {.object = "effect", .term = 1, .ticket = 1}};
+    struct manager_message verified = {
+        .kind = MANAGER_INTENT_VERIFIED,
+        .as.intent_verified = {.evidence = MANAGER_INTENT_IT_DID_NOT, .term = 1, .ticket = 1}};
+    struct manager_message performed = {
+        .kind = MANAGER_INTENT_PERFORMED,
+        .as.intent_performed = {.outcome = "done", .term = 1, .ticket = 2}};
+    (void)snprintf(wanted.as.intent_wanted.key, MANAGER_INTENT_KEY_SIZE, "%s", key);
+    (void)snprintf(verified.as.intent_verified.key, MANAGER_INTENT_KEY_SIZE, "%s", key);
+    (void)snprintf(performed.as.intent_performed.key, MANAGER_INTENT_KEY_SIZE, "%s", key);
+    runtime_send(self->runtime, &wanted, false);
+    runtime_send(self->runtime, &verified, false);
+    runtime_send(self->runtime, &performed, false);
+}
+
 static void on_tick(void *context)
 {
     struct rehearsal *self = context;
@@ -37,6 +57,9 @@ static void on_tick(void *context)
         wish(self, true);
     } else if (strcmp(self->mode, "wish") == 0) {
         wish(self, false);
+    } else if (strcmp(self->mode, "intent") == 0) {
+        say_intents(self, "rehearsal/effect");
+        say_intents(self, "pm2/effect");
     } else if (strcmp(self->mode, "flood") == 0) {
         for (int i = 0; i < 5000; i++) {
             runtime_event(self->runtime, MANAGER_INFO, "flood", NULL, "one more");

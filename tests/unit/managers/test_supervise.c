@@ -24,6 +24,7 @@ struct bench {
     struct supervise *supervise;
     int ready;
     int wishes;
+    int intents[3]; /* wanted, verified, performed */
     int observations;
     int states;
     int released;
@@ -104,6 +105,17 @@ static void on_duty_state(void *context, const char *manager,
     bench->states++;
 }
 
+static void on_intent(void *context, const char *manager, const struct manager_message *message)
+{
+    (void)manager;
+    struct bench *bench = context;
+    const char *key = message->kind == MANAGER_INTENT_WANTED     ? message->as.intent_wanted.key
+                      : message->kind == MANAGER_INTENT_VERIFIED ? message->as.intent_verified.key
+                                                                 : message->as.intent_performed.key;
+    assert_string_equal(key, "rehearsal/effect");
+    bench->intents[message->kind - MANAGER_INTENT_WANTED]++;
+}
+
 static void on_released(void *context, const char *manager, const struct manager_released *released)
 {
     (void)manager;
@@ -153,6 +165,7 @@ static const struct supervise_callbacks callbacks = {
     .event = on_event,
     .duty_wanted = on_duty_wanted,
     .duty_state = on_duty_state,
+    .intent = on_intent,
     .released = on_released,
     .reply = on_reply,
     .managers_ended = on_ended,
@@ -461,6 +474,37 @@ static void wish_without_the_role_is_refused(void **state)
     RUN_UNTIL(bench, has_wished);
 }
 
+static bool has_said_intents(struct bench *bench)
+{
+    return bench->intents[0] > 0 && bench->intents[1] > 0 && bench->intents[2] > 0;
+}
+
+/* The decision is to perform; what was performed is a fact, whatever was said since. */
+static bool has_said_performed(struct bench *bench)
+{
+    return bench->intents[2] > 3;
+}
+
+static void intents_without_the_role_are_refused(void **state)
+{
+    struct bench *bench = *state;
+    add_manager(bench, "intent");
+    RUN_UNTIL(bench, was_refused);
+    assert_int_equal(bench->intents[0] + bench->intents[1] + bench->intents[2], 0);
+    act(bench, 1, PATIENCE_MS);
+    RUN_UNTIL(bench, has_said_intents);
+    uint64_t refused = row(bench).refused;
+    RUN_UNTIL(bench, has_said_performed);
+    assert_true(row(bench).refused > refused); /* the other manager's, still */
+    assert_int_equal(supervise_pause(bench->supervise, "rehearsal", NULL), 0);
+    memset(bench->intents, 0, sizeof bench->intents);
+    RUN_UNTIL(bench, has_said_performed);
+    assert_int_equal(bench->intents[0] + bench->intents[1], 0);
+    struct manager_intent answer = {.key = "rehearsal/effect", .term = 1};
+    assert_int_equal(supervise_intent(bench->supervise, "rehearsal", &answer, NULL), 0);
+    assert_int_equal(supervise_intent(bench->supervise, "nobody", &answer, NULL), ERR_NOTFOUND);
+}
+
 static bool was_flooded(struct bench *bench)
 {
     return row(bench).dropped > 1000;
@@ -594,6 +638,7 @@ int main(void)
         WITH_BENCH(hung_manager_is_killed_and_started_again),
         WITH_BENCH(crashing_manager_backs_off_and_alerts),
         WITH_BENCH(wish_without_the_role_is_refused),
+        WITH_BENCH(intents_without_the_role_are_refused),
         WITH_BENCH(flood_is_dropped_and_counted),
         WITH_BENCH(stop_ends_all),
         WITH_BENCH(pause_survives_a_restart),
