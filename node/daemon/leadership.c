@@ -286,6 +286,7 @@ static void follow_lease(struct node *self, int64_t now_ms)
     bool acting = node_may_act(self);
     if (acting && !self->lease_held) {
         grants_leader_begin(self->granting, now_ms, self->view.term, self->config->grants.ttl_ms);
+        effects_begin(self);
         events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.acquired",
                    json_pack("{s:I}", "since_boot_ms", (json_int_t)self->view.acting_ms),
                    "%s acts as leader of term %llu", node_name(self),
@@ -296,6 +297,7 @@ static void follow_lease(struct node *self, int64_t now_ms)
     }
     if (!acting && self->lease_held) {
         grants_leader_end(self->granting);
+        effects_end(self);
         managers_end_role(self, now_ms);
         /* Told late by a node that was frozen: when the right ended is what counts. */
         events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.lost",

@@ -92,6 +92,7 @@ static void on_ready(void *context, const char *manager)
     send_members(self, clock_boot_ms());
     pass_all_observations(self, manager);
     duties_tell_manager(self, manager);
+    effects_manager_ready(self, manager);
     self->report_changed = true;
     self->role_at_ms = 0;
     node_pump(self);
@@ -179,6 +180,11 @@ static void on_duty_state(void *context, const char *manager,
 {
     (void)manager;
     duties_manager_state(node_of(context), state);
+}
+
+static void on_intent(void *context, const char *manager, const struct manager_message *message)
+{
+    effects_take(node_of(context), manager, message);
 }
 
 static void on_released(void *context, const char *manager, const struct manager_released *released)
@@ -330,6 +336,7 @@ void managers_run(struct node *self, int64_t now_ms)
         follow_pauses(self, now_ms);
         send_members(self, now_ms);
     }
+    effects_run(self, now_ms);
 }
 
 /* ---- life ---- */
@@ -397,6 +404,7 @@ static int create_supervision(struct node *self, struct err *err)
         .event = on_event,
         .duty_wanted = on_duty_wanted,
         .duty_state = on_duty_state,
+        .intent = on_intent,
         .released = on_released,
         .reply = on_reply,
         .managers_ended = on_managers_ended,
@@ -439,7 +447,8 @@ static int create_post(struct node *self, struct err *err)
 
 int managers_create(struct node *self, struct err *err)
 {
-    int rc = create_post(self, err);
+    int rc = effects_create(self, err);
+    rc = rc != 0 ? rc : create_post(self, err);
     rc = rc != 0 ? rc : create_supervision(self, err);
     for (size_t i = 0; rc == 0 && i < self->config->manager_count; i++) {
         if (self->config->managers[i].enabled) {

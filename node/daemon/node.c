@@ -410,6 +410,7 @@ static void stop(struct node *self)
     post_destroy(&self->post);
     probe_cancel(&self->probe);
     proposals_destroy(&self->proposals);
+    effects_destroy(&self->effects); /* what was under way is told to it until here */
     consensus_thread_destroy(&self->consensus);
     transport_destroy(&self->transport);
     zap_destroy(&self->zap);

@@ -17,6 +17,7 @@
 #include "node/config/keys.h"
 #include "node/control/control.h"
 #include "node/daemon/consensus_thread.h"
+#include "node/daemon/effects.h"
 #include "node/daemon/events.h"
 #include "node/daemon/gray.h"
 #include "node/daemon/health.h"
@@ -182,6 +183,7 @@ struct node {
     int64_t releases_at_ms;
     struct wish wishes[DUTIES_MAX];
     size_t wish_count;
+    struct effects *effects;
 
     struct post *post;
     struct supervise *supervise;
