@@ -1,0 +1,142 @@
+#!/usr/bin/python3 -B
+"""Effects outside the cluster happen once, whatever dies at whatever step: a leader's node process,
+its parent too, or the manager alone. The manager is a plugin, the outside a file."""
+
+import json
+import os
+import signal
+
+from cluster import ROOT, Cluster, Skip, alive, check, kill, run, say, wait_until
+
+try:
+    import msgpack  # noqa: F401  (the plugin needs both)
+    import zmq  # noqa: F401
+except ImportError:
+    zmq = None
+
+QUIET = "leadership: {handover_below: 0}\n"  # a busy machine must not move leadership here
+STEPS = ("wanted", "perform", "performed", "told", "verify", "verified")
+VICTIMS = ("node", "both", "manager", "frozen")
+
+
+class World:
+    """The folder that the plugin of every node reads and writes."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        os.makedirs(folder)
+        self.count = 0
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def lines(self, name):
+        try:
+            with open(self.path(name), encoding="utf-8") as file:
+                return [line.split() for line in file if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    def arm(self, step):
+        if os.path.exists(self.path("reached")):
+            os.remove(self.path("reached"))
+        with open(self.path("arm.new"), "w", encoding="utf-8") as file:
+            file.write(step + "\n")
+        os.rename(self.path("arm.new"), self.path("arm"))
+
+    def ask_for(self, number):
+        """New keys, each fourth of which the other side cannot tell about."""
+        keys = []
+        for _ in range(number):
+            self.count += 1
+            kind = "blind" if self.count % 4 == 0 else "key"
+            keys.append(f"outside/{kind}-{self.count}")
+        with open(self.path("keys.new"), "w", encoding="utf-8") as file:
+            file.writelines(key + "\n" for line in self.lines("keys") for key in line)
+            file.writelines(key + "\n" for key in keys)
+        os.rename(self.path("keys.new"), self.path("keys"))
+        return keys
+
+    def reached(self):
+        """(key, node, pid) of the manager that stopped at the step, or None."""
+        lines = self.lines("reached")
+        return (lines[1][0], lines[1][1], int(lines[1][2])) if len(lines) == 2 else None
+
+    def closed(self):
+        return {line[0] for line in self.lines("closed")}
+
+    def check(self):
+        written = {}
+        for line in self.lines("effects"):
+            written.setdefault(line[0], []).append(line[1:])
+        for key in [line[0] for line in self.lines("keys")]:
+            times = len(written.pop(key, []))
+            least = 0 if "blind" in key else 1  # its policy is: at most once
+            check(least <= times <= 1, f"{key} happened {times} times: {self.lines('effects')}")
+            verdicts = {line[2] for line in self.lines("closed") if line[0] == key}
+            check(len(verdicts) == 1, f"{key} ended as {verdicts}")
+            check("skipped" in verdicts or times == 1, f"{key}: {verdicts}, {times} times")
+        check(not written, f"nobody asked for {written}")
+
+
+def strike(cluster, victim, name, pid):
+    """End what is to end; true when a thawed node is to go on afterwards."""
+    node = cluster[name]
+    worker = node.worker()
+    if victim == "manager":
+        kill(pid)
+    elif victim == "both":
+        node.kill_both()
+    elif victim == "node":
+        kill(worker)
+    else:
+        node.freeze()
+        cluster.wait_leader(among=[other for other in cluster.nodes if other is not node])
+        kill(worker, signal.SIGCONT)
+    wait_until(lambda: not alive(pid), f"the manager {pid} is dead")
+    if victim == "both":
+        node.start()
+
+
+def one_round(cluster, world, step, victim):
+    if step in ("verify", "verified"):
+        # Something must be left to verify: its first manager dies with the key open.
+        world.arm("performed" if world.count % 2 == 0 else "perform")
+        world.ask_for(2)
+        reached = wait_until(world.reached, "an effect is under way")
+        world.arm(step)
+        strike(cluster, "node", reached[1], reached[2])
+    else:
+        world.arm(step)
+    keys = world.ask_for(3)
+    key, name, pid = wait_until(world.reached, f"a manager reaches {step}")
+    strike(cluster, victim, name, pid)
+    wait_until(lambda: set(keys) <= world.closed() and
+               {line[0] for line in world.lines("keys")} <= world.closed(), f"{keys} are closed")
+    world.check()
+    say(f"{victim} died at {step} of {key}: {len(world.lines('effects'))} effects so far")
+
+
+def intents():
+    if zmq is None:
+        raise Skip("python3-zmq or python3-msgpack is missing")
+    program = os.path.join(ROOT, "tests", "integration", "outside_manager.py")
+    with Cluster(extra=QUIET) as cluster:
+        world = World(os.path.join(cluster.folder, "world"))
+        cluster.managers = (f'pm2: {{enabled: false}}\n  outside: {{program: "{program}", '
+                            f'options: {{world: "{world.folder}"}}}}')
+        leader = cluster.start()
+        keys = world.ask_for(4)
+        wait_until(lambda: set(keys) <= world.closed(), "the first keys are closed")
+        world.check()
+        kinds = {json.loads(line)["data"]["kind"]
+                 for line in leader.cli("events", "--since", "1h").stdout.splitlines()}
+        check({"intent.open", "intent.done"} <= kinds, f"events tell nothing of it: {kinds}")
+        for step in STEPS:
+            for victim in VICTIMS:
+                one_round(cluster, world, step, victim)
+        say(f"{world.count} keys, {len(world.lines('effects'))} effects")
+
+
+if __name__ == "__main__":
+    run(intents)
