@@ -101,6 +101,9 @@ struct grants_holder_config {
     uint64_t raft_id;
     uint64_t incarnation;
     int64_t renew_every_ms; /* 0: GRANTS_RENEW_EVERY_MS */
+    /* Rows for what earlier incarnations of this node held, too: never asked for, to be released
+     * when nothing of it runs here. For a process whose locks are its predecessor's. */
+    bool releases_former;
     struct grants_switches off;
 };
 
@@ -110,6 +113,7 @@ struct grants_held {
     uint64_t term;       /* of the assignment: the fencing token */
     int64_t deadline_ms; /* may run before this; 0: no grant yet */
     bool released;       /* by us; waits until the state says so */
+    bool former;         /* an earlier incarnation's: to be released, never run */
 };
 
 struct grants_holder *grants_holder_create(const struct grants_holder_config *config);

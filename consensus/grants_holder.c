@@ -63,12 +63,23 @@ static struct grants_held *find_row(const struct grants_holder *self, const char
     return NULL;
 }
 
+static bool is_former(const struct grants_holder *self, const struct state_duty *duty)
+{
+    return duty->assignment.incarnation < self->config.incarnation && !self->config.off.incarnation;
+}
+
 static bool is_mine(const struct grants_holder *self, const struct state_duty *duty)
 {
     return duty->is.exclusive && state_duty_held(duty) &&
            duty->assignment.raft_id == self->config.raft_id &&
            (duty->assignment.incarnation == self->config.incarnation ||
-            self->config.off.incarnation);
+            self->config.off.incarnation ||
+            (self->config.releases_former && is_former(self, duty)));
+}
+
+static bool is_open(const struct grants_held *row)
+{
+    return !row->released && !row->former;
 }
 
 void grants_holder_sync(struct grants_holder *self, int64_t now_ms, const struct state *state)
@@ -89,7 +100,10 @@ void grants_holder_sync(struct grants_holder *self, int64_t now_ms, const struct
         memcpy(row->duty, duty->is.id, sizeof(row->duty));
         row->assignment = duty->assignment.number;
         row->term = duty->assignment.term;
-        self->next_ms = now_ms;
+        row->former = is_former(self, duty);
+        if (is_open(row)) {
+            self->next_ms = now_ms;
+        }
     }
     struct grants_held *former = self->rows;
     self->rows = self->spare;
@@ -100,7 +114,7 @@ void grants_holder_sync(struct grants_holder *self, int64_t now_ms, const struct
 int64_t grants_holder_next_ms(const struct grants_holder *self)
 {
     for (size_t i = 0; i < self->count; i++) {
-        if (!self->rows[i].released) {
+        if (is_open(&self->rows[i])) {
             return self->next_ms;
         }
     }
@@ -114,7 +128,7 @@ bool grants_holder_request(struct grants_holder *self, int64_t now_ms, struct gr
     ret->time_ms = now_ms;
     ret->count = 0;
     for (size_t i = 0; i < self->count; i++) {
-        if (!self->rows[i].released) {
+        if (is_open(&self->rows[i])) {
             ret->assignments[ret->count++] = self->rows[i].assignment;
         }
     }
@@ -159,7 +173,7 @@ size_t grants_holder_take(struct grants_holder *self, int64_t now_ms,
     size_t moved = 0;
     for (size_t i = 0; i < self->count; i++) {
         struct grants_held *row = &self->rows[i];
-        bool open = !row->released || self->config.off.released_takes_no_grant;
+        bool open = !row->former && (!row->released || self->config.off.released_takes_no_grant);
         if (open && deadline_ms > row->deadline_ms &&
             bsearch(&row->assignment, granted, grant->count, sizeof(granted[0]), compare_numbers) !=
                 NULL) {

@@ -94,6 +94,30 @@ static void revoke_duty(struct node *self, struct local_duty *duty, const char *
     }
 }
 
+/* What an earlier life of this node held and nobody runs any more: the leader may not have heard
+ * of its end (the parent's word was lost, a guard was slow to end, or the assignment came after the
+ * death), and would wait for the end of the grant. */
+static void release_former(struct node *self)
+{
+    char locks[CONFIG_PATH_SIZE + 16];
+    lock_dir(self, locks);
+    bool any = false;
+    for (size_t i = 0; i < grants_holder_count(self->holding); i++) {
+        const struct grants_held *held = grants_holder_at(self->holding, i);
+        if (!held->former || held->released || !post_lock_free(locks, held->duty) ||
+            grants_holder_release(self->holding, held->duty) != 0) {
+            continue;
+        }
+        events_add(self->events, LOG_LEVEL_INFO, held->term, "duty.stopped",
+                   json_pack("{s:s, s:s}", "duty", held->duty, "why", "its node process died"),
+                   "%s ended with the node's former process and is released", held->duty);
+        any = true;
+    }
+    if (any) {
+        send_releases(self);
+    }
+}
+
 /* ---- following the replicated state ---- */
 
 /* What `name` says of itself; GOSSIP_UNKNOWN when it has said nothing. */
@@ -199,11 +223,12 @@ void duties_sync(struct node *self, int64_t now_ms)
     grants_holder_sync(self->holding, now_ms, self->state);
     for (size_t i = 0; i < grants_holder_count(self->holding); i++) {
         const struct grants_held *held = grants_holder_at(self->holding, i);
-        if (!held->released) {
+        if (!held->released && !held->former) {
             adopt(self, held);
         }
     }
     drop_lost(self);
+    release_former(self);
     self->placement_at_ms = 0;
 }
 
@@ -329,6 +354,7 @@ void duties_run(struct node *self, int64_t now_ms)
 {
     leave_unwanted(self);
     revoke_again(self, now_ms);
+    release_former(self);
     if (now_ms >= grants_holder_next_ms(self->holding)) {
         ask(self, now_ms);
     }
@@ -462,7 +488,8 @@ int duties_create(struct node *self, struct err *err)
 {
     struct grants_holder_config config = {.raft_id = self->id,
                                           .incarnation = self->incarnation,
-                                          .renew_every_ms = self->config->grants.renew_ms};
+                                          .renew_every_ms = self->config->grants.renew_ms,
+                                          .releases_former = self->restarted};
     self->holding = grants_holder_create(&config);
     self->granting = grants_leader_create(NULL);
     return self->holding == NULL || self->granting == NULL

@@ -118,7 +118,7 @@ static void refresh(struct daemon *daemon)
     daemon->keys = keys;
 }
 
-static int run_node(void *context, int link_fd)
+static int run_node(void *context, int link_fd, bool restarted)
 {
     struct daemon *daemon = context;
     refresh(daemon);
@@ -128,6 +128,7 @@ static int run_node(void *context, int link_fd)
         .keys = &daemon->keys,
         .guard_listen_fd = daemon->guard_listen_fd,
         .parent_fd = link_fd,
+        .restarted = restarted,
     };
     return node_run(&start);
 }

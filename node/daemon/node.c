@@ -467,6 +467,7 @@ int node_run(const struct node_start *start_with)
     self->own = *start_with->own;
     self->keys = *start_with->keys;
     self->guard_listen_fd = start_with->guard_listen_fd;
+    self->restarted = start_with->restarted;
     self->parent = parent_link_create(start_with->parent_fd);
     self->id = consensus_id_of_key(self->own.public_key);
     self->started_ms = clock_boot_ms();

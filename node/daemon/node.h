@@ -118,6 +118,7 @@ struct node {
     int64_t started_ms;
     struct parent_link *parent;
     int guard_listen_fd;
+    bool restarted; /* by a parent that watched an earlier life */
 
     zloop_t *loop;
     int timer;
@@ -325,7 +326,8 @@ struct node_start {
     const struct key_own *own;
     const struct key_roster *keys;
     int guard_listen_fd;
-    int parent_fd; /* to the watching parent */
+    int parent_fd;  /* to the watching parent */
+    bool restarted; /* the parent has watched an earlier life of it */
 };
 int node_run(const struct node_start *start);
 

@@ -21,8 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MANAGERS_WAIT_MS 200 /* they die with the node; after this they are killed */
-#define GUARDS_WAIT_MS 500   /* for guarded processes to end before the node starts again */
+#define MANAGERS_WAIT_MS 200  /* they die with the node; after this they are killed */
+#define GUARDS_WAIT_MS 500    /* for guarded processes to end before the node starts again */
+#define STRAGGLERS_WAIT_MS 50 /* for those beyond the majority to hear it */
 #define FLUSH_MS 20
 /* The parent's own turns while it hears nothing of the node, and how many of them end it: beyond
  * what stalls adapt to (3 s), and beyond what costs a leader its seat anyway. */
@@ -41,6 +42,7 @@ struct parent {
     int node_fd; /* its pidfd */
     int64_t node_started_ms;
     int64_t pause_ms;
+    unsigned lives; /* nodes started */
     bool stopping;
     int64_t stop_asked_ms;
     uint64_t beats_seen;
@@ -87,7 +89,7 @@ static int start_node(struct parent *self)
         sigset_t none;
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        int code = self->start->run_node(self->start->context, ends[1]);
+        int code = self->start->run_node(self->start->context, ends[1], self->lives > 0);
         parent_news_forget(&self->news);
         free(self); /* the child's copy, so that a leak checker has nothing to say */
         _exit(code);
@@ -98,6 +100,7 @@ static int start_node(struct parent *self)
         return -1;
     }
     self->node = pid;
+    self->lives++;
     self->node_fd = (int)syscall(SYS_pidfd_open, pid, 0);
     self->link_fd = ends[0];
     self->node_started_ms = clock_boot_ms();
@@ -247,12 +250,22 @@ static int64_t obituary_wait_ms(const struct parent *self)
     return far_ms > OBITUARY_WAIT_MS ? far_ms : OBITUARY_WAIT_MS;
 }
 
+/* The next leader may be any of them, and not among the first to hear; but those who are dead
+ * themselves are not waited for. */
+static void wait_until_heard(const struct parent *self, struct obituary_sender *speaker,
+                             size_t everybody)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (obituary_wait(speaker, everybody, now_ms + STRAGGLERS_WAIT_MS) < self->news.needed) {
+        (void)obituary_wait(speaker, self->news.needed, now_ms + obituary_wait_ms(self));
+    }
+}
+
 static void speak_for_the_dead(struct parent *self)
 {
     struct obituary_peer peers[NODES_MAX];
     struct obituary_config config = obituary_of(self, peers);
     struct obituary_sender *speaker = NULL;
-    int64_t deadline_ms = clock_boot_ms() + obituary_wait_ms(self);
     bool can_speak =
         self->news.id != 0 && config.peer_count > 0 && obituary_open(&config, &speaker, NULL) == 0;
     bool managers_gone = await_managers(self);
@@ -269,7 +282,7 @@ static void speak_for_the_dead(struct parent *self)
     }
     if (can_speak) {
         if (managers_gone) {
-            (void)obituary_wait(speaker, TRANSPORT_OBITUARY_ACK, self->news.needed, deadline_ms);
+            wait_until_heard(self, speaker, config.peer_count);
         }
         obituary_destroy(&speaker, FLUSH_MS);
     }

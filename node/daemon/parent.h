@@ -4,9 +4,9 @@
  * When the node process dies without having left: the parent makes certain that its managers are
  * gone, sends the obituary, stops the guarded processes (or leaves them to their grants, when
  * grants.on_disconnect says keep) and tells that too, and starts the node again when a majority has
- * acknowledged, or after OBITUARY_WAIT_MS (four heartbeats where those are longer), with a growing
- * pause; never after exit code 78. When the node's loop, disk or consensus hangs for more than ten
- * seconds, the parent ends it: its death can be proven, its silence cannot. */
+ * acknowledged all that, or after OBITUARY_WAIT_MS (four heartbeats where those are longer), with a
+ * growing pause; never after exit code 78. When the node's loop, disk or consensus hangs for more
+ * than ten seconds, the parent ends it: its death can be proven, its silence cannot. */
 #ifndef UNDERSTUDY_NODE_DAEMON_PARENT_H
 #define UNDERSTUDY_NODE_DAEMON_PARENT_H
 
@@ -26,8 +26,9 @@ struct parent_start {
     const struct config *config;
     const struct key_own *own;
     int guard_listen_fd;
-    /* Runs the node in the child with its end of the link; returns the exit code. */
-    int (*run_node)(void *context, int link_fd);
+    /* Runs the node in the child with its end of the link; `restarted`: it had a life before.
+     * Returns the exit code. */
+    int (*run_node)(void *context, int link_fd, bool restarted);
     void *context;
 };
 

@@ -21,7 +21,7 @@ static const struct sockets_timing timing = {
 struct recipient {
     void *dealer;
     uint64_t id;
-    uint64_t acked_kinds; /* one bit per kind below 64 */
+    size_t acks;
 };
 
 struct obituary_sender {
@@ -123,31 +123,32 @@ static void receive(struct obituary_sender *self, struct recipient *from)
         }
         struct wire_frame frame;
         if (frame_decode(zmq_msg_data(&message), zmq_msg_size(&message), &frame, NULL) == 0 &&
-            frame.cluster == self->cluster && frame.sender == from->id && frame.kind < 64) {
-            from->acked_kinds |= UINT64_C(1) << frame.kind;
+            frame.cluster == self->cluster && frame.sender == from->id &&
+            frame.kind == TRANSPORT_OBITUARY_ACK) {
+            from->acks++;
         }
         (void)zmq_msg_close(&message);
     }
 }
 
-static size_t count_acks(const struct obituary_sender *self, uint32_t ack_kind)
+/* How many have answered all that was sent. */
+static size_t count_informed(const struct obituary_sender *self)
 {
-    size_t acks = 0;
+    size_t informed = 0;
     for (size_t i = 0; i < self->count; i++) {
-        acks += (self->recipients[i].acked_kinds >> (ack_kind & 63) & 1) != 0 ? 1 : 0;
+        informed += self->recipients[i].acks >= self->sent ? 1 : 0;
     }
-    return acks;
+    return informed;
 }
 
-size_t obituary_wait(struct obituary_sender *self, uint32_t ack_kind, size_t needed,
-                     int64_t deadline_ms)
+size_t obituary_wait(struct obituary_sender *self, size_t needed, int64_t deadline_ms)
 {
     zmq_pollitem_t items[NODES_MAX];
     for (;;) {
-        size_t acks = count_acks(self, ack_kind);
+        size_t informed = count_informed(self);
         int64_t left_ms = deadline_ms - clock_boot_ms();
-        if (acks >= needed || left_ms <= 0) {
-            return acks;
+        if (informed >= needed || left_ms <= 0) {
+            return informed;
         }
         for (size_t i = 0; i < self->count; i++) {
             items[i] = (zmq_pollitem_t){.socket = self->recipients[i].dealer, .events = ZMQ_POLLIN};

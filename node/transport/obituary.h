@@ -38,16 +38,16 @@ int obituary_open(const struct obituary_config *config, struct obituary_sender *
                   struct err *err);
 
 /* Hand a message of `kind` (TRANSPORT_OBITUARY, TRANSPORT_RELEASE) of at most
- * COMMAND_BYTES_MAX bytes to every peer; sent when the connection stands. At most
+ * COMMAND_BYTES_MAX bytes to every peer; sent when the connection stands, each answered by who
+ * hears it. At most
  * OBITUARY_MESSAGES_MAX in all (ERR_FULL). Returns 0 when at least one peer took it. */
 #define OBITUARY_MESSAGES_MAX 2048
 int obituary_send(struct obituary_sender *self, uint32_t kind, const uint8_t *bytes, size_t length,
                   struct err *err);
 
-/* Wait until `needed` different peers have sent a message of `ack_kind` (TRANSPORT_OBITUARY_ACK)
- * since obituary_open, or clock_boot_ms() reaches `deadline_ms`. Returns how many have. */
-size_t obituary_wait(struct obituary_sender *self, uint32_t ack_kind, size_t needed,
-                     int64_t deadline_ms);
+/* Wait until `needed` different peers have answered every message sent with a
+ * TRANSPORT_OBITUARY_ACK, or clock_boot_ms() reaches `deadline_ms`. Returns how many have. */
+size_t obituary_wait(struct obituary_sender *self, size_t needed, int64_t deadline_ms);
 
 /* Ends all; waits at most `flush_ms` for messages that still have to go out. */
 void obituary_destroy(struct obituary_sender **self_p, int flush_ms);

@@ -381,6 +381,24 @@ static void tell_releases(struct node *node)
     post(node, node->view.leader, MESSAGE_RELEASE);
 }
 
+/* What an earlier life of the node held and no guard of its host runs any more. */
+static void release_former(struct node *node)
+{
+    const struct world_switches *off = &node->world->options.world_off;
+    for (int duty = 0; duty < (int)node->world->options.duties; duty++) {
+        char id[DUTY_ID_SIZE];
+        duties_name(duty, id);
+        const struct grants_held *held = grants_holder_by_duty(node->peers->holder, id);
+        if (held == NULL || !held->former || held->released ||
+            (peers_runs(node, duty) && !off->former_lock)) {
+            continue;
+        }
+        TRACE(node->world, "n%d releases duty %d of its former life", node->index, duty);
+        (void)grants_holder_release(node->peers->holder, id);
+        node->peers->release_at_ms = node_now_ms(node);
+    }
+}
+
 void duties_give_up(struct node *node)
 {
     int first = (int)world_between(node->world, 0, node->world->options.duties - 1);
@@ -414,6 +432,7 @@ void duties_after(struct node *node)
         lead_duties(node);
     }
     if (node->life == life && node_runs(node)) {
+        release_former(node);
         ask(node);
         tell_releases(node);
     }

@@ -103,7 +103,8 @@ static const struct named_profile profiles[] = {
     X(grants_stretch, grants_off.stretch)                            \
     X(refutation, gossip_off.refutation)                             \
     X(vote_is_durable, world_off.vote_is_durable)                    \
-    X(guard_deadline, world_off.guard_deadline)
+    X(guard_deadline, world_off.guard_deadline)                      \
+    X(former_lock, world_off.former_lock)
 
 struct named_option {
     const char *name;

@@ -85,6 +85,7 @@ struct schedule; /* schedule.h */
 struct world_switches {
     bool vote_is_durable; /* a restarted process finds its vote again */
     bool guard_deadline;  /* a guard ends its process at the grant's deadline */
+    bool former_lock;     /* what an earlier life held is released when nothing of it runs */
 };
 
 struct options {

@@ -22,6 +22,7 @@ void peers_start(struct node *node)
         .id = node->id, .incarnation = node->incarnation, .off = node->world->options.evidence_off};
     const struct grants_holder_config holder = {.raft_id = node->id,
                                                 .incarnation = node->incarnation,
+                                                .releases_former = node->incarnation % 2 == 0,
                                                 .off = node->world->options.grants_off};
     self->evidence = evidence_create(&evidence);
     self->leader = grants_leader_create(&node->world->options.grants_off);

@@ -246,7 +246,7 @@ void placing_leave(struct node *node)
         char id[DUTY_ID_SIZE];
         duties_name(duty, id);
         const struct grants_held *held = grants_holder_by_duty(self->holder, id);
-        if (held == NULL || held->released || !wants_elsewhere(node, id)) {
+        if (held == NULL || held->released || held->former || !wants_elsewhere(node, id)) {
             continue;
         }
         TRACE(node->world, "n%d gives duty %d up", node->index, duty);

@@ -109,6 +109,8 @@ static const struct tooth teeth[] = {
      NULL, "I4", 1, 200},
     {"guard_deadline", NULL, "a duty runs twice: a guard does not end its process", NULL, "p1",
      NULL, "I4", 1, 20},
+    {"former_lock", NULL, "a duty runs twice: released while a guard of a former life runs it",
+     NULL, "p1", "obituary=0", "I4", 1, 400},
     {"refutation", NULL, "a node that was slow is held dead for ever", NULL, "p1", NULL, "L2", 1,
      100},
 };

@@ -46,7 +46,8 @@ static void on_received(void *context, const struct transport_message *message)
         (void)transport_send(self->transport, message->sender, TRANSPORT_EVIDENCE, message->bytes,
                              message->length, false);
     }
-    if (self->echo_ack && message->kind == TRANSPORT_OBITUARY) {
+    if (self->echo_ack && message->kind == TRANSPORT_OBITUARY &&
+        strcmp(self->last_text, FIXTURE_UNHEARD) != 0) {
         (void)transport_reply(self->transport, &message->route, TRANSPORT_OBITUARY_ACK,
                               message->bytes, message->length);
     }

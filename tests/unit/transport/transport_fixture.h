@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #define FIXTURE_WAIT_MS 60000
+#define FIXTURE_UNHEARD "hush"
 #define FIXTURE_CLUSTER transport_cluster_id("test", "unit")
 
 struct keys {
@@ -43,8 +44,9 @@ struct node {
     int64_t disconnected_ms;
     uint64_t told[TRANSPORT_EVENT_COUNT];
     uint64_t refused;
-    bool echo;     /* send every gossip payload back as TRANSPORT_EVIDENCE, with transport_send */
-    bool echo_ack; /* answer every obituary with TRANSPORT_OBITUARY_ACK, with transport_reply */
+    bool echo; /* send every gossip payload back as TRANSPORT_EVIDENCE, with transport_send */
+    /* Answer every obituary but FIXTURE_UNHEARD with TRANSPORT_OBITUARY_ACK, transport_reply. */
+    bool echo_ack;
 };
 
 /* Keys must be there. `listen`: NULL for a free port of loopback. */

@@ -214,7 +214,8 @@ def cli(sheet, what, words, environment, trials, expect=(0,)):
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         took = now_ms() - began
         if code not in expect:
-            raise Unsettled(f"{' '.join(words)} ended with {code}")
+            program = words[words.index("--") + 1] if "--" in words else words[0]
+            raise Unsettled(f"{os.path.basename(program)} ended with {code}")
         sheet.add("cli", what, took)
     sheet.emit()
 
