@@ -402,6 +402,9 @@ int64_t consensus_deadline_ms(const struct consensus *self)
     if (wait > self->now_ms && wait < deadline) {
         deadline = wait;
     }
+    if (self->tell_at_ms != 0 && self->tell_at_ms < deadline) {
+        deadline = self->tell_at_ms;
+    }
     return deadline;
 }
 

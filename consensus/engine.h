@@ -6,6 +6,7 @@
  *   engine_request.c  proposals and changes of the configuration
  *   engine_hand.c     hand-over, standing for election, proof
  *   engine_receive.c  guards and silence in front of the library
+ *   engine_tell.c     what is committed is told without waiting for the next heartbeat
  *   engine_timer.c    when the library's election timer runs out
  *   engine_view.c     view, notices, counters
  *   raft_io*.c        struct raft_io and raft_fsm over our storage, transport and machine
@@ -98,6 +99,12 @@ struct acknowledger {
     bool told;
 };
 
+/* Of a leader: the highest commit index that an append of this term told a server. */
+struct told {
+    uint64_t id; /* 0: the slot is free */
+    uint64_t commit_index;
+};
+
 /* Of a leader, not written yet; they are the library's until its callback. */
 struct own_entries {
     const struct raft_entry *entries;
@@ -143,6 +150,8 @@ struct consensus {
     bool term_waits; /* stored_term is not on disk yet */
     struct own_entries own_entries;
     struct acknowledger acknowledgers[NODES_MAX];
+    struct told told[NODES_MAX];
+    int64_t tell_at_ms; /* 0: nothing waits to be told */
     struct logbook log;
     struct consensus_stored loaded; /* between load and raft_start */
     uint64_t machine_index;         /* what the machine holds; never goes back */
@@ -221,6 +230,12 @@ void engine_proposal_applied(struct consensus *self, uint64_t index);
 
 /* engine_hand.c */
 bool engine_submit_transfer(struct consensus *self);
+
+/* engine_tell.c */
+/* An append that leaves for server `id` tells this commit index. */
+void engine_note_told(struct consensus *self, uint64_t id, uint64_t commit_index);
+/* Tell what is due; call after each event. */
+void engine_tell_commit(struct consensus *self);
 
 /* engine_timer.c */
 void engine_shape_timer(struct consensus *self);

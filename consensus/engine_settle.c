@@ -60,6 +60,8 @@ static void step_up(struct consensus *self, uint64_t term)
         .wait_until_ms = owes_wait(self, term) ? self->now_ms + candidature->wait_ms : 0};
     self->hand_over = (struct hand_over){0};
     memset(self->acknowledgers, 0, sizeof self->acknowledgers);
+    memset(self->told, 0, sizeof self->told);
+    self->tell_at_ms = 0;
     self->acting_after_step_down_ms = 0;
     if (!self->config.off.echo_term) {
         lease_clear(&self->lease);
@@ -234,6 +236,9 @@ void engine_settle(struct consensus *self)
         moved = !engine_is_fatal(self) &&
                 (engine_submit_barrier(self) || engine_submit_transfer(self) ||
                  engine_submit_proposals(self));
+    }
+    if (!engine_is_fatal(self)) {
+        engine_tell_commit(self);
     }
     raft_io_flush(self);
 }

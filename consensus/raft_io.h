@@ -43,6 +43,9 @@ void raft_io_complete_all(struct consensus *self);
 void raft_io_flush(struct consensus *self);
 void raft_io_flush_term(struct consensus *self);
 
+/* Send for the engine itself: the library knows nothing of it. Only as leader. */
+void raft_io_tell(struct consensus *self, const struct raft_message *message);
+
 /* What raft_io_load needs: storage's contents into self->loaded and self->log. */
 int raft_io_read_storage(struct consensus *self, struct err *err);
 void raft_io_stored_deinit(struct consensus_stored *stored);

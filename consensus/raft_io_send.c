@@ -111,9 +111,21 @@ static void send_now(struct consensus *self, const struct raft_message *message)
     }
     size_t length = self->writer.buffer.length;
     bool bulk = mended.type == RAFT_IO_INSTALL_SNAPSHOT || length > WIRE_BULK_BYTES;
+    if (mended.type == RAFT_IO_APPEND_ENTRIES) {
+        engine_note_told(self, mended.server_id, mended.append_entries.leader_commit);
+    }
     self->counters.sent++;
     self->config.transport.send(self->config.transport.context, mended.server_id,
                                 self->writer.buffer.data, length, bulk);
+}
+
+/* For the engine itself; the library knows nothing of it. */
+void raft_io_tell(struct consensus *self, const struct raft_message *message)
+{
+    raft_io_flush_term(self);
+    if (!self->muted && !engine_is_fatal(self)) {
+        send_now(self, message);
+    }
 }
 
 /* Always 0: for an error on the reply path the library frees entries twice. */

@@ -36,6 +36,44 @@ static void test_propose_applies_on_all(void **state)
     cluster_deinit(&cluster);
 }
 
+/* Not with the next heartbeat: a round trip for the entry, a moment, and one way for the news. */
+static void test_a_commit_is_told_at_once(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    begin(&cluster, 3);
+    for (uint64_t i = 1; i <= 40; i++) {
+        cluster_run(&cluster,
+                    2 * CLUSTER_HEARTBEAT_MS + (int64_t)i * 3); /* anywhere in its period */
+        int64_t begin_ms = cluster.now_ms;
+        assert_int_equal(cluster_propose(&cluster, cluster_acting(&cluster), i), 0);
+        while (cluster.sequence_count < i) {
+            cluster_run(&cluster, 1);
+            assert_true(cluster.now_ms - begin_ms < 100);
+        }
+        (void)cluster_run_until(&cluster, cluster_all_applied, 100);
+        assert_true(cluster.now_ms - begin_ms <= 8);
+    }
+    cluster_deinit(&cluster);
+}
+
+static void test_idle_tells_nothing(void **state)
+{
+    (void)state;
+    struct cluster cluster;
+    struct consensus_counters before;
+    struct consensus_counters after;
+    begin(&cluster, 3);
+    cluster_commit(&cluster, 1);
+    cluster_run(&cluster, 20);
+    const struct consensus *leader = cluster.nodes[cluster_acting(&cluster)].engine;
+    consensus_counters(leader, &before);
+    cluster_run(&cluster, 10 * CLUSTER_HEARTBEAT_MS);
+    consensus_counters(leader, &after);
+    assert_true(after.sent - before.sent <= 2 * 11); /* heartbeats alone, to two */
+    cluster_deinit(&cluster);
+}
+
 static void test_proposals_queue_up_to_a_bound(void **state)
 {
     (void)state;
@@ -402,6 +440,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_propose_applies_on_all),
+        cmocka_unit_test(test_a_commit_is_told_at_once),
+        cmocka_unit_test(test_idle_tells_nothing),
         cmocka_unit_test(test_batch_in_flight_is_lost_as_one),
         cmocka_unit_test(test_proposals_queue_up_to_a_bound),
         cmocka_unit_test(test_leader_sends_before_it_writes),
