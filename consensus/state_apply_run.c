@@ -269,6 +269,7 @@ static void end(struct state *self, struct state_change *change)
     int64_t priority = duty->is.priority;
     end_attempt(self, run, duty, end);
     if (again) {
+        run->unstarted += end->reason == RUN_NOT_STARTED ? 1 : 0;
         run->attempt++;
         run->again_wall_ms = end->again_wall_ms;
         put_duty(self, change, run, priority);

@@ -55,6 +55,7 @@ struct state_run {
     int64_t last_s;     /* of a range: its last slot; else the slot */
     uint32_t count;     /* slots in the range; else 1 */
     uint32_t attempt;   /* from 1; 0: it was never to run */
+    uint32_t unstarted; /* attempts before it that ended as RUN_NOT_STARTED: no retries of it */
     enum run_outcome outcome;
     enum run_reason reason; /* under way: why it was started */
     bool cancelled;         /* under way: its end was asked for, `cancel` says why */

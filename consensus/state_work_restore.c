@@ -72,15 +72,17 @@ static bool get_fate(const msgpack_object *array, struct state_run *ret)
 static bool get_run(const msgpack_object *array, struct state_run *ret)
 {
     char manager[NAME_SIZE];
-    return mp_array(array, 20) != NULL && get_fate(array, ret) &&
+    return mp_array(array, 21) != NULL && get_fate(array, ret) &&
            mp_u64(mp_at(array, 11), &ret->raft_id) && mp_u64(mp_at(array, 12), &ret->assignment) &&
            mp_u64(mp_at(array, 13), &ret->term) && mp_u64(mp_at(array, 14), &ret->index) &&
            mp_u64(mp_at(array, 15), &ret->revision) &&
            mp_i64(mp_at(array, 16), &ret->decided_wall_ms) &&
            mp_i64(mp_at(array, 17), &ret->again_wall_ms) &&
            mp_i64(mp_at(array, 18), &ret->started_wall_ms) &&
-           mp_i64(mp_at(array, 19), &ret->ended_wall_ms) && ret->attempt <= RUN_ATTEMPTS_MAX &&
-           ret->last_s >= ret->key.slot_s && ret->last_s <= RUN_SLOT_S_MAX && ret->count >= 1 &&
+           mp_i64(mp_at(array, 19), &ret->ended_wall_ms) &&
+           mp_u32(mp_at(array, 20), &ret->unstarted) && ret->attempt <= RUN_ATTEMPTS_MAX &&
+           ret->unstarted <= ret->attempt && ret->last_s >= ret->key.slot_s &&
+           ret->last_s <= RUN_SLOT_S_MAX && ret->count >= 1 &&
            state_duty_manager(ret->key.schedule, manager);
 }
 

@@ -43,7 +43,7 @@ static void put_schedule(struct mp_writer *writer, const void *row)
 static void put_run(struct mp_writer *writer, const void *row)
 {
     const struct state_run *run = row;
-    mp_put_array(writer, 20);
+    mp_put_array(writer, 21);
     mp_put_text(writer, run->key.schedule);
     mp_put_i64(writer, run->key.slot_s);
     mp_put_u64(writer, run->key.number);
@@ -64,6 +64,7 @@ static void put_run(struct mp_writer *writer, const void *row)
     mp_put_i64(writer, run->again_wall_ms);
     mp_put_i64(writer, run->started_wall_ms);
     mp_put_i64(writer, run->ended_wall_ms);
+    mp_put_u64(writer, run->unstarted);
 }
 
 static void put_intent(struct mp_writer *writer, const void *row)

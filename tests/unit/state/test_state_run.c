@@ -1,5 +1,7 @@
 #include "tests/unit/state/commands_work.h"
 
+#include <stdlib.h>
+
 static int set_up(void **context)
 {
     struct state *state = state_create();
@@ -235,6 +237,29 @@ static void a_retry_is_the_next_attempt(void **context)
     assert_int_equal(state_duty_count(state), 0);
 }
 
+static void attempts_that_never_started_are_counted(void **context)
+{
+    struct state *state = *context;
+    struct run_key key = begin(state, 6000);
+    static const enum run_reason reasons[] = {RUN_NOT_STARTED, RUN_EXIT, RUN_NOT_STARTED};
+    static const uint32_t expected[] = {1, 1, 2};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct command command = again(key, i + 1, 0, RUN_FAILED);
+        command.run_end.reason = reasons[i];
+        apply_ok(state, command);
+        assert_int_equal(state_run_by_key(state, &key)->unstarted, expected[i]);
+    }
+    struct state *copy = state_create();
+    uint8_t *bytes;
+    size_t length;
+    assert_non_null(copy);
+    assert_int_equal(state_snapshot(state, &bytes, &length), 0);
+    assert_int_equal(state_restore(copy, state_index(state), bytes, length, NULL), 0);
+    assert_int_equal(state_run_by_key(copy, &key)->unstarted, 2);
+    free(bytes);
+    state_destroy(&copy);
+}
+
 static void not_every_end_is_retried(void **context)
 {
     struct state *state = *context;
@@ -322,6 +347,7 @@ int main(void)
         TEST(outcomes_are_counted),
         TEST(a_manual_run_is_told_apart),
         TEST(a_retry_is_the_next_attempt),
+        TEST(attempts_that_never_started_are_counted),
         TEST(not_every_end_is_retried),
         TEST(attempts_are_bounded),
         TEST(a_cancelled_run_is_not_wanted),
