@@ -5,12 +5,27 @@
  * node tells (a report), or, when the node cannot tell any more, as soon as it is certain that
  * nothing of it runs (an obituary, the end of its grant): then nobody saw its end, and it is
  * `unknown` unless the schedule wants such runs repeated. Every end is one command, which the state
- * accepts once. Pure. */
+ * accepts once. Pure.
+ *
+ * What a slot that ran ends as:
+ * - its program went well, and no sooner than min_runtime_s: ran; sooner: failed (too_short);
+ * - it failed: retried while retries are left, then failed;
+ * - its node could not start it: again, a little later, at most RUNS_UNSTARTED_MAX times; this uses
+ *   no retry up;
+ * - nobody saw its end: with retry_unknown retried as after a failure, else unknown;
+ * - its end was asked for: failed for that reason (skipped, when it had never started);
+ * - nobody could start it by its start deadline: missed (failed, when an earlier attempt had
+ *   started). That counts from the slot; for a retry from the end of its wait, for a manual or a
+ *   late run from its decision, and then it is at least RUNS_START_LEAST_S. */
 #ifndef UNDERSTUDY_CONSENSUS_RUNS_H
 #define UNDERSTUDY_CONSENSUS_RUNS_H
 
 #include "consensus/state.h"
 #include "consensus/state_work.h"
+
+#define RUNS_UNSTARTED_MAX 10
+#define RUNS_START_LEAST_S 60
+#define RUNS_REPORT_WAIT_MS 5000 /* for the report of a holder that has released already */
 
 /* What the node that carried an attempt out says of its end; repeated until the state shows it. */
 struct run_report {
@@ -24,6 +39,7 @@ struct run_report {
     int64_t ended_wall_ms;
 };
 
+/* As those of grants_message.h. */
 int run_report_encode(const struct run_report *report, struct mp_writer *writer);
 int run_report_decode(const uint8_t *bytes, size_t length, struct run_report *ret, struct err *err);
 
@@ -34,16 +50,18 @@ bool runs_take_report(const struct state *state, const struct run_report *report
                       struct command *ret);
 
 /* For each run under way that needs it, the command that brings it on: cancelled and not assigned,
- * past its start deadline, its duty released without a report, cancelled by the next slot. `max`
- * at most. `trusted`: the wall clock is; without, only what needs no clock. */
+ * past its start deadline, its duty released without a report, cancelled by the next slot (overlap
+ * `replace`; only when that slot's run stands in the state). `max` at most. `trusted`: the wall
+ * clock is; without, only what needs no clock. Says the same until the state shows it. */
 size_t runs_step(const struct state *state, int64_t wall_ms, bool trusted, struct command *ret,
                  size_t max);
 
 /* When runs_step has something to do next for the sake of time alone; INT64_MAX: never. */
 int64_t runs_next_wall_ms(const struct state *state);
 
-/* May placement assign this attempt's duty now (its retry's wait is over)? True for duties that are
- * no runs. */
+/* May placement assign this attempt's duty now? Not before its retry's wait is over nor after its
+ * start deadline; and unless overlap is `allow`, only when no older run of its schedule is under
+ * way. True for duties that are no runs. */
 bool runs_may_place(const struct state *state, const char *duty, int64_t wall_ms);
 
 #endif

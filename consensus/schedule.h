@@ -5,10 +5,21 @@
  * of each slot (COMMAND_SLOTS_DECIDE, compare and set). A new leader goes on where the last one
  * ended, so no slot is left out and none comes twice, whoever led and however often it is said.
  *
- * A slot is on time when it is found at most start_deadline_s (at least SCHEDULE_GRACE_S) after its
- * instant; what is older goes by the schedule's misfire policy. On time it runs, unless its manager
- * is paused or only watches, maintenance is on, a run is under way that it must not overlap, or
- * there is no room.
+ * The rule, for the slots after decided_s up to now, oldest first. It asks for nothing but the row,
+ * the runs under way and the present instant, so it is the same whoever applies it, and wherever
+ * the walk is cut into commands:
+ * - A slot is on time as long as its age is at most start_deadline_s (at least SCHEDULE_GRACE_S);
+ *   older ones are late. Of the late ones the misfire policy keeps: `skip` none; `run_once` the
+ *   newest, unless a slot on time follows it (which runs instead); `run_all` the newest misfire_cap
+ *   that are no older than misfire_window_s. The others are missed.
+ * - What is on time or kept is skipped when its manager is paused or only watches, or in
+ *   maintenance.
+ * - While a run of the schedule is under way, overlap `forbid` skips the slot; with `replace` the
+ *   run starts and the one under way is cancelled (runs.h), and of several slots on time only the
+ *   newest runs. Slots that run_all keeps wait instead, until the run before them has ended, unless
+ *   overlap is `allow`.
+ * - Without room it waits: on time until its start deadline (then it is shed), kept until a newer
+ *   slot takes its place. Room goes to the higher priority, then to the older slot.
  *
  * Pure: the wall clock is handed in, and whether it is to be trusted; with a clock that is not,
  * nothing is decided (the slots are found later). Costs what is due: calendars are parsed once per
@@ -22,6 +33,7 @@
 
 #define SCHEDULE_GRACE_S 1
 #define SCHEDULE_STEP_COMMANDS_MAX 64 /* of one step; the rest waits for the next */
+#define SCHEDULE_STEP_SLOTS_MAX 2000  /* walked for one schedule; a step ends at so many in all */
 #define SCHEDULE_REPEAT_MS 1000       /* until a proposal without effect is made again */
 
 struct scheduler;
@@ -40,9 +52,9 @@ struct scheduler_config {
 struct scheduler *scheduler_create(const struct scheduler_config *config);
 void scheduler_destroy(struct scheduler **self_p);
 
-/* Call after each applied command whose target is a schedule, and with NULL after a restore or when
- * this node begins to act: what is known of it (of all) is read again from the state.
- * 0, ERR_NOMEM. */
+/* Call after each applied command about a schedule or one of its runs with the schedule's id, and
+ * with NULL after a restore or when this node begins to act: what is known of it (of all) is read
+ * again from the state, and what was proposed for all is forgotten. 0, ERR_NOMEM. */
 int scheduler_sync(struct scheduler *self, const struct state *state, const char *schedule);
 
 /* How things stand for deciding. */
@@ -58,14 +70,19 @@ struct scheduler_now {
     void *context;
 };
 
-/* Commands to propose now, `max` at most; type, payload, reason and why are filled, origin and the
- * like are the caller's. Returns how many. */
+/* Commands to propose now, `max` at most and one for a schedule; type, payload, reason and why are
+ * filled, origin and the like are the caller's. Returns how many. For a schedule that has one under
+ * way there is none until its row has moved, or for SCHEDULE_REPEAT_MS. Call it when
+ * scheduler_next_wall_ms() has come, and when runs have ended or room has grown. */
 size_t scheduler_step(struct scheduler *self, const struct state *state,
                       const struct scheduler_now *now, struct command *ret, size_t max);
 
-/* Wall time of the next slot that is not decided yet; INT64_MAX: there is none. May lie in the
- * past, when slots wait. */
+/* Wall time at which there is something to decide, or to be proposed again; INT64_MAX: there is
+ * none. Lies in the past while slots wait, be it for room or for the next step. */
 int64_t scheduler_next_wall_ms(const struct scheduler *self);
+
+/* Schedules whose slots this node cannot decide, as it cannot read their expression or zone. */
+size_t scheduler_blind_count(const struct scheduler *self);
 
 /* The next `max` slots after `after_s` as the scheduler sees them (`schedule next`). ERR_NOTFOUND:
  * no such schedule; ERR_INVALID: its expression or zone is not readable here. */
