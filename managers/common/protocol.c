@@ -73,3 +73,43 @@ const char *manager_duty_phase_name(enum manager_duty_phase phase)
     }
     return "?";
 }
+
+const char *manager_outcome_name(enum manager_outcome outcome)
+{
+    switch (outcome) {
+    case MANAGER_OUTCOME_RAN:
+        return "ran";
+    case MANAGER_OUTCOME_FAILED:
+        return "failed";
+    case MANAGER_OUTCOME_UNKNOWN:
+        return "unknown";
+    }
+    return "?";
+}
+
+const char *manager_run_reason_name(enum manager_run_reason reason)
+{
+    switch (reason) {
+    case MANAGER_REASON_PAUSED:
+        return "paused";
+    case MANAGER_REASON_FINISH_DEADLINE:
+        return "finish_deadline";
+    case MANAGER_REASON_PROGRESS_DEADLINE:
+        return "progress_deadline";
+    case MANAGER_REASON_TOO_SHORT:
+        return "too_short";
+    case MANAGER_REASON_EXIT:
+        return "exit";
+    case MANAGER_REASON_SIGNAL:
+        return "signal";
+    case MANAGER_REASON_NOT_STARTED:
+        return "not_started";
+    case MANAGER_REASON_HOLDER_GONE:
+        return "holder_gone";
+    case MANAGER_REASON_CANCELLED:
+        return "cancelled";
+    case MANAGER_REASON_SHADOW:
+        return "shadow";
+    }
+    return "?";
+}

@@ -13,6 +13,7 @@
 #ifndef UNDERSTUDY_MANAGERS_COMMON_PROTOCOL_H
 #define UNDERSTUDY_MANAGERS_COMMON_PROTOCOL_H
 
+#include "managers/common/protocol_run.h"
 #include "node/base/err.h"
 #include "node/base/limits.h"
 #include "node/base/mp.h"
@@ -26,7 +27,6 @@
 #define MANAGER_OBSERVATION_BYTES_MAX (64 << 10)
 #define MANAGER_FIELDS_BYTES_MAX 4096          /* fields of one event, arguments of one command */
 #define MANAGER_DOCUMENT_BYTES_MAX (512 << 10) /* configuration, result of a command */
-#define MANAGER_PLACES_MAX 16                  /* nodes named by one wish */
 #define MANAGER_CAPABILITIES_MAX 16
 #define MANAGER_INPUTS_MAX 16 /* missing inputs named by one heartbeat */
 #define MANAGER_PATH_SIZE 512
@@ -47,6 +47,8 @@
     X(MANAGER_RELEASED, 7, "released")                  \
     X(MANAGER_ROLE_ACK, 8, "role_ack")                  \
     X(MANAGER_REPLY, 9, "reply")                        \
+    X(MANAGER_SCHEDULE_WANTED, 10, "schedule_wanted")   \
+    X(MANAGER_RUN_ENDED, 11, "run_ended")               \
     X(MANAGER_INTENT_WANTED, 12, "intent_wanted")       \
     X(MANAGER_INTENT_VERIFIED, 13, "intent_verified")   \
     X(MANAGER_INTENT_PERFORMED, 14, "intent_performed") \
@@ -61,7 +63,8 @@
     X(MANAGER_PAUSE, 39, "pause")                       \
     X(MANAGER_RESUME, 40, "resume")                     \
     X(MANAGER_STOP, 41, "stop")                         \
-    X(MANAGER_INTENT, 42, "intent")
+    X(MANAGER_INTENT, 42, "intent")                     \
+    X(MANAGER_RUN, 43, "run")
 
 enum manager_kind {
 #define MANAGER_KIND_ENUM(name, code, text) name = (code),
@@ -271,6 +274,8 @@ struct manager_grant {
     uint64_t assignment;
     uint64_t term;
     int64_t deadline_ms; /* of the grant now; the guard gets each renewal from the node itself */
+    /* Of a run: the digest of its schedule in the replicated state. 0: not compared. */
+    uint64_t digest;
 };
 
 /* Stop it, then say released. A grant of the same assignment that follows takes this back. */
@@ -330,6 +335,8 @@ struct manager_message {
         struct manager_released released;
         struct manager_role_ack role_ack;
         struct manager_reply reply;
+        struct manager_schedule_wanted schedule_wanted;
+        struct manager_run_ended run_ended;
         struct manager_intent_wanted intent_wanted;
         struct manager_intent_verified intent_verified;
         struct manager_intent_performed intent_performed;
@@ -341,6 +348,7 @@ struct manager_message {
         struct manager_members members;
         struct manager_command command;
         struct manager_intent intent;
+        struct manager_run run;
     } as; /* pause, resume and stop carry nothing */
 };
 

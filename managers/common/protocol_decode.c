@@ -245,7 +245,8 @@ static bool get_grant(const msgpack_object *root, struct manager_grant *ret)
     return mp_text(mp_at(root, FIRST), ret->duty, sizeof ret->duty) &&
            mp_u64(mp_at(root, FIRST + 1), &ret->assignment) &&
            mp_u64(mp_at(root, FIRST + 2), &ret->term) &&
-           mp_i64(mp_at(root, FIRST + 3), &ret->deadline_ms);
+           mp_i64(mp_at(root, FIRST + 3), &ret->deadline_ms) &&
+           (mp_at(root, FIRST + 4) == NULL || mp_u64(mp_at(root, FIRST + 4), &ret->digest));
 }
 
 static bool get_revoke(const msgpack_object *root, struct manager_revoke *ret)
@@ -295,6 +296,94 @@ static bool get_command(const msgpack_object *root, struct manager_command *ret)
            get_document(mp_at(root, FIRST + 2), MANAGER_FIELDS_BYTES_MAX, &ret->args);
 }
 
+static bool get_seconds(const msgpack_object *object, int64_t *ret)
+{
+    return mp_i64(object, ret) && *ret >= 0 && *ret <= MANAGER_SECONDS_MAX;
+}
+
+static bool get_policies(const msgpack_object *array, struct manager_schedule *ret)
+{
+    uint32_t gap;
+    uint32_t fold;
+    uint32_t overlap;
+    uint32_t misfire;
+    if (!get_enum(mp_at(array, 4), MANAGER_GAP_SKIP, &gap) ||
+        !get_enum(mp_at(array, 5), MANAGER_FOLD_BOTH, &fold) ||
+        !get_enum(mp_at(array, 6), MANAGER_OVERLAP_REPLACE, &overlap) ||
+        !get_enum(mp_at(array, 7), MANAGER_MISFIRE_SKIP, &misfire)) {
+        return false;
+    }
+    ret->gap = (enum manager_gap)gap;
+    ret->fold = (enum manager_fold)fold;
+    ret->overlap = (enum manager_overlap)overlap;
+    ret->misfire = (enum manager_misfire)misfire;
+    return mp_u32(mp_at(array, 8), &ret->misfire_cap) && ret->misfire_cap > 0 &&
+           ret->misfire_cap <= MANAGER_MISFIRE_CAP_MAX;
+}
+
+static bool get_schedule(const msgpack_object *array, struct manager_schedule *ret)
+{
+    return mp_array(array, 20) != NULL &&
+           mp_text(mp_at(array, 0), ret->expression, sizeof ret->expression) &&
+           mp_text(mp_at(array, 1), ret->zone, sizeof ret->zone) &&
+           mp_u64(mp_at(array, 2), &ret->digest) && mp_i64(mp_at(array, 3), &ret->anchor_s) &&
+           get_policies(array, ret) && get_seconds(mp_at(array, 9), &ret->misfire_window_s) &&
+           get_seconds(mp_at(array, 10), &ret->start_deadline_s) &&
+           get_seconds(mp_at(array, 11), &ret->progress_deadline_s) &&
+           get_seconds(mp_at(array, 12), &ret->finish_deadline_s) &&
+           get_seconds(mp_at(array, 13), &ret->min_runtime_s) &&
+           mp_u32(mp_at(array, 14), &ret->retries) && ret->retries <= MANAGER_RETRIES_MAX &&
+           get_seconds(mp_at(array, 15), &ret->backoff_s) &&
+           get_seconds(mp_at(array, 16), &ret->backoff_max_s) &&
+           mp_bool(mp_at(array, 17), &ret->retry_unknown) &&
+           mp_bool(mp_at(array, 18), &ret->critical) && mp_i64(mp_at(array, 19), &ret->priority);
+}
+
+static bool get_schedule_wanted(const msgpack_object *root, struct manager_schedule_wanted *ret)
+{
+    if (mp_array(root, FIRST + 8) == NULL ||
+        !mp_text(mp_at(root, FIRST), ret->id, sizeof ret->id) ||
+        !mp_u64(mp_at(root, FIRST + 1), &ret->term) ||
+        !mp_u64(mp_at(root, FIRST + 2), &ret->edition) ||
+        !mp_u32(mp_at(root, FIRST + 3), &ret->position) ||
+        !mp_u32(mp_at(root, FIRST + 4), &ret->total) || ret->total > MANAGER_SCHEDULES_MAX) {
+        return false;
+    }
+    if (ret->total == 0) {
+        return ret->position == 0 && ret->id[0] == '\0'; /* an empty list: the rest says nothing */
+    }
+    return ret->position < ret->total && get_schedule(mp_at(root, FIRST + 5), &ret->is) &&
+           get_names(mp_at(root, FIRST + 6), MANAGER_PLACES_MAX, &ret->on_count, ret->on) &&
+           get_names(mp_at(root, FIRST + 7), MANAGER_PLACES_MAX, &ret->avoid_count, ret->avoid);
+}
+
+static bool get_run_ended(const msgpack_object *root, struct manager_run_ended *ret)
+{
+    uint32_t outcome;
+    uint32_t reason;
+    int64_t exit_status;
+    if (mp_array(root, FIRST + 7) == NULL || !mp_u32(mp_at(root, FIRST + 2), &outcome) ||
+        !mp_u32(mp_at(root, FIRST + 3), &reason) || !mp_i64(mp_at(root, FIRST + 4), &exit_status) ||
+        exit_status < MANAGER_EXIT_UNKNOWN || exit_status >= MANAGER_EXIT_SIGNAL * 2) {
+        return false;
+    }
+    ret->outcome = (enum manager_outcome)outcome;
+    ret->reason = (enum manager_run_reason)reason;
+    ret->exit_status = (int32_t)exit_status;
+    return strcmp(manager_outcome_name(ret->outcome), "?") != 0 &&
+           strcmp(manager_run_reason_name(ret->reason), "?") != 0 &&
+           mp_text(mp_at(root, FIRST), ret->duty, sizeof ret->duty) &&
+           mp_u64(mp_at(root, FIRST + 1), &ret->assignment) &&
+           mp_i64(mp_at(root, FIRST + 5), &ret->started_wall_ms) &&
+           mp_i64(mp_at(root, FIRST + 6), &ret->ended_wall_ms);
+}
+
+static bool get_run(const msgpack_object *root, struct manager_run *ret)
+{
+    return mp_text(mp_at(root, FIRST), ret->duty, sizeof ret->duty) &&
+           mp_u64(mp_at(root, FIRST + 1), &ret->assignment);
+}
+
 static bool get_fields(const msgpack_object *root, struct manager_message *ret)
 {
     switch (ret->kind) {
@@ -322,6 +411,10 @@ static bool get_fields(const msgpack_object *root, struct manager_message *ret)
         return get_intent_verified(root, &ret->as.intent_verified);
     case MANAGER_INTENT_PERFORMED:
         return get_intent_performed(root, &ret->as.intent_performed);
+    case MANAGER_SCHEDULE_WANTED:
+        return get_schedule_wanted(root, &ret->as.schedule_wanted);
+    case MANAGER_RUN_ENDED:
+        return get_run_ended(root, &ret->as.run_ended);
     case MANAGER_CONFIGURE:
         return get_configure(root, &ret->as.configure);
     case MANAGER_ROLE:
@@ -338,6 +431,8 @@ static bool get_fields(const msgpack_object *root, struct manager_message *ret)
         return get_command(root, &ret->as.command);
     case MANAGER_INTENT:
         return get_intent(root, &ret->as.intent);
+    case MANAGER_RUN:
+        return get_run(root, &ret->as.run);
     case MANAGER_PAUSE:
     case MANAGER_RESUME:
     case MANAGER_STOP:

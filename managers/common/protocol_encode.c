@@ -165,11 +165,12 @@ static void put_role(struct mp_writer *writer, const struct manager_role *role)
 
 static void put_grant(struct mp_writer *writer, const struct manager_grant *grant)
 {
-    put_head(writer, MANAGER_GRANT, 4);
+    put_head(writer, MANAGER_GRANT, 5);
     mp_put_text(writer, grant->duty);
     mp_put_u64(writer, grant->assignment);
     mp_put_u64(writer, grant->term);
     mp_put_i64(writer, grant->deadline_ms);
+    mp_put_u64(writer, grant->digest);
 }
 
 static void put_peer_observation(struct mp_writer *writer,
@@ -192,6 +193,59 @@ static void put_members(struct mp_writer *writer, const struct manager_members *
         mp_put_u64(writer, (uint64_t)members->members[i].state);
         mp_put_i64(writer, members->members[i].since_ms);
     }
+}
+
+#define SCHEDULE_FIELDS 20
+
+static void put_schedule(struct mp_writer *writer, const struct manager_schedule *schedule)
+{
+    mp_put_array(writer, SCHEDULE_FIELDS);
+    mp_put_text(writer, schedule->expression);
+    mp_put_text(writer, schedule->zone);
+    mp_put_u64(writer, schedule->digest);
+    mp_put_i64(writer, schedule->anchor_s);
+    mp_put_u64(writer, (uint64_t)schedule->gap);
+    mp_put_u64(writer, (uint64_t)schedule->fold);
+    mp_put_u64(writer, (uint64_t)schedule->overlap);
+    mp_put_u64(writer, (uint64_t)schedule->misfire);
+    mp_put_u64(writer, schedule->misfire_cap);
+    mp_put_i64(writer, schedule->misfire_window_s);
+    mp_put_i64(writer, schedule->start_deadline_s);
+    mp_put_i64(writer, schedule->progress_deadline_s);
+    mp_put_i64(writer, schedule->finish_deadline_s);
+    mp_put_i64(writer, schedule->min_runtime_s);
+    mp_put_u64(writer, schedule->retries);
+    mp_put_i64(writer, schedule->backoff_s);
+    mp_put_i64(writer, schedule->backoff_max_s);
+    mp_put_bool(writer, schedule->retry_unknown);
+    mp_put_bool(writer, schedule->critical);
+    mp_put_i64(writer, schedule->priority);
+}
+
+static void put_schedule_wanted(struct mp_writer *writer,
+                                const struct manager_schedule_wanted *wanted)
+{
+    put_head(writer, MANAGER_SCHEDULE_WANTED, 8);
+    mp_put_text(writer, wanted->id);
+    mp_put_u64(writer, wanted->term);
+    mp_put_u64(writer, wanted->edition);
+    mp_put_u64(writer, wanted->position);
+    mp_put_u64(writer, wanted->total);
+    put_schedule(writer, &wanted->is);
+    put_names(writer, wanted->on_count, wanted->on);
+    put_names(writer, wanted->avoid_count, wanted->avoid);
+}
+
+static void put_run_ended(struct mp_writer *writer, const struct manager_run_ended *ended)
+{
+    put_head(writer, MANAGER_RUN_ENDED, 7);
+    mp_put_text(writer, ended->duty);
+    mp_put_u64(writer, ended->assignment);
+    mp_put_u64(writer, (uint64_t)ended->outcome);
+    mp_put_u64(writer, (uint64_t)ended->reason);
+    mp_put_i64(writer, ended->exit_status);
+    mp_put_i64(writer, ended->started_wall_ms);
+    mp_put_i64(writer, ended->ended_wall_ms);
 }
 
 /* The bounds that a decoder of the other side will hold us to. */
@@ -275,6 +329,12 @@ static int put_to_node(const struct manager_message *message, struct mp_writer *
     case MANAGER_INTENT_PERFORMED:
         put_intent_performed(writer, &message->as.intent_performed);
         return 0;
+    case MANAGER_SCHEDULE_WANTED:
+        put_schedule_wanted(writer, &message->as.schedule_wanted);
+        return 0;
+    case MANAGER_RUN_ENDED:
+        put_run_ended(writer, &message->as.run_ended);
+        return 0;
     default:
         return ERR_INVALID;
     }
@@ -312,6 +372,11 @@ static int put_to_manager(const struct manager_message *message, struct mp_write
         return 0;
     case MANAGER_INTENT:
         put_intent(writer, &message->as.intent);
+        return 0;
+    case MANAGER_RUN:
+        put_head(writer, MANAGER_RUN, 2);
+        mp_put_text(writer, message->as.run.duty);
+        mp_put_u64(writer, message->as.run.assignment);
         return 0;
     case MANAGER_PAUSE:
     case MANAGER_RESUME:

@@ -196,6 +196,11 @@ static void dispatch(struct runtime *self, const struct manager_message *message
     case MANAGER_INTENT:
         runtime_intents_take(self, &message->as.intent);
         return;
+    case MANAGER_RUN:
+        if (self->callbacks->run_known != NULL) {
+            self->callbacks->run_known(self->context, &message->as.run);
+        }
+        return;
     case MANAGER_PAUSE:
     case MANAGER_RESUME:
         take_paused(self, message->kind == MANAGER_PAUSE);

@@ -24,8 +24,8 @@ struct runtime;
 #define RUNTIME_HEARTBEAT_MS 1000
 #define RUNTIME_ROLE_ACK_MS 50 /* the end of the active role is confirmed within this */
 
-/* Every function of the table is set; all run on the loop and must not block. Arguments are
- * borrowed for the call. */
+/* Every function of the table is set, but for those that say otherwise; all run on the loop and must
+ * not block. Arguments are borrowed for the call. */
 struct runtime_callbacks {
     /* First message, and again after each change of the configuration. An error ends the process
      * at the first one, and keeps the old configuration later. */
@@ -43,6 +43,8 @@ struct runtime_callbacks {
     void (*heartbeat)(void *context, struct manager_heartbeat *ret);
     /* The node asks for the end: let go of what is held; the loop ends after this returns. */
     void (*stop)(void *context);
+    /* The end of a run is known (runtime_run_ended). NULL: this manager carries no runs out. */
+    void (*run_known)(void *context, const struct manager_run *run);
 };
 
 /* `name` and `version` as told in hello; callbacks and context outlive the runtime.
@@ -77,6 +79,10 @@ void runtime_event(struct runtime *self, enum manager_level level, const char *k
     __attribute__((format(printf, 5, 6)));
 /* The term is filled in. Does nothing unless runtime_may_act. Returns whether it was sent. */
 bool runtime_duty_wanted(struct runtime *self, const struct manager_duty_wanted *wanted);
+/* The same, in shadow too: what is scheduled is no effect, and the leader skips it there. */
+bool runtime_schedule_wanted(struct runtime *self, const struct manager_schedule_wanted *wanted);
+/* Dropped when it cannot be sent now: say it again until run_known. */
+void runtime_run_ended(struct runtime *self, const struct manager_run_ended *ended);
 void runtime_duty_state(struct runtime *self, const struct manager_duty_state *state);
 void runtime_released(struct runtime *self, const char *duty, uint64_t assignment);
 void runtime_reply(struct runtime *self, const struct manager_reply *reply);

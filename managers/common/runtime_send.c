@@ -107,6 +107,24 @@ bool runtime_duty_wanted(struct runtime *self, const struct manager_duty_wanted 
     return true;
 }
 
+bool runtime_schedule_wanted(struct runtime *self, const struct manager_schedule_wanted *wanted)
+{
+    if (!runtime_may_act(self)) {
+        return false;
+    }
+    struct manager_message message = {.kind = MANAGER_SCHEDULE_WANTED,
+                                      .as.schedule_wanted = *wanted};
+    message.as.schedule_wanted.term = self->term;
+    runtime_send(self, &message, false);
+    return true;
+}
+
+void runtime_run_ended(struct runtime *self, const struct manager_run_ended *ended)
+{
+    struct manager_message message = {.kind = MANAGER_RUN_ENDED, .as.run_ended = *ended};
+    runtime_send(self, &message, false);
+}
+
 void runtime_duty_state(struct runtime *self, const struct manager_duty_state *state)
 {
     struct manager_message message = {.kind = MANAGER_DUTY_STATE, .as.duty_state = *state};

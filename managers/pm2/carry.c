@@ -1,6 +1,7 @@
 /* Carrying out: a granted backup runs under PM2 and our guard; a revoked one is stopped, deleted,
  * and only then told as released. Each step follows from PM2's list of after the last step, never
  * from what a request was meant to do. Only entries that bear our mark are touched. */
+#include "managers/common/duty_lock.h"
 #include "managers/pm2/app.h"
 #include "managers/pm2/pm2.h"
 
@@ -288,7 +289,7 @@ static void reconcile_revoked(struct slot *slot, int64_t now_ms)
     struct found found = find_entries(slot, NULL);
     if (found.mine == NULL) {
         /* The lock is the proof: a guard that PM2 killed may leave its keeper at work. */
-        if (lock_is_free(slot->pm2->configure.lock_dir, slot->duty)) {
+        if (duty_lock_is_free(slot->pm2->configure.lock_dir, slot->duty)) {
             release(slot);
         }
         return;
@@ -303,7 +304,7 @@ static void reconcile_revoked(struct slot *slot, int64_t now_ms)
 /* Without its daemon nothing can be started or deleted; the guard works on by itself. */
 static void reconcile_without_daemon(struct slot *slot)
 {
-    bool runs = !lock_is_free(slot->pm2->configure.lock_dir, slot->duty);
+    bool runs = !duty_lock_is_free(slot->pm2->configure.lock_dir, slot->duty);
     if (slot->revoking && !runs) {
         release(slot);
     } else if (!slot->revoking) {

@@ -128,10 +128,6 @@ size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
 /* ---- answer.c ---- */
 void answer_command(struct pm2 *self, const struct manager_command *command);
 
-/* ---- lock.c ---- */
-/* True when no guard holds the duty's lock on this host: nothing of the duty runs here. */
-bool lock_is_free(const char *lock_dir, const char *duty);
-
 /* ---- orphan.c ---- */
 /* A process of PM2's entry `name` that runs on without its daemon; 0: none is found. */
 int64_t orphan_find(const char *home, const char *name);

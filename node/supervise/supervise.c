@@ -352,6 +352,13 @@ int supervise_command(struct supervise *self, const char *name,
     return send_to(self, name, &message, err);
 }
 
+int supervise_run_known(struct supervise *self, const char *name, const struct manager_run *run,
+                        struct err *err)
+{
+    struct manager_message message = {.kind = MANAGER_RUN, .as.run = *run};
+    return send_to(self, name, &message, err);
+}
+
 void supervise_members(struct supervise *self, const struct manager_members *members)
 {
     struct manager_message message = {.kind = MANAGER_MEMBERS, .as.members = *members};

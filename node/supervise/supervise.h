@@ -68,8 +68,8 @@ struct supervise_config {
     uint64_t rng_seed; /* jitter of the backoff; 0: from the system */
 };
 
-/* Every function is set; all run on the loop thread and may call any function of this header but
- * supervise_destroy. Arguments are borrowed for the call; `manager` is the manager's name. */
+/* Every function is set, but for those that say otherwise; all run on the loop thread and may call
+ * any function of this header but supervise_destroy. Arguments are borrowed for the call; `manager` is the manager's name. */
 struct supervise_callbacks {
     /* Configured and ready, after each (re)start: send it members, peers' observations and the
      * grants that this node holds. Its role is sent by itself. */
@@ -83,6 +83,12 @@ struct supervise_callbacks {
      * starts with the manager's name. */
     void (*duty_wanted)(void *context, const char *manager,
                         const struct manager_duty_wanted *wanted);
+    /* Allowed as duty_wanted is, and in shadow too. NULL: refused and counted. */
+    void (*schedule_wanted)(void *context, const char *manager,
+                            const struct manager_schedule_wanted *wanted);
+    /* Repeated until supervise_run_known. The duty's id starts with the manager's name. NULL: refused
+     * and counted. */
+    void (*run_ended)(void *context, const char *manager, const struct manager_run_ended *ended);
     void (*duty_state)(void *context, const char *manager, const struct manager_duty_state *state);
     /* One of MANAGER_INTENT_WANTED, _VERIFIED, _PERFORMED; from whom duty_wanted may come, and its
      * key starts with the manager's name. What was performed is taken from a paused one, too. */
@@ -138,6 +144,9 @@ int supervise_peer_observation(struct supervise *self, const char *name,
                                const struct manager_peer_observation *observation, struct err *err);
 int supervise_intent(struct supervise *self, const char *name, const struct manager_intent *intent,
                      struct err *err);
+/* The end of a run's attempt is recorded, or nobody asks for it any more: forget it. */
+int supervise_run_known(struct supervise *self, const char *name, const struct manager_run *run,
+                        struct err *err);
 int supervise_command(struct supervise *self, const char *name,
                       const struct manager_command *command, struct err *err);
 /* To every ready manager. */

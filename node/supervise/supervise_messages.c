@@ -133,6 +133,28 @@ static void take_intent(struct supervise *self, struct child *child,
     }
 }
 
+static void take_schedule_wanted(struct supervise *self, struct child *child,
+                                 const struct manager_schedule_wanted *wanted, int64_t now_ms)
+{
+    bool named = wanted->total == 0 || is_its_own(child, wanted->id); /* an empty list names none */
+    if (self->callbacks->schedule_wanted != NULL && named && !child->paused &&
+        has_role(self, child, wanted->term, now_ms)) {
+        self->callbacks->schedule_wanted(self->context, child->name, wanted);
+    } else {
+        child->refused++;
+    }
+}
+
+static void take_run_ended(struct supervise *self, struct child *child,
+                           const struct manager_run_ended *ended)
+{
+    if (self->callbacks->run_ended != NULL && is_its_own(child, ended->duty)) {
+        self->callbacks->run_ended(self->context, child->name, ended);
+    } else {
+        child->refused++;
+    }
+}
+
 static void take_role_ack(struct supervise *self, struct child *child,
                           const struct manager_role_ack *ack)
 {
@@ -168,6 +190,12 @@ static void dispatch(struct supervise *self, struct child *child,
             child->refused++;
         }
         return;
+    case MANAGER_SCHEDULE_WANTED:
+        take_schedule_wanted(self, child, &message->as.schedule_wanted, now_ms);
+        return;
+    case MANAGER_RUN_ENDED:
+        take_run_ended(self, child, &message->as.run_ended);
+        return;
     case MANAGER_DUTY_STATE:
         call->duty_state(self->context, child->name, &message->as.duty_state);
         return;
@@ -194,7 +222,8 @@ static void dispatch(struct supervise *self, struct child *child,
 static bool may_be_dropped(enum manager_kind kind)
 {
     return kind == MANAGER_HEARTBEAT || kind == MANAGER_OBSERVATION || kind == MANAGER_EVENT ||
-           kind == MANAGER_DUTY_WANTED || kind == MANAGER_INTENT_WANTED;
+           kind == MANAGER_DUTY_WANTED || kind == MANAGER_INTENT_WANTED ||
+           kind == MANAGER_SCHEDULE_WANTED || kind == MANAGER_RUN_ENDED;
 }
 
 static void take(struct supervise *self, struct child *child, const uint8_t *bytes, size_t length)

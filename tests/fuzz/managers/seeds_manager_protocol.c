@@ -49,6 +49,23 @@ static void fill(struct manager_message *message)
                                                      .ticket = 1,
                                                      .object = "ci.yml"};
         return;
+    case MANAGER_SCHEDULE_WANTED:
+        message->as.schedule_wanted = (struct manager_schedule_wanted){
+            .id = "run/a",
+            .total = 1,
+            .is = {.expression = "15 5 * * 1-5", .zone = "UTC", .misfire_cap = 10},
+            .on_count = 1,
+            .on = {"n1"}};
+        return;
+    case MANAGER_RUN_ENDED:
+        message->as.run_ended = (struct manager_run_ended){.duty = "run/a@20261122T051500Z#2",
+                                                           .outcome = MANAGER_OUTCOME_FAILED,
+                                                           .reason = MANAGER_REASON_EXIT,
+                                                           .exit_status = 3};
+        return;
+    case MANAGER_RUN:
+        message->as.run = (struct manager_run){.duty = "run/a@m12", .assignment = 5};
+        return;
     case MANAGER_CONFIGURE:
         message->as.configure = (struct manager_configure){.node = "n1", .section = document};
         return;

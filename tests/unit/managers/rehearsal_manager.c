@@ -7,7 +7,8 @@
  * late     confirms the end of its role only 20 ms later, by itself
  * flood    sends events as fast as it can
  * wish     wishes under any role, straight past the runtime's own check
- * intent   says everything about intents, its own and another's, as `wish` does */
+ * intent   says everything about intents, its own and another's, as `wish` does
+ * run      says schedules and ends of runs under any role, its own and another's */
 #include "managers/common/runtime_private.h"
 
 #include <string.h>
@@ -50,6 +51,28 @@ static void say_intents(struct rehearsal *self, const char *key)
     runtime_send(self->runtime, &performed, false);
 }
 
+static void say_runs(struct rehearsal *self, const char *id)
+{
+    struct manager_message schedule = {
+        .kind = MANAGER_SCHEDULE_WANTED,
+        .as.schedule_wanted = {.term = 1,
+                               .total = 1,
+                               .is = {.expression = "@daily", .zone = "UTC", .misfire_cap = 1}}};
+    struct manager_message ended = {
+        .kind = MANAGER_RUN_ENDED,
+        .as.run_ended = {.outcome = MANAGER_OUTCOME_RAN, .reason = MANAGER_REASON_EXIT}};
+    (void)snprintf(schedule.as.schedule_wanted.id, MANAGER_SCHEDULE_ID_SIZE, "%s", id);
+    (void)snprintf(ended.as.run_ended.duty, DUTY_ID_SIZE, "%s@m1", id);
+    runtime_send(self->runtime, &schedule, false);
+    runtime_send(self->runtime, &ended, false);
+}
+
+static void on_run_known(void *context, const struct manager_run *run)
+{
+    struct rehearsal *self = context;
+    runtime_released(self->runtime, run->duty, run->assignment);
+}
+
 static void on_tick(void *context)
 {
     struct rehearsal *self = context;
@@ -60,6 +83,9 @@ static void on_tick(void *context)
     } else if (strcmp(self->mode, "intent") == 0) {
         say_intents(self, "rehearsal/effect");
         say_intents(self, "pm2/effect");
+    } else if (strcmp(self->mode, "run") == 0) {
+        say_runs(self, "rehearsal/report");
+        say_runs(self, "other/report");
     } else if (strcmp(self->mode, "flood") == 0) {
         for (int i = 0; i < 5000; i++) {
             runtime_event(self->runtime, MANAGER_INFO, "flood", NULL, "one more");
@@ -173,6 +199,7 @@ int main(void)
         .paused = on_paused,
         .heartbeat = on_heartbeat,
         .stop = on_stop,
+        .run_known = on_run_known,
     };
     struct rehearsal self = {0};
     struct err err = {0};

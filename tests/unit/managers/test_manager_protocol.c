@@ -148,8 +148,10 @@ static void every_message_to_the_manager_survives(void **state)
 
     message = (struct manager_message){
         .kind = MANAGER_GRANT,
-        .as.grant = {.duty = "pm2/b", .assignment = 5, .term = 3, .deadline_ms = 88}};
-    assert_int_equal(round_trip(&message).as.grant.deadline_ms, 88);
+        .as.grant = {.duty = "pm2/b", .assignment = 5, .term = 3, .deadline_ms = 88, .digest = 77}};
+    back = round_trip(&message);
+    assert_int_equal(back.as.grant.deadline_ms, 88);
+    assert_int_equal(back.as.grant.digest, 77);
 
     message = (struct manager_message){
         .kind = MANAGER_REVOKE, .as.revoke = {.duty = "pm2/b", .assignment = 5, .why = "moved"}};
@@ -250,6 +252,79 @@ static void messages_about_intents_survive(void **state)
     assert_int_equal(back.as.intent.policy, MANAGER_INTENT_RETRY);
 }
 
+static struct manager_schedule_wanted a_schedule(void)
+{
+    return (struct manager_schedule_wanted){.id = "run/report",
+                                            .term = 4,
+                                            .edition = 99,
+                                            .position = 1,
+                                            .total = 3,
+                                            .is = {.expression = "15 5 * * *",
+                                                   .zone = "Europe/Berlin",
+                                                   .digest = UINT64_MAX,
+                                                   .anchor_s = -5,
+                                                   .gap = MANAGER_GAP_SKIP,
+                                                   .fold = MANAGER_FOLD_BOTH,
+                                                   .overlap = MANAGER_OVERLAP_REPLACE,
+                                                   .misfire = MANAGER_MISFIRE_RUN_ALL,
+                                                   .misfire_cap = 7,
+                                                   .misfire_window_s = 8,
+                                                   .start_deadline_s = 9,
+                                                   .progress_deadline_s = 10,
+                                                   .finish_deadline_s = 11,
+                                                   .min_runtime_s = 12,
+                                                   .retries = 13,
+                                                   .backoff_s = 14,
+                                                   .backoff_max_s = 15,
+                                                   .retry_unknown = true,
+                                                   .critical = true,
+                                                   .priority = -16},
+                                            .on_count = 1,
+                                            .on = {"n1"},
+                                            .avoid_count = 1,
+                                            .avoid = {"n2"}};
+}
+
+static void a_schedule_survives_with_every_field(void **state)
+{
+    (void)state;
+    struct manager_message message = {.kind = MANAGER_SCHEDULE_WANTED,
+                                      .as.schedule_wanted = a_schedule()};
+    struct manager_message back = round_trip(&message);
+    const struct manager_schedule_wanted *got = &back.as.schedule_wanted;
+    assert_string_equal(got->id, "run/report");
+    assert_int_equal(got->term, 4);
+    assert_int_equal(got->edition, 99);
+    assert_int_equal(got->position, 1);
+    assert_int_equal(got->total, 3);
+    assert_memory_equal(&got->is, &message.as.schedule_wanted.is, sizeof got->is);
+    assert_string_equal(got->on[0], "n1");
+    assert_string_equal(got->avoid[0], "n2");
+
+    message.as.schedule_wanted = (struct manager_schedule_wanted){.edition = 5};
+    assert_int_equal(round_trip(&message).as.schedule_wanted.edition, 5);
+}
+
+static void ends_of_runs_survive(void **state)
+{
+    (void)state;
+    struct manager_message message = {.kind = MANAGER_RUN_ENDED,
+                                      .as.run_ended = {.duty = "run/report@m1#2",
+                                                       .assignment = 31,
+                                                       .outcome = MANAGER_OUTCOME_FAILED,
+                                                       .reason = MANAGER_REASON_SIGNAL,
+                                                       .exit_status = MANAGER_EXIT_SIGNAL + 9,
+                                                       .started_wall_ms = 5,
+                                                       .ended_wall_ms = 6}};
+    struct manager_message back = round_trip(&message);
+    assert_memory_equal(&back.as.run_ended, &message.as.run_ended, sizeof back.as.run_ended);
+    message = (struct manager_message){.kind = MANAGER_RUN,
+                                       .as.run = {.duty = "run/report@m1#2", .assignment = 31}};
+    back = round_trip(&message);
+    assert_string_equal(back.as.run.duty, "run/report@m1#2");
+    assert_int_equal(back.as.run.assignment, 31);
+}
+
 static int decode(struct mp_writer *bytes)
 {
     struct manager_message message;
@@ -326,6 +401,65 @@ static void intents_without_a_ticket_are_refused(void **state)
     assert_int_equal(decode(&writer), ERR_PROTO);
 }
 
+static int decode_message(const struct manager_message *message)
+{
+    mp_writer_clear(&writer);
+    assert_int_equal(manager_message_encode(message, &writer, NULL), 0);
+    return decode(&writer);
+}
+
+static void impossible_schedules_and_ends_are_refused(void **state)
+{
+    (void)state;
+    struct manager_message message = {.kind = MANAGER_SCHEDULE_WANTED};
+    struct manager_schedule_wanted *wanted = &message.as.schedule_wanted;
+    *wanted = a_schedule();
+    assert_int_equal(decode_message(&message), 0);
+    wanted->position = 3;
+    assert_int_equal(decode_message(&message), ERR_PROTO); /* behind the end of the list */
+    *wanted = a_schedule();
+    wanted->total = 0;
+    assert_int_equal(decode_message(&message), ERR_PROTO); /* of an empty list */
+    *wanted = a_schedule();
+    wanted->is.misfire_cap = 0;
+    assert_int_equal(decode_message(&message), ERR_PROTO);
+    *wanted = a_schedule();
+    wanted->is.backoff_s = -1;
+    assert_int_equal(decode_message(&message), ERR_PROTO);
+    *wanted = a_schedule();
+    wanted->is.fold = (enum manager_fold)3;
+    assert_int_equal(decode_message(&message), ERR_PROTO);
+
+    message = (struct manager_message){.kind = MANAGER_RUN_ENDED,
+                                       .as.run_ended = {.duty = "run/a@m1",
+                                                        .outcome = MANAGER_OUTCOME_RAN,
+                                                        .reason = MANAGER_REASON_EXIT}};
+    assert_int_equal(decode_message(&message), 0);
+    message.as.run_ended.outcome = (enum manager_outcome)3; /* nobody who ran it may say skipped */
+    assert_int_equal(decode_message(&message), ERR_PROTO);
+    message.as.run_ended.outcome = MANAGER_OUTCOME_RAN;
+    message.as.run_ended.exit_status = -2;
+    assert_int_equal(decode_message(&message), ERR_PROTO);
+}
+
+/* A node of the version before sends no digest. */
+static void a_grant_without_a_digest_is_understood(void **state)
+{
+    (void)state;
+    struct manager_message message;
+    mp_writer_clear(&writer);
+    mp_put_array(&writer, 6);
+    mp_put_u64(&writer, MANAGER_PROTOCOL_VERSION);
+    mp_put_u64(&writer, MANAGER_GRANT);
+    mp_put_text(&writer, "pm2/b");
+    mp_put_u64(&writer, 5);
+    mp_put_u64(&writer, 3);
+    mp_put_i64(&writer, 88);
+    assert_int_equal(
+        manager_message_decode(writer.buffer.data, writer.buffer.length, &message, NULL), 0);
+    assert_int_equal(message.as.grant.digest, 0);
+}
+
 static void documents_over_their_bound_are_not_sent(void **state)
 {
     (void)state;
@@ -347,6 +481,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_message_to_the_manager_survives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(messages_about_intents_survive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(intents_without_a_ticket_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_schedule_survives_with_every_field, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ends_of_runs_survive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(impossible_schedules_and_ends_are_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_grant_without_a_digest_is_understood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(appended_fields_are_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_versions_and_kinds_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(malformed_messages_are_refused, set_up, tear_down),

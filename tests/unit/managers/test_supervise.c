@@ -25,6 +25,8 @@ struct bench {
     int ready;
     int wishes;
     int intents[3]; /* wanted, verified, performed */
+    int schedules;
+    int ends;
     int observations;
     int states;
     int released;
@@ -96,6 +98,23 @@ static void on_duty_wanted(void *context, const char *manager,
     bench->wishes++;
 }
 
+static void on_schedule_wanted(void *context, const char *manager,
+                               const struct manager_schedule_wanted *wanted)
+{
+    (void)manager;
+    struct bench *bench = context;
+    assert_string_equal(wanted->id, "rehearsal/report");
+    bench->schedules++;
+}
+
+static void on_run_ended(void *context, const char *manager, const struct manager_run_ended *ended)
+{
+    (void)manager;
+    struct bench *bench = context;
+    assert_string_equal(ended->duty, "rehearsal/report@m1");
+    bench->ends++;
+}
+
 static void on_duty_state(void *context, const char *manager,
                           const struct manager_duty_state *state)
 {
@@ -164,6 +183,8 @@ static const struct supervise_callbacks callbacks = {
     .observation = on_observation,
     .event = on_event,
     .duty_wanted = on_duty_wanted,
+    .schedule_wanted = on_schedule_wanted,
+    .run_ended = on_run_ended,
     .duty_state = on_duty_state,
     .intent = on_intent,
     .released = on_released,
@@ -505,6 +526,36 @@ static void intents_without_the_role_are_refused(void **state)
     assert_int_equal(supervise_intent(bench->supervise, "nobody", &answer, NULL), ERR_NOTFOUND);
 }
 
+static bool has_told_ends(struct bench *bench)
+{
+    return bench->ends > 3;
+}
+
+static bool has_told_schedules(struct bench *bench)
+{
+    return bench->schedules > 0;
+}
+
+static bool was_told_that_it_is_known(struct bench *bench)
+{
+    return bench->released > 0;
+}
+
+/* What has ended has ended, whoever leads; what is scheduled is the leader's manager's to say. */
+static void schedules_need_the_role_and_ends_do_not(void **state)
+{
+    struct bench *bench = *state;
+    add_manager(bench, "run");
+    RUN_UNTIL(bench, has_told_ends);
+    assert_int_equal(bench->schedules, 0);
+    act(bench, 1, PATIENCE_MS);
+    RUN_UNTIL(bench, has_told_schedules);
+    struct manager_run known = {.duty = "rehearsal/report@m1", .assignment = 41};
+    assert_int_equal(supervise_run_known(bench->supervise, "rehearsal", &known, NULL), 0);
+    assert_int_equal(supervise_run_known(bench->supervise, "nobody", &known, NULL), ERR_NOTFOUND);
+    RUN_UNTIL(bench, was_told_that_it_is_known);
+}
+
 static bool was_flooded(struct bench *bench)
 {
     return row(bench).dropped > 1000;
@@ -639,6 +690,7 @@ int main(void)
         WITH_BENCH(crashing_manager_backs_off_and_alerts),
         WITH_BENCH(wish_without_the_role_is_refused),
         WITH_BENCH(intents_without_the_role_are_refused),
+        WITH_BENCH(schedules_need_the_role_and_ends_do_not),
         WITH_BENCH(flood_is_dropped_and_counted),
         WITH_BENCH(stop_ends_all),
         WITH_BENCH(pause_survives_a_restart),
