@@ -7,6 +7,7 @@
 #include "node/guard/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ struct front {
     bool done;
     bool killed_keeper; /* it was late at the deadline */
     enum post_reason reason;
-    int status;
+    int status; /* exit code, 128 + signal; -1: it never ran */
+    int signal; /* that ended it; 0: none */
 };
 
 static struct guard_message compose(const struct front *self, enum guard_kind kind)
@@ -216,6 +218,7 @@ static void on_link(struct front *self)
             self->done = true;
             self->reason = (enum post_reason)message.reason;
             self->status = message.status;
+            self->signal = message.signal;
         }
     }
 }
@@ -309,8 +312,36 @@ static void settle(struct front *self)
     if (!self->done) {
         self->reason = self->killed_keeper ? POST_LAPSED : POST_ENDED;
         self->status = found ? keeper_exit_code(status) : 128 + SIGKILL;
+        self->signal = found ? keeper_signal(status) : SIGKILL;
     }
     self->child = 0;
+}
+
+/* For whoever is not our parent, or not any more. */
+static void write_end(const struct front *self)
+{
+    static const char *const reasons[] = {
+        [POST_ENDED] = "ended",
+        [POST_SIGNALLED] = "signalled",
+        [POST_REVOKED] = "revoked",
+        [POST_LAPSED] = "lapsed",
+        [POST_DISCONNECTED] = "disconnected",
+        [POST_NEVER_RAN] = "never-ran",
+    };
+    if (self->options->end_path[0] == '\0') {
+        return;
+    }
+    int fd =
+        open(self->options->end_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        say("the end file cannot be written");
+        return;
+    }
+    bool ran = self->reason != POST_NEVER_RAN;
+    const char *kind = !ran ? "none" : self->signal != 0 ? "signal" : "exit";
+    int number = !ran ? 0 : self->signal != 0 ? self->signal : self->status;
+    (void)dprintf(fd, "%s %s %d\n", reasons[self->reason], kind, number);
+    (void)close(fd);
 }
 
 /* Tell the node, or whoever took its place, within a bound. */
@@ -359,16 +390,20 @@ int front_run(const struct guard_options *options)
         self.reason = POST_NEVER_RAN;
         self.status = -1;
         const struct guard_message released = compose(&self, GUARD_RELEASED);
+        write_end(&self);
         (void)channel_send(&self.channel, &released);
         channel_close(&self.channel);
         return exit_code(&self);
     }
     if (!start_keeper(&self)) {
+        self.reason = POST_NEVER_RAN;
+        write_end(&self);
         say("the keeper could not be started");
         return GUARD_EXIT_FAILED;
     }
     watch(&self);
     settle(&self);
+    write_end(&self);
     report(&self);
     return exit_code(&self);
 }

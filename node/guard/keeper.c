@@ -24,7 +24,7 @@ struct keeper {
     int timer;
     pid_t child;
     bool child_gone;
-    int status; /* of the child, as an exit code */
+    int status; /* of the child, as waitpid tells it */
     int64_t deadline_ms;
     bool stopping;
     int64_t kill_at_ms; /* while stopping */
@@ -34,6 +34,11 @@ struct keeper {
 int keeper_exit_code(int status)
 {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int keeper_signal(int status)
+{
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 int keeper_timer(void)
@@ -179,7 +184,7 @@ static bool reap(struct keeper *self)
     bool empty = false;
     if (tree_reap(self->child, &status, &empty)) {
         self->child_gone = true;
-        self->status = keeper_exit_code(status);
+        self->status = status;
         if (!empty) {
             end_leftovers(self);
         }
@@ -192,7 +197,7 @@ static void kill_all(struct keeper *self)
     int status = 0;
     if (tree_kill(self->child, &status)) {
         self->child_gone = true;
-        self->status = keeper_exit_code(status);
+        self->status = status;
     }
 }
 
@@ -246,7 +251,9 @@ int keeper_run(const struct keeper_config *config)
     }
     tell(&self, &(struct link_message){.kind = LINK_STARTED, .pid = self.child});
     watch(&self);
-    tell(&self,
-         &(struct link_message){.kind = LINK_DONE, .reason = self.reason, .status = self.status});
+    tell(&self, &(struct link_message){.kind = LINK_DONE,
+                                       .reason = self.reason,
+                                       .status = keeper_exit_code(self.status),
+                                       .signal = keeper_signal(self.status)});
     return 0;
 }

@@ -15,7 +15,7 @@ enum link_kind {
     LINK_STOP,     /* front: signal, reason; decently, within the kill timeout */
     LINK_PASS,     /* front: signal for the process alone */
     LINK_STARTED,  /* keeper: pid */
-    LINK_DONE,     /* keeper: reason, status; nothing is left of the tree */
+    LINK_DONE,     /* keeper: reason, status, signal; nothing is left of the tree */
 };
 
 struct link_message {
@@ -41,6 +41,8 @@ int keeper_run(const struct keeper_config *config);
 
 /* Exit code of a wait status: the code, or 128 + signal. */
 int keeper_exit_code(int status);
+/* The signal of a wait status; 0: it ended by itself. */
+int keeper_signal(int status);
 
 /* Shared small tools of both processes. */
 int keeper_timer(void);

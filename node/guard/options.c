@@ -11,7 +11,7 @@
 
 static const char help[] =
     "understudy-guard --socket PATH --duty ID --lock-dir DIR [--kill-timeout MS]\n"
-    "                 [--on-disconnect keep|stop] -- PROGRAM [ARGUMENT...]\n"
+    "                 [--on-disconnect keep|stop] [--end-file PATH] -- PROGRAM [ARGUMENT...]\n"
     "\n"
     "Runs PROGRAM while the node at PATH grants the duty, and stops it and everything it\n"
     "started before the grant ends: SIGTERM kill-timeout before, SIGKILL at the end.\n"
@@ -21,6 +21,9 @@ static const char help[] =
     "  --lock-dir DIR           folder of the locks that keep a second guard out\n"
     "  --kill-timeout MS        milliseconds between SIGTERM and SIGKILL (1600)\n"
     "  --on-disconnect WHAT     keep to the grant (default) or stop when the node is gone\n"
+    "  --end-file PATH          written at the end, when nothing runs any more: why it ended\n"
+    "                           (ended, signalled, revoked, lapsed, disconnected, never-ran)\n"
+    "                           and how PROGRAM did (exit CODE, signal NUMBER, none 0)\n"
     "  --help, --version\n"
     "\n"
     "Exit code: that of PROGRAM, 128 + signal after a signal, 86 without a grant or after\n"
@@ -71,6 +74,15 @@ static int set_duty(struct guard_options *self, const char *duty)
     return 0;
 }
 
+static int set_end_file(struct guard_options *self, const char *path)
+{
+    if (path[0] != '/' || strlen(path) >= sizeof(self->end_path)) {
+        return refuse("--end-file takes an absolute path");
+    }
+    (void)snprintf(self->end_path, sizeof(self->end_path), "%s", path);
+    return 0;
+}
+
 static int finish(struct guard_options *self, const char *lock_dir)
 {
     if (self->socket.sun_path[0] == '\0' || self->duty[0] == '\0' || lock_dir == NULL) {
@@ -93,6 +105,7 @@ int options_parse(int argc, char *const argv[], struct guard_options *ret)
         {"lock-dir", required_argument, NULL, 'l'},
         {"kill-timeout", required_argument, NULL, 'k'},
         {"on-disconnect", required_argument, NULL, 'o'},
+        {"end-file", required_argument, NULL, 'e'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
@@ -117,6 +130,9 @@ int options_parse(int argc, char *const argv[], struct guard_options *ret)
             break;
         case 'o':
             code = set_disconnect(ret, optarg);
+            break;
+        case 'e':
+            code = set_end_file(ret, optarg);
             break;
         case 'h':
             (void)fputs(help, stdout);

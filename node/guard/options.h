@@ -19,6 +19,7 @@ struct guard_options {
     struct sockaddr_un socket;
     char duty[DUTY_ID_SIZE];
     char lock_path[PATH_MAX];
+    char end_path[PATH_MAX]; /* file for how it ended; "": none is written */
     int64_t kill_timeout_ms;
     bool stop_on_disconnect;
     char *const *program; /* NULL-terminated argument vector */
