@@ -48,3 +48,96 @@ const char *clock_rfc3339(int64_t wall_ms, char ret[CLOCK_RFC3339_SIZE])
     (void)snprintf(ret, CLOCK_RFC3339_SIZE, "%s.%03dZ", day, (int)(wall_ms % 1000));
     return ret;
 }
+
+/* ---- RFC 3339 ---- */
+
+#define YEAR_MIN 1970
+#define YEAR_MAX 9999
+
+/* Exactly `count` digits at *at, which moves behind them. */
+static bool digits(const char **at, int count, int *ret)
+{
+    *ret = 0;
+    for (int i = 0; i < count; i++, (*at)++) {
+        if (**at < '0' || **at > '9') {
+            return false;
+        }
+        *ret = *ret * 10 + (**at - '0');
+    }
+    return true;
+}
+
+static bool literal(const char **at, char expected)
+{
+    if (**at != expected) {
+        return false;
+    }
+    (*at)++;
+    return true;
+}
+
+struct moment {
+    int year, month, day, hour, minute, second;
+};
+
+/* Instants of UTC, and only those: what timegm would mend (31 February) is refused. */
+static bool instant_of(const struct moment *moment, int64_t *ret_s)
+{
+    struct tm parts = {.tm_year = moment->year - 1900,
+                       .tm_mon = moment->month - 1,
+                       .tm_mday = moment->day,
+                       .tm_hour = moment->hour,
+                       .tm_min = moment->minute,
+                       .tm_sec = moment->second};
+    if (moment->year < YEAR_MIN || moment->year > YEAR_MAX) {
+        return false;
+    }
+    time_t seconds = timegm(&parts);
+    *ret_s = (int64_t)seconds;
+    return parts.tm_year == moment->year - 1900 && parts.tm_mon == moment->month - 1 &&
+           parts.tm_mday == moment->day && parts.tm_hour == moment->hour &&
+           parts.tm_min == moment->minute && parts.tm_sec == moment->second;
+}
+
+/* "Z" or "+01:00", as seconds to take off. */
+static bool read_offset(const char **at, int64_t *ret_s)
+{
+    int hours;
+    int minutes;
+    *ret_s = 0;
+    if (**at == 'Z' || **at == 'z') {
+        (*at)++;
+        return true;
+    }
+    int sign = **at == '-' ? -1 : 1;
+    if (**at != '+' && **at != '-') {
+        return false;
+    }
+    (*at)++;
+    if (!digits(at, 2, &hours) || !literal(at, ':') || !digits(at, 2, &minutes) || hours > 23 ||
+        minutes > 59) {
+        return false;
+    }
+    *ret_s = sign * (hours * INT64_C(3600) + minutes * INT64_C(60));
+    return true;
+}
+
+bool clock_instant_parse(const char *text, int64_t *ret_s)
+{
+    struct moment moment;
+    int64_t local_s;
+    int64_t offset_s;
+    const char *at = text;
+    if (!digits(&at, 4, &moment.year) || !literal(&at, '-') || !digits(&at, 2, &moment.month) ||
+        !literal(&at, '-') || !digits(&at, 2, &moment.day) || (*at != 'T' && *at != 't')) {
+        return false;
+    }
+    at++;
+    if (!digits(&at, 2, &moment.hour) || !literal(&at, ':') || !digits(&at, 2, &moment.minute) ||
+        !literal(&at, ':') || !digits(&at, 2, &moment.second) || !read_offset(&at, &offset_s) ||
+        *at != '\0' || !instant_of(&moment, &local_s)) {
+        return false;
+    }
+    *ret_s = local_s - offset_s;
+    return true;
+}

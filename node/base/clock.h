@@ -2,6 +2,7 @@
 #ifndef UNDERSTUDY_NODE_BASE_CLOCK_H
 #define UNDERSTUDY_NODE_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,9 @@ int64_t clock_wall_ms(void);
 
 /* "2026-01-31T12:00:00.000Z" of `wall_ms` into `ret`; returns `ret`. */
 const char *clock_rfc3339(int64_t wall_ms, char ret[CLOCK_RFC3339_SIZE]);
+
+/* "2026-11-22T05:15:00Z", or with an offset ("+01:00"), as seconds of UTC since 1970. False: not
+ * RFC 3339, no such day or time (leap seconds too), a fraction, or a year before 1970. */
+bool clock_instant_parse(const char *text, int64_t *ret_s);
 
 #endif

@@ -1,11 +1,9 @@
 /* What must hold between keys: safety relations first, then names that refer to each other. */
+#include "node/config/check.h"
 #include "node/config/keys.h"
-#include "node/config/load.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define GRANT_SLACK_MS 2500 /* safety.md: kill_timeout + 2.5 s <= grant_ttl */
 
 static int64_t integer(const struct load *self, const char *key)
 {
@@ -201,9 +199,8 @@ static const json_t *find_named(const json_t *list, const char *name, size_t bef
     return NULL;
 }
 
-/* Keys of an element are shown with its name, or its number when it has none. */
-static void element_key(const char *list, const json_t *item, size_t index, const char *word,
-                        char *ret, size_t size)
+void check_element_key(const char *list, const json_t *item, size_t index, const char *word,
+                       char *ret, size_t size)
 {
     char element[NAME_SIZE + 8];
     load_element_name(item, index, element, sizeof(element));
@@ -221,7 +218,7 @@ static void check_kill_timeout(struct load *self, const char *list, const json_t
     int64_t least = kill_timeout + GRANT_SLACK_MS;
     int64_t most = ttl > GRANT_SLACK_MS ? ttl - GRANT_SLACK_MS : 0;
     char key[CONFIG_KEY_SIZE];
-    element_key(list, item, index, "kill_timeout", key, sizeof(key));
+    check_element_key(list, item, index, "kill_timeout", key, sizeof(key));
     const char *keys[] = {key, "grants.ttl"};
     load_report_key(self, CONFIG_ERROR, culprit(self, keys, 2),
                     "kill_timeout (%lldms) + 2.5s is longer than grants.ttl (%lldms), so a "
@@ -230,23 +227,22 @@ static void check_kill_timeout(struct load *self, const char *list, const json_t
                     (long long)kill_timeout, (long long)ttl, (long long)least, (long long)most);
 }
 
-/* True when the element has a usable name. */
-static bool check_name(struct load *self, const char *list, const json_t *all, const json_t *item,
-                       size_t index)
+bool check_element_name(struct load *self, const char *list, const json_t *all, const json_t *item,
+                        size_t index)
 {
     const char *name = json_string_value(json_object_get(item, "name"));
     char key[CONFIG_KEY_SIZE];
     if (name == NULL) {
         char given[CONFIG_KEY_SIZE];
-        element_key(list, item, index, "name", given, sizeof(given));
-        element_key(list, item, index, "", key, sizeof(key));
+        check_element_key(list, item, index, "name", given, sizeof(given));
+        check_element_key(list, item, index, "", key, sizeof(key));
         if (json_object_get(self->origins, given) == NULL) {
             load_report_key(self, CONFIG_ERROR, key, "an entry without a name; add \"name: ...\"");
         }
         return false;
     }
     if (find_named(all, name, index) != NULL) {
-        element_key(list, item, index, "name", key, sizeof(key));
+        check_element_key(list, item, index, "name", key, sizeof(key));
         load_report_key(self, CONFIG_ERROR, key,
                         "two entries are named \"%s\"; names must be unique", name);
         return false;
@@ -254,7 +250,7 @@ static bool check_name(struct load *self, const char *list, const json_t *all, c
     return true;
 }
 
-static void check_on(struct load *self, const char *list, const json_t *item, size_t index)
+void check_element_on(struct load *self, const char *list, const json_t *item, size_t index)
 {
     const json_t *peers = load_get(self->values, "cluster.peers");
     const json_t *on = json_object_get(item, "on");
@@ -262,7 +258,7 @@ static void check_on(struct load *self, const char *list, const json_t *item, si
         const char *node = json_string_value(json_array_get(on, i));
         if (node != NULL && json_object_get(peers, node) == NULL) {
             char key[CONFIG_KEY_SIZE];
-            element_key(list, item, index, "on", key, sizeof(key));
+            check_element_key(list, item, index, "on", key, sizeof(key));
             load_report_key(self, CONFIG_WARNING, key,
                             "%s is not among cluster.peers; this takes effect once it has joined",
                             node);
@@ -275,15 +271,15 @@ static void check_primary(struct load *self, const json_t *all, size_t index)
     static const char list[] = "managers.pm2.primaries";
     const json_t *item = json_array_get(all, index);
     char key[CONFIG_KEY_SIZE];
-    if (!check_name(self, list, all, item, index)) {
+    if (!check_element_name(self, list, all, item, index)) {
         return;
     }
-    check_on(self, list, item, index);
+    check_element_on(self, list, item, index);
     if (!json_is_true(json_object_get(item, "guarded"))) {
         return;
     }
     check_kill_timeout(self, list, item, index);
-    element_key(list, item, index, "guarded", key, sizeof(key));
+    check_element_key(list, item, index, "guarded", key, sizeof(key));
     if (json_object_get(item, "script") == NULL) {
         load_report_key(self, CONFIG_ERROR, key,
                         "a guarded primary is started by us; add \"script: ...\"");
@@ -297,13 +293,13 @@ static void check_stand_in(struct load *self, const char *list, const json_t *it
     const char *primary = json_string_value(json_object_get(item, "stands_in_for"));
     char key[CONFIG_KEY_SIZE];
     if (mode != NULL && strcmp(mode, "cron") == 0) {
-        element_key(list, item, index, "mode", key, sizeof(key));
+        check_element_key(list, item, index, "mode", key, sizeof(key));
         load_report_key(self, CONFIG_ERROR, key,
                         "mode cron is not in this version; use standby or always");
     }
     if (primary == NULL) {
         if (mode != NULL && strcmp(mode, "standby") == 0) {
-            element_key(list, item, index, "", key, sizeof(key));
+            check_element_key(list, item, index, "", key, sizeof(key));
             load_report_key(self, CONFIG_ERROR, key,
                             "a backup in mode standby needs its primary; add \"stands_in_for: "
                             "...\", or \"mode: always\"");
@@ -313,7 +309,7 @@ static void check_stand_in(struct load *self, const char *list, const json_t *it
     if (find_named(primaries, primary, SIZE_MAX) == NULL && whole) {
         char hint[NAME_SIZE + 32];
         nearest_name(primaries, primary, hint, sizeof(hint));
-        element_key(list, item, index, "stands_in_for", key, sizeof(key));
+        check_element_key(list, item, index, "stands_in_for", key, sizeof(key));
         load_report_key(self, CONFIG_ERROR, key, "there is no primary \"%s\"%s%s", primary, hint,
                         hint[0] == '\0' ? "; add it to managers.pm2.primaries" : "");
     }
@@ -325,27 +321,27 @@ static void check_backup(struct load *self, const json_t *all, size_t index,
     static const char list[] = "managers.pm2.backups";
     const json_t *item = json_array_get(all, index);
     char key[CONFIG_KEY_SIZE];
-    if (!check_name(self, list, all, item, index)) {
+    if (!check_element_name(self, list, all, item, index)) {
         return;
     }
     const char *name = json_string_value(json_object_get(item, "name"));
     if (find_named(primaries, name, SIZE_MAX) != NULL) {
-        element_key(list, item, index, "name", key, sizeof(key));
+        check_element_key(list, item, index, "name", key, sizeof(key));
         load_report_key(self, CONFIG_ERROR, key,
                         "a primary is named \"%s\" too; give the backup a name of its own", name);
     }
     if (json_object_get(item, "script") == NULL) {
-        element_key(list, item, index, "", key, sizeof(key));
+        check_element_key(list, item, index, "", key, sizeof(key));
         load_report_key(self, CONFIG_ERROR, key, "backup \"%s\" has no script; add \"script: ...\"",
                         name);
     }
     const char *tier = json_string_value(json_object_get(item, "tier"));
     if (tier != NULL && strcmp(tier, "enhanced") == 0) {
-        element_key(list, item, index, "tier", key, sizeof(key));
+        check_element_key(list, item, index, "tier", key, sizeof(key));
         load_report_key(self, CONFIG_WARNING, key,
                         "this version treats an enhanced backup like a standard one");
     }
-    check_on(self, list, item, index);
+    check_element_on(self, list, item, index);
     check_kill_timeout(self, list, item, index);
     check_stand_in(self, list, item, index, primaries, whole);
 }
@@ -403,6 +399,7 @@ void load_check(struct load *self)
     for (size_t i = 0; i < json_array_size(backups); i++) {
         check_backup(self, backups, i, primaries, whole);
     }
+    check_runs(self, whole);
     if (json_object_size(json_object_get(self->values, "labels")) > CONFIG_LABELS_MAX) {
         load_report_key(self, CONFIG_ERROR, "labels", "more than %d labels", CONFIG_LABELS_MAX);
     }

@@ -142,12 +142,12 @@ int schema_choice(const char *choices, const char *word)
 
 bool schema_manager_here(const char *name)
 {
-    return schema_choice("pm2", name) >= 0;
+    return schema_choice("pm2 run", name) >= 0;
 }
 
 const char *schema_managers(void)
 {
-    return "pm2 github netlify git build health";
+    return "pm2 run github netlify git build health";
 }
 
 bool schema_manager_known(const char *name)
