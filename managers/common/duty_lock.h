@@ -10,7 +10,8 @@
 /* True when no guard holds the duty's lock on this host: nothing of the duty runs here. */
 bool duty_lock_is_free(const char *lock_dir, const char *duty);
 
-/* Pid of the guard that took the lock, as it wrote it there; 0: unknown. It may have ended since. */
+/* Pid of the guard that took the lock, as it wrote it there; 0: unknown. It may have ended
+ * since. */
 int64_t duty_lock_holder(const char *lock_dir, const char *duty);
 
 /* Delete the lock file of a duty that no guard will be started for any more. Leaves a lock that is

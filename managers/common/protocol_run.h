@@ -50,13 +50,15 @@ struct manager_schedule {
     int64_t priority;
 };
 
-/* One schedule of the whole list that the active manager of the acting leader is configured with.
+/* One schedule of the whole list that the active manager of the acting leader is configured
+ * with.
  *
- * The list is said again and again while the role stands, one message per schedule. Each names its
- * place in it: once a node has all `total` positions of one edition under one term, in whatever
- * order and however often each came, it knows the whole list, and so which schedules of this manager
- * are configured no more (schedule_list.h). A lost message delays that until the list is said again,
- * and takes nothing away. An empty list is one message with total 0 and an empty id. */
+ * The list is said again and again while the role stands, one message per schedule. Each names
+ * its place in it: once a node has all `total` positions of one edition under one term, in
+ * whatever order and however often each came, it knows the whole list, and so which schedules of
+ * this manager are configured no more (schedule_list.h). A lost message delays that until the
+ * list is said again, and takes nothing away. An empty list is one message with total 0 and an
+ * empty id. */
 struct manager_schedule_wanted {
     char id[MANAGER_SCHEDULE_ID_SIZE]; /* starts with the manager's name and "/" */
     uint64_t term;                     /* of the role under which this is said */

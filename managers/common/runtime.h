@@ -24,8 +24,8 @@ struct runtime;
 #define RUNTIME_HEARTBEAT_MS 1000
 #define RUNTIME_ROLE_ACK_MS 50 /* the end of the active role is confirmed within this */
 
-/* Every function of the table is set, but for those that say otherwise; all run on the loop and must
- * not block. Arguments are borrowed for the call. */
+/* Every function of the table is set, but for those that say otherwise; all run on the loop and
+ * must not block. Arguments are borrowed for the call. */
 struct runtime_callbacks {
     /* First message, and again after each change of the configuration. An error ends the process
      * at the first one, and keeps the old configuration later. */

@@ -1,8 +1,8 @@
-/* The node's half of MANAGER_SCHEDULE_WANTED: puts the list of one manager's schedules together from
- * messages that come in any order, several times, or not at all, and says when it is whole.
+/* The node's half of MANAGER_SCHEDULE_WANTED: puts the list of one manager's schedules together
+ * from messages that come in any order, several times, or not at all, and says when it is whole.
  *
- * Only a whole list tells which schedules are configured no more. A message of another edition or
- * term begins a new list; one of an earlier term is refused. Pure; one per manager. */
+ * Only a whole list tells which schedules are configured no more. A message of another edition
+ * or term begins a new list; one of an earlier term is refused. Pure; one per manager. */
 #ifndef UNDERSTUDY_MANAGERS_COMMON_SCHEDULE_LIST_H
 #define UNDERSTUDY_MANAGERS_COMMON_SCHEDULE_LIST_H
 

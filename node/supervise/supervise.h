@@ -68,8 +68,9 @@ struct supervise_config {
     uint64_t rng_seed; /* jitter of the backoff; 0: from the system */
 };
 
-/* Every function is set, but for those that say otherwise; all run on the loop thread and may call
- * any function of this header but supervise_destroy. Arguments are borrowed for the call; `manager` is the manager's name. */
+/* Every function is set, but for those that say otherwise; all run on the loop thread and may
+ * call any function of this header but supervise_destroy. Arguments are borrowed for the call;
+ * `manager` is the manager's name. */
 struct supervise_callbacks {
     /* Configured and ready, after each (re)start: send it members, peers' observations and the
      * grants that this node holds. Its role is sent by itself. */
@@ -86,8 +87,8 @@ struct supervise_callbacks {
     /* Allowed as duty_wanted is, and in shadow too. NULL: refused and counted. */
     void (*schedule_wanted)(void *context, const char *manager,
                             const struct manager_schedule_wanted *wanted);
-    /* Repeated until supervise_run_known. The duty's id starts with the manager's name. NULL: refused
-     * and counted. */
+    /* Repeated until supervise_run_known. The duty's id starts with the manager's name. NULL:
+     * refused and counted. */
     void (*run_ended)(void *context, const char *manager, const struct manager_run_ended *ended);
     void (*duty_state)(void *context, const char *manager, const struct manager_duty_state *state);
     /* One of MANAGER_INTENT_WANTED, _VERIFIED, _PERFORMED; from whom duty_wanted may come, and its

@@ -1,0 +1,135 @@
+#include "managers/run/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GUARD_WORDS 10 /* before the command, NULL counted */
+
+static void give_up(const char *what)
+{
+    static const char text[] = "understudy: the guard was not started: ";
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    (void)!write(STDERR_FILENO, what, strlen(what));
+    (void)!write(STDERR_FILENO, "\n", 1);
+    _exit(CHILD_EXIT_NOT_RUN);
+}
+
+/* Between fork and exec: calls that are safe there only. */
+static void become_guard(const struct child_start *start, char *const *arguments)
+{
+    (void)setsid(); /* a signal to the terminal's group is the node's to understand */
+    for (int number = 1; number < NSIG; number++) {
+        if (number != SIGKILL && number != SIGSTOP) {
+            (void)signal(number, SIG_DFL);
+        }
+    }
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Open for reading, too: then a program that writes while no manager reads waits, instead of
+     * being ended by SIGPIPE. */
+    int out = open(start->pipe_path, O_RDWR | O_NOFOLLOW);
+    int in = open("/dev/null", O_RDONLY);
+    if (out < 0 || in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+        dup2(out, STDERR_FILENO) < 0) {
+        _exit(CHILD_EXIT_NOT_RUN);
+    }
+    (void)close_range(3, ~0U, 0);
+    if (chdir(start->cwd) != 0) {
+        give_up("its working folder cannot be entered");
+    }
+    (void)execve(start->guard_path, arguments, start->environment->variables);
+    give_up("its program cannot be executed");
+}
+
+/* execve takes its words writable and does not change them. */
+static char *word(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+static char **make_arguments(const struct child_start *start)
+{
+    char **ret = calloc(GUARD_WORDS + start->word_count + 1, sizeof *ret);
+    if (ret == NULL) {
+        return NULL;
+    }
+    size_t count = 0;
+    ret[count++] = word("understudy-guard");
+    ret[count++] = word("--socket");
+    ret[count++] = word(start->guard_socket);
+    ret[count++] = word("--duty");
+    ret[count++] = word(start->duty);
+    ret[count++] = word("--lock-dir");
+    ret[count++] = word(start->lock_dir);
+    ret[count++] = word("--end-file");
+    ret[count++] = word(start->end_path);
+    ret[count++] = word("--");
+    for (size_t i = 0; i < start->word_count; i++) {
+        ret[count++] = word(start->words[i]);
+    }
+    return ret;
+}
+
+int child_start(const struct child_start *start, pid_t *ret_pid, int *ret_pidfd, struct err *err)
+{
+    char **arguments = make_arguments(start);
+    if (arguments == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the command");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_guard(start, arguments);
+    }
+    free(arguments);
+    if (pid < 0) {
+        return err_set_errno(err, ERR_IO, "cannot start a process");
+    }
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0) {
+        int rc = err_set_errno(err, ERR_IO, "cannot watch a process");
+        /* Ours and not yet reaped, so the number is its own. */
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+        return rc;
+    }
+    *ret_pid = pid;
+    *ret_pidfd = pidfd;
+    return 0;
+}
+
+static bool is_program(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}
+
+bool child_finds(const char *name, const char *cwd, const char *search)
+{
+    char path[8192];
+    if (name[0] == '/') {
+        return is_program(name);
+    }
+    if (strchr(name, '/') != NULL) {
+        int length = snprintf(path, sizeof path, "%s/%s", cwd, name);
+        return length > 0 && (size_t)length < sizeof path && is_program(path);
+    }
+    for (const char *at = search; *at != '\0';) {
+        const char *end = strchrnul(at, ':');
+        int length = snprintf(path, sizeof path, "%.*s/%s", (int)(end - at), at, name);
+        if (length > 0 && (size_t)length < sizeof path && is_program(path)) {
+            return true;
+        }
+        at = *end == ':' ? end + 1 : end;
+    }
+    return false;
+}
