@@ -1,54 +1,371 @@
-#include "consensus/placement.h"
+#include "consensus/placement_internal.h"
 
 #include "node/base/invariant.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *placement_reason_name(enum placement_reason reason)
+const struct placement_config placement_config_default = {
+    .margin = 15,
+    .hold_ms = 10000,
+    .dwell_ms = 600000,
+    .patience_ms = 30000,
+};
+
+struct placement *placement_create(const struct placement_config *config)
 {
-    switch (reason) {
-    case PLACEMENT_UNASSIGNED:
-        return "unassigned";
-    case PLACEMENT_NODE_RESTARTED:
-        return "node_restarted";
-    case PLACEMENT_NODE_GONE:
-        return "node_gone";
-    case PLACEMENT_NODE_DEAD:
-        return "node_dead";
-    case PLACEMENT_NODE_DRAINING:
-        return "node_draining";
-    case PLACEMENT_NODE_INCAPABLE:
-        return "node_incapable";
+    struct placement *self = calloc(1, sizeof(*self));
+    if (self != NULL) {
+        self->config = config != NULL ? *config : placement_config_default;
+        invariant(self->config.margin > 0);
+        placement_forget(self);
     }
-    return "unknown";
+    return self;
 }
 
-static bool is_capable(const struct placement_node *node, const char *manager)
+void placement_destroy(struct placement **self_p)
 {
-    for (size_t i = 0; i < node->manager_count && i < MANAGERS_MAX; i++) {
-        if (strcmp(node->managers[i], manager) == 0) {
-            return true;
+    if (self_p != NULL) {
+        free(*self_p);
+        *self_p = NULL;
+    }
+}
+
+void placement_forget(struct placement *self)
+{
+    self->worth_since_ms = -1;
+    self->sent_away_ms = -1;
+    self->pressed_count = 0;
+    memset(self->notes, 0, sizeof(self->notes));
+}
+
+/* ---- what is remembered ---- */
+
+static uint64_t hash_of(const char *duty)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (; *duty != '\0'; duty++) {
+        hash = (hash ^ (uint8_t)*duty) * UINT64_C(0x100000001b3);
+    }
+    return hash != 0 ? hash : 1;
+}
+
+/* The newest note about the duty; NULL: none. */
+static const struct placement_noted_move *note_of(const struct placement *self, const char *duty)
+{
+    uint64_t hash = hash_of(duty);
+    const struct placement_noted_move *found = NULL;
+    for (size_t i = 0; i < PLACEMENT_NOTES_MAX; i++) {
+        const struct placement_noted_move *note = &self->notes[i];
+        if (note->duty == hash && (found == NULL || note->at_ms > found->at_ms)) {
+            found = note;
         }
     }
-    return false;
+    return found;
 }
 
-static bool is_among(const struct placement_node *node, const uint64_t *ids, size_t count)
+void placement_note(struct placement *self, int64_t now_ms, const char *duty,
+                    const struct placement_target *told)
+{
+    self->notes[self->note_next] =
+        (struct placement_noted_move){.duty = hash_of(duty),
+                                      .at_ms = now_ms,
+                                      .reason = told->reason,
+                                      .nowhere = told->node == PLACEMENT_NO_NODE};
+    self->note_next = (self->note_next + 1) % PLACEMENT_NOTES_MAX;
+    self->worth_since_ms = -1; /* the next gain must last as long again */
+    if (told->reason == PLACEMENT_PRESSURE) {
+        self->sent_away_ms = now_ms;
+    }
+}
+
+enum placement_reason placement_noted(const struct placement *self, int64_t now_ms,
+                                      const char *duty)
+{
+    const struct placement_noted_move *note = note_of(self, duty);
+    bool fresh = note != NULL && now_ms - note->at_ms < self->config.dwell_ms;
+    return fresh ? note->reason : PLACEMENT_UNASSIGNED;
+}
+
+bool placement_is_away(const struct placement *self, int64_t now_ms, const struct scene_duty *duty)
+{
+    if (duty->home != PLACEMENT_NO_NODE) {
+        return false;
+    }
+    const struct placement_noted_move *note = note_of(self, duty->is->id);
+    return note != NULL && note->nowhere && now_ms - note->at_ms < self->config.patience_ms;
+}
+
+static const struct placement_pressed *pressed_before(const struct placement_pressed *rows,
+                                                      size_t count, uint64_t raft_id)
 {
     for (size_t i = 0; i < count; i++) {
-        if (ids[i] == node->raft_id) {
-            return true;
+        if (rows[i].raft_id == raft_id) {
+            return &rows[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-static bool can_take(const struct placement_node *node, const struct placement_duty *duty)
+uint64_t placement_look_at_loads(struct placement *self, int64_t now_ms,
+                                 const struct placement_world *world)
 {
-    invariant(duty->only_count <= PLACEMENT_ONLY_MAX);
-    return node->alive && !node->draining && !node->witness && is_capable(node, duty->manager) &&
-           (duty->only_count == 0 || is_among(node, duty->only, duty->only_count));
+    struct placement_pressed before[NODES_MAX];
+    size_t count = self->pressed_count;
+    memcpy(before, self->pressed, count * sizeof(before[0]));
+    self->pressed_count = 0;
+    uint64_t pressed = 0;
+    for (size_t i = 0; i < world->node_count && i < NODES_MAX; i++) {
+        const struct placement_node *node = &world->nodes[i];
+        const struct placement_pressed *row = pressed_before(before, count, node->raft_id);
+        double bound = row != NULL ? PLACEMENT_LOAD_LOW : PLACEMENT_LOAD_HIGH;
+        if (node->load_known && node->load >= bound) {
+            pressed |= scene_bit(i);
+            self->pressed[self->pressed_count++] = (struct placement_pressed){
+                .raft_id = node->raft_id, .since_ms = row != NULL ? row->since_ms : now_ms};
+        }
+    }
+    return pressed;
+}
+
+/* ---- one decision ---- */
+
+struct decision {
+    struct placement *self;
+    struct scene *scene;
+    int64_t now_ms;
+    bool busy; /* something is under way or waits for its turn: nothing moves for a gain */
+    size_t count;
+    struct placement_target *targets;
+};
+
+static void tell(struct decision *self, const struct scene_duty *duty, size_t node, bool leave,
+                 enum placement_reason reason)
+{
+    self->busy = true;
+    if (self->count < PLACEMENT_MOVES_MAX) {
+        self->targets[self->count++] =
+            (struct placement_target){.duty = (size_t)(duty - self->scene->duties),
+                                      .node = node,
+                                      .leave = leave,
+                                      .reason = reason};
+    }
+}
+
+/* Count it at its new place. */
+static void settle(struct decision *self, struct scene_duty *duty, size_t node)
+{
+    if (duty->counted) {
+        scene_take(self->scene, duty, duty->home);
+    }
+    scene_put(self->scene, duty, node);
+    duty->leaving = true; /* on its way: nothing else is done to it */
+}
+
+/* May it be sent from where it is for the sake of others? Its holder must be well. */
+static bool is_movable(const struct scene *scene, const struct scene_duty *duty)
+{
+    const struct placement_duty *is = duty->is;
+    if (!duty->counted || duty->home == PLACEMENT_NO_NODE || is->rests || is->once ||
+        duty->leaving) {
+        return false;
+    }
+    enum placement_reason reason;
+    return !scene_needs_place(scene, duty, &reason) || reason == PLACEMENT_NODE_EXCLUDED;
+}
+
+/* Tell the holder to let go: for another node that is open to the duty, else for none. */
+static void send_away(struct decision *self, struct scene_duty *duty)
+{
+    uint64_t others = scene_open(self->scene, duty) & ~scene_bit(duty->home);
+    size_t node = scene_best(self->scene, duty, others);
+    duty->leaving = true;
+    if (node != PLACEMENT_NO_NODE) {
+        settle(self, duty, node);
+        self->scene->used[duty->home]++; /* until it has let go, nobody else has its room */
+    }
+    tell(self, duty, node, true, PLACEMENT_PRESSURE);
+}
+
+/* The first by name. */
+static size_t about_to_have_room(const struct scene *scene, uint64_t among)
+{
+    size_t found = PLACEMENT_NO_NODE;
+    for (size_t i = 0; i < scene->node_count; i++) {
+        bool frees = (among & scene_bit(i)) != 0 && scene->freeing[i] > 0;
+        if (frees && (found == PLACEMENT_NO_NODE || scene->rank[i] < scene->rank[found])) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* No node that could take the duty has room. Where one is about to get some, wait for it; else the
+ * lowest of those under this one gives way. */
+static void make_room(struct decision *self, const struct scene_duty *duty)
+{
+    struct scene *scene = self->scene;
+    uint64_t able = duty->able;
+    if (duty->is->priority < PLACEMENT_PRIORITY_NORMAL) {
+        able &= ~scene->pressed;
+    }
+    size_t freeing = about_to_have_room(scene, able);
+    if (freeing != PLACEMENT_NO_NODE) {
+        scene->freeing[freeing]--;
+        return;
+    }
+    for (size_t i = scene->duty_count; i > 0; i--) {
+        struct scene_duty *lower = scene->order[i - 1];
+        if (lower->is->priority >= duty->is->priority) {
+            return;
+        }
+        if (is_movable(scene, lower) && (able & scene_bit(lower->home)) != 0) {
+            send_away(self, lower);
+            return;
+        }
+    }
+}
+
+static void place_one(struct decision *self, struct scene_duty *duty)
+{
+    enum placement_reason reason;
+    if (!scene_needs_place(self->scene, duty, &reason) ||
+        placement_is_away(self->self, self->now_ms, duty)) {
+        return;
+    }
+    if (reason == PLACEMENT_NODE_RESTARTED) {
+        tell(self, duty, duty->home, false, reason);
+        return;
+    }
+    bool excluded = reason == PLACEMENT_NODE_EXCLUDED;
+    if (excluded && duty->leaving) {
+        return;
+    }
+    size_t node = scene_best(self->scene, duty, scene_open(self->scene, duty));
+    if (node == PLACEMENT_NO_NODE) {
+        if (!excluded) {
+            make_room(self, duty);
+        }
+        return;
+    }
+    settle(self, duty, node);
+    if (excluded || !duty->bound) {
+        tell(self, duty, node, excluded, reason);
+    }
+    self->busy = true;
+}
+
+/* Work of low priority leaves a node whose load has been too high for `hold`: the lowest, one at a
+ * time, to another node if it can. */
+static void relieve(struct decision *self)
+{
+    struct placement *placement = self->self;
+    struct scene *scene = self->scene;
+    int64_t hold_ms = placement->config.hold_ms;
+    if (placement->sent_away_ms >= 0 && self->now_ms - placement->sent_away_ms < hold_ms) {
+        return;
+    }
+    for (size_t i = scene->duty_count; i > 0; i--) {
+        struct scene_duty *duty = scene->order[i - 1];
+        if (duty->is->priority >= PLACEMENT_PRIORITY_NORMAL) {
+            return;
+        }
+        if (!is_movable(scene, duty) || (scene->pressed & scene_bit(duty->home)) == 0) {
+            continue;
+        }
+        const struct placement_pressed *row = pressed_before(
+            placement->pressed, placement->pressed_count, scene->nodes[duty->home].raft_id);
+        if (row != NULL && self->now_ms - row->since_ms >= hold_ms) {
+            send_away(self, duty);
+            return;
+        }
+    }
+}
+
+bool placement_gain(struct placement *self, int64_t now_ms, struct scene_duty *duty,
+                    size_t *ret_node, int64_t *ret_gain)
+{
+    struct scene *scene = &self->scene;
+    enum placement_reason reason;
+    if (!is_movable(scene, duty) || scene_needs_place(scene, duty, &reason)) {
+        return false;
+    }
+    scene_take(scene, duty, duty->home);
+    uint64_t others = scene_open(scene, duty) & ~scene_bit(duty->home);
+    *ret_node = scene_best(scene, duty, others);
+    *ret_gain = *ret_node == PLACEMENT_NO_NODE
+                    ? 0
+                    : scene_score(scene, duty, *ret_node) - scene_score(scene, duty, duty->home);
+    scene_put(scene, duty, duty->home);
+    return *ret_gain >= self->config.margin &&
+           placement_noted(self, now_ms, duty->is->id) == PLACEMENT_UNASSIGNED;
+}
+
+/* The move that gains most, the first in order of those that gain as much. */
+static void improve(struct decision *self)
+{
+    struct placement *placement = self->self;
+    struct scene_duty *chosen = NULL;
+    size_t target = PLACEMENT_NO_NODE;
+    int64_t most = 0;
+    for (size_t i = 0; i < self->scene->duty_count; i++) {
+        size_t node;
+        int64_t gain;
+        if (placement_gain(placement, self->now_ms, self->scene->order[i], &node, &gain) &&
+            gain > most) {
+            chosen = self->scene->order[i];
+            target = node;
+            most = gain;
+        }
+    }
+    if (chosen == NULL) {
+        placement->worth_since_ms = -1;
+        return;
+    }
+    if (placement->worth_since_ms < 0) {
+        placement->worth_since_ms = self->now_ms;
+    }
+    if (self->now_ms - placement->worth_since_ms >= placement->config.hold_ms) {
+        tell(self, chosen, target, true, PLACEMENT_REBALANCE);
+    }
+}
+
+size_t placement_decide(struct placement *self, int64_t now_ms, const struct placement_world *world,
+                        struct placement_target *ret)
+{
+    struct scene *scene = &self->scene;
+    uint64_t pressed = placement_look_at_loads(self, now_ms, world);
+    scene_fill(scene, world, pressed, &self->config.off);
+    struct decision decision = {.self = self, .scene = scene, .now_ms = now_ms, .targets = ret};
+    for (size_t i = 0; i < scene->duty_count; i++) {
+        decision.busy =
+            decision.busy || (scene->duties[i].leaving && scene->duties[i].is->assigned);
+    }
+    for (size_t i = 0; i < scene->duty_count; i++) {
+        place_one(&decision, scene->order[i]);
+    }
+    relieve(&decision);
+    if (decision.busy) {
+        self->worth_since_ms = -1;
+    } else {
+        improve(&decision);
+    }
+    return decision.count;
+}
+
+/* ---- a wish for a node ---- */
+
+#define MOVE_KEY_ID_MAX 80 /* what nodes of the first version look for */
+
+void placement_move_key(const char *duty, char ret[SETTING_KEY_SIZE])
+{
+    if (strlen(duty) <= MOVE_KEY_ID_MAX) {
+        (void)snprintf(ret, SETTING_KEY_SIZE, "duty.move/%s", duty);
+    } else {
+        (void)snprintf(ret, SETTING_KEY_SIZE, "duty.move/%.60s#%016" PRIx64, duty, hash_of(duty));
+    }
 }
 
 enum placement_move placement_move_step(const struct placement_node *nodes, size_t node_count,
@@ -58,151 +375,17 @@ enum placement_move placement_move_step(const struct placement_node *nodes, size
     if (target == NULL) {
         return PLACEMENT_MOVE_NONE;
     }
+    bool away = strcmp(target, PLACEMENT_NOWHERE) == 0;
     for (size_t i = 0; i < node_count; i++) {
         bool there = duty->assigned && duty->raft_id == nodes[i].raft_id;
-        if (strcmp(nodes[i].name, target) == 0 && can_take(&nodes[i], duty) && !there) {
+        if (away && there && nodes[i].alive) {
+            return PLACEMENT_MOVE_AWAY;
+        }
+        if (!there && strcmp(nodes[i].name, target) == 0 &&
+            placement_refuses(&nodes[i], duty) == PLACEMENT_CAN) {
             *ret_node = i;
             return PLACEMENT_MOVE_GO;
         }
     }
     return PLACEMENT_MOVE_DROP;
-}
-
-static bool is_avoided(const struct placement_node *node, const struct placement_duty *duty)
-{
-    invariant(duty->avoid_count <= PLACEMENT_AVOID_MAX);
-    return is_among(node, duty->avoid, duty->avoid_count);
-}
-
-/* Health by state, as noise within a state must not outweigh the load. Unknown is neither healthy
- * nor dead: it ranks between warning and critical. */
-static int health_class(const struct placement_node *node)
-{
-    if (!node->score_known) {
-        return 1;
-    }
-    if (node->score >= 80.0) {
-        return 3;
-    }
-    return node->score >= 50.0 ? 2 : 0;
-}
-
-struct candidate {
-    const struct placement_node *node;
-    bool avoided;
-    size_t duties;
-};
-
-static bool is_better(const struct candidate *a, const struct candidate *b)
-{
-    if (a->avoided != b->avoided) {
-        return !a->avoided;
-    }
-    int a_class = health_class(a->node);
-    int b_class = health_class(b->node);
-    if (a_class != b_class) {
-        return a_class > b_class;
-    }
-    if (a->duties != b->duties) {
-        return a->duties < b->duties;
-    }
-    return strcmp(a->node->name, b->node->name) < 0;
-}
-
-/* Does the duty have to be placed, and why? `home`: position of the node it is assigned to. */
-static bool needs_place(const struct placement_node *nodes, size_t node_count,
-                        const struct placement_duty *duty, size_t home, enum placement_reason *ret)
-{
-    if (!duty->assigned) {
-        *ret = PLACEMENT_UNASSIGNED;
-        return true;
-    }
-    if (home >= node_count) {
-        *ret = PLACEMENT_NODE_GONE;
-        return true;
-    }
-    const struct placement_node *node = &nodes[home];
-    if (!node->alive) {
-        *ret = PLACEMENT_NODE_DEAD;
-    } else if (node->draining || node->witness) {
-        *ret = PLACEMENT_NODE_DRAINING;
-    } else if (!is_capable(node, duty->manager)) {
-        *ret = PLACEMENT_NODE_INCAPABLE;
-    } else if (node->incarnation > duty->incarnation) {
-        *ret = PLACEMENT_NODE_RESTARTED;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static size_t find_home(const struct placement_node *nodes, size_t node_count,
-                        const struct placement_duty *duty)
-{
-    for (size_t i = 0; duty->assigned && i < node_count; i++) {
-        if (nodes[i].raft_id == duty->raft_id) {
-            return i;
-        }
-    }
-    return node_count;
-}
-
-static size_t choose(const struct placement_node *nodes, size_t node_count,
-                     const struct placement_duty *duty, const size_t *loads)
-{
-    size_t found = node_count;
-    struct candidate best = {0};
-    for (size_t i = 0; i < node_count; i++) {
-        struct candidate candidate = {&nodes[i], is_avoided(&nodes[i], duty), loads[i]};
-        if (can_take(&nodes[i], duty) && (found == node_count || is_better(&candidate, &best))) {
-            found = i;
-            best = candidate;
-        }
-    }
-    return found;
-}
-
-static int compare_duties(const void *a, const void *b)
-{
-    const struct placement_duty *left = *(const struct placement_duty *const *)a;
-    const struct placement_duty *right = *(const struct placement_duty *const *)b;
-    if (left->priority != right->priority) {
-        return left->priority > right->priority ? -1 : 1;
-    }
-    return strcmp(left->id, right->id);
-}
-
-size_t placement_decide(const struct placement_node *nodes, size_t node_count,
-                        const struct placement_duty *duties, size_t duty_count,
-                        struct placement_target *ret)
-{
-    invariant(node_count <= NODES_MAX);
-    invariant(duty_count <= DUTIES_MAX);
-    const struct placement_duty *order[DUTIES_MAX];
-    size_t loads[NODES_MAX] = {0};
-    for (size_t i = 0; i < duty_count; i++) {
-        order[i] = &duties[i];
-        size_t home = find_home(nodes, node_count, &duties[i]);
-        if (home < node_count && duties[i].wanted) {
-            loads[home]++;
-        }
-    }
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers, the size of one is meant */
-    qsort(order, duty_count, sizeof(order[0]), compare_duties);
-    size_t count = 0;
-    for (size_t i = 0; i < duty_count; i++) {
-        const struct placement_duty *duty = order[i];
-        size_t home = find_home(nodes, node_count, duty);
-        enum placement_reason reason;
-        if (!duty->wanted || !needs_place(nodes, node_count, duty, home, &reason)) {
-            continue;
-        }
-        size_t target =
-            reason == PLACEMENT_NODE_RESTARTED ? home : choose(nodes, node_count, duty, loads);
-        if (target < node_count) {
-            loads[target] += target != home ? 1 : 0;
-            ret[count++] = (struct placement_target){(size_t)(duty - duties), target, reason};
-        }
-    }
-    return count;
 }

@@ -59,6 +59,11 @@ int64_t policy_pause_ms(const struct policy *self)
     return pause_ms < self->config.pause_max_ms ? pause_ms : self->config.pause_max_ms;
 }
 
+uint32_t policy_capability(int percent)
+{
+    return percent >= 50 ? 2 : percent > 0 ? 1 : 0;
+}
+
 static bool may_lead(const struct policy_node *node)
 {
     return node->id != 0 && node->alive && node->caught_up && !node->draining && !node->witness &&
@@ -212,8 +217,8 @@ static void say_why(const struct policy_input *input, const struct policy_node *
 {
     if (target->capabilities > input->self.capabilities) {
         (void)snprintf(ret->text, sizeof(ret->text),
-                       "it can do the work of %u managers, this node of %u", target->capabilities,
-                       input->self.capabilities);
+                       "it can do the work of %.1f managers, this node of %.1f",
+                       target->capabilities / 2.0, input->self.capabilities / 2.0);
         return;
     }
     (void)snprintf(ret->text, sizeof(ret->text), "score %.1f here, %.1f there", input->self.score,

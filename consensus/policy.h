@@ -45,7 +45,7 @@ struct policy_node {
     bool score_known;
     double score;          /* 0 to 100 */
     uint32_t gray;         /* kinds of trouble that stop its work, one bit each; 0: none */
-    uint32_t capabilities; /* how many of the needed managers' work it can do now */
+    uint32_t capabilities; /* sum of policy_capability() over the managers that are needed */
 };
 
 struct policy_input {
@@ -84,6 +84,10 @@ void policy_note_move(struct policy *self, int64_t now_ms);
  * that fails, asks again. */
 void policy_decide(struct policy *self, const struct policy_input *input,
                    struct policy_decision *ret);
+
+/* What a manager counts whose work the node can do so far: 2 from half of it on, 1 for less, 0 for
+ * none of it or when that is unknown. Steps, as leadership does not move for a few percent. */
+uint32_t policy_capability(int percent);
 
 /* When what holds now would have held for long enough: the next time to decide, INT64_MAX while
  * nothing speaks for a move. It may have passed. */

@@ -27,6 +27,8 @@
 #define MANAGER_OBSERVATION_BYTES_MAX (64 << 10)
 #define MANAGER_FIELDS_BYTES_MAX 4096          /* fields of one event, arguments of one command */
 #define MANAGER_DOCUMENT_BYTES_MAX (512 << 10) /* configuration, result of a command */
+#define MANAGER_LABELS_MAX 4                   /* labels that one wish asks for */
+#define MANAGER_COPIES_MAX NODES_MAX
 #define MANAGER_CAPABILITIES_MAX 16
 #define MANAGER_INPUTS_MAX 16 /* missing inputs named by one heartbeat */
 #define MANAGER_PATH_SIZE 512
@@ -183,15 +185,23 @@ struct manager_event {
 /* The decision of the active manager of the acting leader; a wish of any other is dropped by the
  * node. Said again while it stands, so that a lost one does no harm. */
 struct manager_duty_wanted {
-    char duty[DUTY_ID_SIZE]; /* "pm2/worker-backup"; starts with the manager's name and "/" */
+    /* "pm2/worker-backup"; starts with the manager's name and "/", and holds no "~". */
+    char duty[DUTY_ID_SIZE];
     bool exclusive;
     bool wanted;
     uint64_t term; /* of the role under which this was decided */
     char reason[REASON_SIZE];
     size_t on_count; /* the only nodes that may run it; none: any */
     char on[MANAGER_PLACES_MAX][NAME_SIZE];
-    size_t avoid_count; /* nodes that must not run it now */
+    size_t avoid_count; /* nodes that must not run it now, while another can */
     char avoid[MANAGER_PLACES_MAX][NAME_SIZE];
+    int64_t priority;         /* higher goes first; what is under 0 may wait under pressure */
+    char group[DUTY_ID_SIZE]; /* rather apart from duties of the same group; empty: none */
+    size_t label_count;       /* labels that its node must have */
+    char labels[MANAGER_LABELS_MAX][NAME_SIZE]; /* "key=value" */
+    /* More than 1: so many duties, "ID", "ID~2", "ID~3" and on, rather apart from each other. */
+    uint32_t copies;
+    bool per_node; /* one for each node that may run it, "ID~NODE" */
 };
 
 struct manager_duty_state {

@@ -107,16 +107,30 @@ static bool get_event(const msgpack_object *root, struct manager_event *ret)
            get_document(mp_at(root, FIRST + 3), MANAGER_FIELDS_BYTES_MAX, &ret->fields);
 }
 
+/* What came later to a wish; a manager of before says none of it. */
+static bool get_placement(const msgpack_object *root, struct manager_duty_wanted *ret)
+{
+    if (mp_array(root, FIRST + 12) == NULL) {
+        return mp_array(root, FIRST + 8) == NULL;
+    }
+    return mp_i64(mp_at(root, FIRST + 7), &ret->priority) &&
+           mp_text(mp_at(root, FIRST + 8), ret->group, sizeof ret->group) &&
+           get_names(mp_at(root, FIRST + 9), MANAGER_LABELS_MAX, &ret->label_count, ret->labels) &&
+           mp_u32(mp_at(root, FIRST + 10), &ret->copies) && ret->copies <= MANAGER_COPIES_MAX &&
+           mp_bool(mp_at(root, FIRST + 11), &ret->per_node);
+}
+
 static bool get_duty_wanted(const msgpack_object *root, struct manager_duty_wanted *ret)
 {
     return mp_array(root, FIRST + 7) != NULL &&
            mp_text(mp_at(root, FIRST), ret->duty, sizeof ret->duty) &&
-           mp_bool(mp_at(root, FIRST + 1), &ret->exclusive) &&
+           strchr(ret->duty, '~') == NULL && mp_bool(mp_at(root, FIRST + 1), &ret->exclusive) &&
            mp_bool(mp_at(root, FIRST + 2), &ret->wanted) &&
            mp_u64(mp_at(root, FIRST + 3), &ret->term) &&
            mp_text(mp_at(root, FIRST + 4), ret->reason, sizeof ret->reason) &&
            get_names(mp_at(root, FIRST + 5), MANAGER_PLACES_MAX, &ret->on_count, ret->on) &&
-           get_names(mp_at(root, FIRST + 6), MANAGER_PLACES_MAX, &ret->avoid_count, ret->avoid);
+           get_names(mp_at(root, FIRST + 6), MANAGER_PLACES_MAX, &ret->avoid_count, ret->avoid) &&
+           get_placement(root, ret);
 }
 
 static bool get_duty_state(const msgpack_object *root, struct manager_duty_state *ret)

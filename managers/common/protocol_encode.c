@@ -62,7 +62,7 @@ static void put_event(struct mp_writer *writer, const struct manager_event *even
 
 static void put_duty_wanted(struct mp_writer *writer, const struct manager_duty_wanted *wanted)
 {
-    put_head(writer, MANAGER_DUTY_WANTED, 7);
+    put_head(writer, MANAGER_DUTY_WANTED, 12);
     mp_put_text(writer, wanted->duty);
     mp_put_bool(writer, wanted->exclusive);
     mp_put_bool(writer, wanted->wanted);
@@ -70,6 +70,11 @@ static void put_duty_wanted(struct mp_writer *writer, const struct manager_duty_
     mp_put_text(writer, wanted->reason);
     put_names(writer, wanted->on_count, wanted->on);
     put_names(writer, wanted->avoid_count, wanted->avoid);
+    mp_put_i64(writer, wanted->priority);
+    mp_put_text(writer, wanted->group);
+    put_names(writer, wanted->label_count, wanted->labels);
+    mp_put_u64(writer, wanted->copies);
+    mp_put_bool(writer, wanted->per_node);
 }
 
 static void put_duty_state(struct mp_writer *writer, const struct manager_duty_state *state)

@@ -190,6 +190,12 @@ static void send_wish(struct pm2 *self, const struct settings_backup *backup, st
     wanted.on_count = backup->on.count;
     memcpy(wanted.on, backup->on.nodes, sizeof wanted.on);
     find_avoided(self, backup, now_ms, &wanted);
+    wanted.priority = backup->priority;
+    wanted.label_count = backup->label_count;
+    memcpy(wanted.labels, backup->labels, sizeof wanted.labels);
+    if (backup->stands_in_for[0] != '\0') { /* the backups of one primary rather not together */
+        (void)snprintf(wanted.group, sizeof wanted.group, "pm2/%s", backup->stands_in_for);
+    }
     if (runtime_duty_wanted(self->runtime, &wanted)) {
         choice->sent_ms = now_ms;
     }

@@ -38,6 +38,22 @@ static int read_places(const json_t *object, struct settings_places *ret, struct
     return 0;
 }
 
+static int read_labels(const json_t *object, struct settings_backup *ret, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(object, "labels"), key, value)
+    {
+        const char *text = json_string_value(value);
+        if (text == NULL || ret->label_count == MANAGER_LABELS_MAX ||
+            snprintf(ret->labels[ret->label_count++], NAME_SIZE, "%s=%s", key, text) >= NAME_SIZE) {
+            return err_set(err, ERR_INVALID, "labels: at most %d, each of at most %d bytes",
+                           MANAGER_LABELS_MAX, NAME_SIZE - 1);
+        }
+    }
+    return 0;
+}
+
 static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
 {
     ret->critical = doc_get_bool(object, "critical", false);
@@ -67,6 +83,7 @@ static void read_figures(const json_t *object, struct settings_backup *ret)
     ret->max_restarts = bounded(object, "max_restarts", 15, 10000);
     ret->exp_backoff_ms = bounded(object, "exp_backoff_ms", 100, hour_ms);
     ret->restart_delay_ms = bounded(object, "restart_delay_ms", 0, day_ms);
+    ret->priority = doc_get_integer(object, "priority", 0);
 }
 
 static int read_mode(const json_t *object, enum settings_mode *ret, struct err *err)
@@ -90,6 +107,9 @@ static int read_backup(const json_t *object, struct settings_backup *ret, struct
     }
     if (rc == 0) {
         rc = read_places(object, &ret->on, err);
+    }
+    if (rc == 0) {
+        rc = read_labels(object, ret, err);
     }
     if (rc == 0) {
         rc = read_mode(object, &ret->mode, err);

@@ -38,7 +38,10 @@ struct settings_backup {
     int64_t max_restarts;
     int64_t exp_backoff_ms;
     int64_t restart_delay_ms;
+    int64_t priority;
     struct settings_places on;
+    size_t label_count;
+    char labels[MANAGER_LABELS_MAX][NAME_SIZE]; /* "key=value" that its node must have */
     /* Borrowed from the section. */
     const char *script;
     const char *cwd;         /* NULL: not given */

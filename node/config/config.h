@@ -103,6 +103,10 @@ struct config_leadership {
     int64_t min_tenure_ms; /* 30 s */
 };
 
+struct config_placement {
+    int64_t room; /* most duties of one node; 64 */
+};
+
 struct config_grants {
     int64_t ttl_ms;                       /* 5 s */
     int64_t renew_ms;                     /* 500 ms */
@@ -143,6 +147,7 @@ struct config {
     struct config_health health;
     struct config_leadership leadership;
     struct config_grants grants;
+    struct config_placement placement;
     char data_dir[CONFIG_PATH_SIZE];    /* default /var/lib/understudy */
     char runtime_dir[CONFIG_PATH_SIZE]; /* default /run/understudy */
     struct config_log log;

@@ -149,6 +149,9 @@ const struct schema_row schema_rows[] = {
     {"leadership.min_tenure", SCHEMA_DURATION, 0, "30s", 0, DAY, NULL,
      FIELD(leadership.min_tenure_ms), "shortest time between two such moves"},
 
+    {"placement.room", SCHEMA_INTEGER, 0, "64", 1, DUTIES_MAX, NULL, FIELD(placement.room),
+     "most duties of one node; of more, those of the lowest priority wait"},
+
     {"grants.ttl", SCHEMA_DURATION, RESTART, "5s", SECOND, 10 * MINUTE, NULL, FIELD(grants.ttl_ms),
      "how long a node may run an exclusive duty without a renewal"},
     {"grants.renew", SCHEMA_DURATION, RESTART, "500ms", 50, MINUTE, NULL, FIELD(grants.renew_ms),
@@ -211,6 +214,10 @@ const struct schema_row schema_rows[] = {
      "wait: never start while the primary's host cannot be reached"},
     {"managers.pm2.backups[].when_unreachable.start_after", SCHEMA_DURATION, 0, "30s", 0, DAY, NULL,
      NOFIELD, "start when the primary's host was unreachable for so long"},
+    {"managers.pm2.backups[].priority", SCHEMA_INTEGER, 0, "0", -100, 100, NULL, NOFIELD,
+     "higher goes first; under 0 it may wait while nodes are under pressure"},
+    {"managers.pm2.backups[].labels.NAME", SCHEMA_TEXT, 0, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
+     "a label that its node must have"},
     PROCESS_ROWS("managers.pm2.backups[]"),
 
     {"managers.run.zone", SCHEMA_TEXT, 0, "UTC", 1, 63, NULL, NOFIELD,

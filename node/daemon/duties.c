@@ -158,7 +158,7 @@ static bool incapable_here(const struct node *self, const char *manager)
 static bool wants_elsewhere(const struct node *self, const struct state_duty *row, const char **why)
 {
     char key[SETTING_KEY_SIZE];
-    (void)snprintf(key, sizeof key, "duty.move/%.80s", row->is.id);
+    placement_move_key(row->is.id, key);
     const char *target = state_setting(self->state, key);
     const struct state_node *own = state_node_by_name(self->state, node_name(self));
     if (!row->is.wanted) {
@@ -171,8 +171,10 @@ static bool wants_elsewhere(const struct node *self, const struct state_duty *ro
         *why = "the node was removed";
     } else if (own != NULL && own->draining) {
         *why = "the node drains";
+    } else if (target != NULL && strcmp(target, PLACEMENT_NOWHERE) == 0) {
+        *why = "it gives way to others";
     } else if (target != NULL && strcmp(target, node_name(self)) != 0) {
-        *why = "moved by an operator";
+        *why = "it is moved";
     } else if (incapable_here(self, row->manager)) {
         *why = "its manager cannot work here now";
     } else {
@@ -492,7 +494,8 @@ int duties_create(struct node *self, struct err *err)
                                           .releases_former = self->restarted};
     self->holding = grants_holder_create(&config);
     self->granting = grants_leader_create(NULL);
-    return self->holding == NULL || self->granting == NULL
+    self->placing = placement_create(NULL);
+    return self->holding == NULL || self->granting == NULL || self->placing == NULL
                ? err_set(err, ERR_NOMEM, "cannot make the grants")
                : 0;
 }

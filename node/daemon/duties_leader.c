@@ -10,7 +10,6 @@
 
 #define PLACEMENT_PERIOD_MS 100
 #define REFUSED_PAUSE_MS 1000 /* a refusal means that something is not understood: no haste */
-#define WISH_REPEAT_MS 500
 
 /* ---- grants and releases ---- */
 
@@ -115,13 +114,39 @@ static void propose_assign(struct node *self, const struct state_duty *duty,
 
 /* ---- placement ---- */
 
+/* The component is 100 up to a pressure of 40 % and 60 at 100 %: how much of that range is used. */
+static void describe_load(const struct gossip_health *health, struct placement_node *ret)
+{
+    for (size_t i = 0; i < health->component_count; i++) {
+        const struct gossip_component *component = &health->components[i];
+        if (strcmp(component->name, health_component_name(HEALTH_CPU)) == 0 &&
+            component->score_tenths != GOSSIP_UNKNOWN) {
+            double load = (1000 - component->score_tenths) / 4.0;
+            ret->load_known = true;
+            ret->load = load > 100.0 ? 100.0 : load;
+        }
+    }
+}
+
+static void describe_capabilities(const struct gossip_health *health, struct placement_node *ret)
+{
+    for (size_t i = 0; i < health->capability_count && ret->manager_count < MANAGERS_MAX; i++) {
+        struct placement_manager *manager = &ret->managers[ret->manager_count++];
+        (void)snprintf(manager->name, sizeof manager->name, "%s", health->capabilities[i].manager);
+        manager->percent = health->capabilities[i].percent;
+    }
+}
+
 static struct placement_node describe_node(const struct node *self, const struct state_node *row)
 {
     struct placement_node ret = {.raft_id = row->is.raft_id,
                                  .draining = row->draining,
                                  .witness = row->is.wanted == NODE_ROLE_WITNESS ||
-                                            !gets_log(self, row->is.raft_id)};
+                                            !gets_log(self, row->is.raft_id),
+                                 .room = (size_t)self->config->placement.room,
+                                 .label_count = row->is.label_count};
     (void)snprintf(ret.name, sizeof ret.name, "%s", row->is.name);
+    memcpy(ret.labels, row->is.labels, sizeof ret.labels);
     struct gossip_member member;
     if (!gossip_member_find(self->gossip, row->is.name, &member)) {
         return ret;
@@ -135,28 +160,16 @@ static struct placement_node describe_node(const struct node *self, const struct
     struct gossip_health health;
     bool complete;
     if (gossip_member_health(self->gossip, row->is.name, &health, &complete)) {
-        for (size_t i = 0; i < health.capability_count; i++) {
-            if (health.capabilities[i].percent > 0 && ret.manager_count < MANAGERS_MAX) {
-                (void)snprintf(ret.managers[ret.manager_count++], NAME_SIZE, "%s",
-                               health.capabilities[i].manager);
-            }
-        }
+        describe_capabilities(&health, &ret);
+        describe_load(&health, &ret);
     }
     return ret;
 }
 
-static const struct wish *find_wish(const struct node *self, const char *id)
-{
-    for (size_t i = 0; i < self->wish_count; i++) {
-        if (strcmp(self->wishes[i].id, id) == 0) {
-            return &self->wishes[i];
-        }
-    }
-    return NULL;
-}
-
 static_assert(PLACEMENT_AVOID_MAX >= MANAGER_PLACES_MAX, "a wish's places fit");
 static_assert(PLACEMENT_ONLY_MAX >= MANAGER_PLACES_MAX, "a wish's places fit");
+static_assert(PLACEMENT_LABELS_MAX >= MANAGER_LABELS_MAX, "a wish's labels fit");
+static_assert(LABEL_SIZE == NAME_SIZE, "a wish's label is a label");
 
 /* Raft ids of the named nodes; one that is not known gets an id that nobody has, so that a list of
  * unknown nodes is not taken for no list. */
@@ -169,24 +182,41 @@ static size_t ids_of(const struct node *self, const char names[][NAME_SIZE], siz
     return count;
 }
 
-static struct placement_duty describe_duty(const struct node *self, const struct state_duty *row)
+/* Where the duty may run. False: it stays where it is, as this term's manager has not said yet. */
+static bool find_places(const struct node *self, const struct state_duty *row,
+                        struct placement_duty *ret)
+{
+    const struct wish *wish = duties_wish(self, row->is.id);
+    if (wish == NULL || wish->term != self->view.term) {
+        return false;
+    }
+    ret->avoid_count = ids_of(self, wish->is.avoid, wish->is.avoid_count, ret->avoid);
+    ret->only_count = ids_of(self, wish->is.on, wish->is.on_count, ret->only);
+    ret->label_count = wish->is.label_count;
+    memcpy(ret->labels, wish->is.labels, sizeof ret->labels);
+    memcpy(ret->group, wish->is.group, sizeof ret->group);
+    return true;
+}
+
+static struct placement_duty describe_duty(const struct node *self, const struct state_duty *row,
+                                           int64_t now_ms)
 {
     struct placement_duty ret = {.wanted = row->is.wanted,
                                  .priority = row->is.priority,
+                                 .once = row->is.once,
+                                 .spent = row->is.once && row->assignment.number != 0,
                                  .raft_id = row->assignment.raft_id,
                                  .incarnation = row->assignment.incarnation};
     (void)snprintf(ret.id, sizeof ret.id, "%s", row->is.id);
     (void)snprintf(ret.manager, sizeof ret.manager, "%s", row->manager);
     enum release_proof proof;
     ret.assigned = state_duty_held(row) && !grants_leader_released(self->granting, row, &proof);
-    const struct wish *wish = find_wish(self, row->is.id);
-    if (wish == NULL || wish->term != self->view.term) {
-        /* This term's manager has not said yet where it may run: it stays where it is. */
-        ret.wanted = false;
-        return ret;
-    }
-    ret.avoid_count = ids_of(self, wish->is.avoid, wish->is.avoid_count, ret.avoid);
-    ret.only_count = ids_of(self, wish->is.on, wish->is.on_count, ret.only);
+    ret.bound = ret.assigned && !grants_leader_may_assign(self->granting, now_ms,
+                                                          node_may_act(self), row, 0, 0, NULL);
+    char key[SETTING_KEY_SIZE];
+    placement_move_key(row->is.id, key);
+    ret.leaving = state_setting(self->state, key) != NULL;
+    ret.rests = !find_places(self, row, &ret);
     return ret;
 }
 
@@ -203,6 +233,14 @@ static enum command_reason reason_of(enum placement_reason reason)
         return REASON_NODE_DRAINING;
     case PLACEMENT_NODE_INCAPABLE:
         return REASON_NODE_INCAPABLE;
+    case PLACEMENT_NODE_EXCLUDED:
+        return REASON_CONFIGURATION;
+    case PLACEMENT_REBALANCE:
+        return REASON_REBALANCE;
+    case PLACEMENT_PRESSURE:
+        return REASON_PRESSURE;
+    case PLACEMENT_OPERATOR:
+        return REASON_OPERATOR;
     case PLACEMENT_UNASSIGNED:
         break;
     }
@@ -214,19 +252,14 @@ struct placement_work {
     struct placement_node nodes[NODES_MAX];
     size_t duty_count;
     struct placement_duty duties[DUTIES_MAX];
-    struct placement_target targets[DUTIES_MAX];
+    struct placement_target targets[PLACEMENT_MOVES_MAX];
 };
-
-static void move_setting_key(const char *duty, char ret[SETTING_KEY_SIZE])
-{
-    (void)snprintf(ret, SETTING_KEY_SIZE, "duty.move/%.80s", duty);
-}
 
 static enum placement_move move_step(const struct node *self, const struct placement_work *work,
                                      const struct placement_duty *duty, size_t *ret_node)
 {
     char key[SETTING_KEY_SIZE];
-    move_setting_key(duty->id, key);
+    placement_move_key(duty->id, key);
     return placement_move_step(work->nodes, work->node_count, duty, state_setting(self->state, key),
                                ret_node);
 }
@@ -234,7 +267,7 @@ static enum placement_move move_step(const struct node *self, const struct place
 static void forget_move(struct node *self, const char *duty, const char *why)
 {
     struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
-    move_setting_key(duty, command.setting.key);
+    placement_move_key(duty, command.setting.key);
     if (state_setting(self->state, command.setting.key) == NULL) {
         return;
     }
@@ -244,28 +277,73 @@ static void forget_move(struct node *self, const char *duty, const char *why)
     (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
 }
 
+/* Its holder sees the wish and lets go; then `place` gives the duty to the node that it names. What
+ * may overlap has no holder that would have to. */
+static void ask_to_let_go(struct node *self, const struct placement_work *work,
+                          const struct placement_target *target, int64_t now_ms)
+{
+    const char *duty = work->duties[target->duty].id;
+    const struct state_duty *row = state_duty_by_id(self->state, duty);
+    if (row == NULL || !row->is.exclusive) {
+        if (row != NULL && target->node != PLACEMENT_NO_NODE) {
+            propose_assign(self, row, &work->nodes[target->node], reason_of(target->reason),
+                           placement_reason_name(target->reason));
+            placement_note(self->placing, now_ms, duty, target);
+        }
+        return;
+    }
+    struct command command = {.type = COMMAND_SETTING_PUT, .reason = reason_of(target->reason)};
+    placement_move_key(duty, command.setting.key);
+    (void)snprintf(command.setting.value, sizeof command.setting.value, "%s",
+                   target->node == PLACEMENT_NO_NODE ? PLACEMENT_NOWHERE
+                                                     : work->nodes[target->node].name);
+    (void)snprintf(command.who, sizeof command.who, "%s", node_name(self));
+    (void)snprintf(command.why, sizeof command.why, "%s", placement_reason_name(target->reason));
+    if (proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL) == 0) {
+        placement_note(self->placing, now_ms, duty, target);
+    }
+}
+
+/* Given to the node that a wish names: whose wish was it? */
+static void fulfil(struct node *self, const struct state_duty *row,
+                   const struct placement_node *node, int64_t now_ms)
+{
+    enum placement_reason reason = placement_noted(self->placing, now_ms, row->is.id);
+    if (reason == PLACEMENT_UNASSIGNED) {
+        reason = PLACEMENT_OPERATOR;
+        const struct placement_target moved = {.reason = reason};
+        placement_note(self->placing, now_ms, row->is.id, &moved);
+    }
+    propose_assign(self, row, node, reason_of(reason), placement_reason_name(reason));
+    forget_move(self, row->is.id, "the duty has moved");
+}
+
 static void place(struct node *self, const struct placement_work *work,
                   const struct placement_target *target, int64_t now_ms)
 {
     const struct placement_duty *duty = &work->duties[target->duty];
+    if (target->leave) {
+        ask_to_let_go(self, work, target, now_ms);
+        return;
+    }
     const struct state_duty *row = state_duty_by_id(self->state, duty->id);
     const struct placement_node *node = &work->nodes[target->node];
     size_t wanted = 0;
     enum placement_move step = move_step(self, work, duty, &wanted);
-    if (step == PLACEMENT_MOVE_GO && !duty->assigned) {
-        node = &work->nodes[wanted];
-    }
+    bool fulfils = step == PLACEMENT_MOVE_GO && !duty->assigned;
+    node = fulfils ? &work->nodes[wanted] : node;
     if (step == PLACEMENT_MOVE_DROP || row == NULL || node->incarnation == 0 ||
         grants_leader_moving(self->granting, duty->id) ||
         !grants_leader_may_assign(self->granting, now_ms, node_may_act(self), row, node->raft_id,
                                   node->incarnation, NULL)) {
         return;
     }
+    if (fulfils) {
+        fulfil(self, row, node, now_ms);
+        return;
+    }
     propose_assign(self, row, node, reason_of(target->reason),
                    placement_reason_name(target->reason));
-    if (step == PLACEMENT_MOVE_GO && node == &work->nodes[wanted]) {
-        forget_move(self, duty->id, "the duty has moved");
-    }
 }
 
 static bool holder_is_gone(const struct node *self, const struct state_duty *duty)
@@ -275,9 +353,27 @@ static bool holder_is_gone(const struct node *self, const struct state_duty *dut
            member.state == GOSSIP_DEAD || member.state == GOSSIP_LEFT;
 }
 
-/* Commit what is known to have ended: released by its holder or an obituary, or not wanted while
- * its holder cannot say that it ended (then the end of its grant tells). Only what is released in
- * the state is placed anew. */
+/* It lives again, and knows nothing of what it held before. */
+static bool holder_restarted(const struct node *self, const struct state_duty *duty)
+{
+    struct gossip_member member;
+    return gossip_member_find(self->gossip, duty->assignment.node, &member) &&
+           (member.incarnation >> GOSSIP_REFUTATION_BITS) > duty->assignment.incarnation;
+}
+
+/* Nobody will say that it has ended, and it is not placed anew: not wanted any more, or a run. */
+static bool ends_unseen(const struct node *self, const struct state_duty *duty)
+{
+    if (duty->is.once) {
+        return holder_is_gone(self, duty) || holder_restarted(self, duty) ||
+               !gets_log(self, duty->assignment.raft_id);
+    }
+    return !duty->is.wanted && holder_is_gone(self, duty);
+}
+
+/* Commit what is known to have ended: released by its holder or an obituary, or not placed again
+ * while its holder cannot say that it ended (then the end of its grant tells). Only what is
+ * released in the state is placed anew. */
 static void settle_releases(struct node *self, int64_t now_ms)
 {
     for (size_t i = 0; i < state_duty_count(self->state); i++) {
@@ -289,7 +385,7 @@ static void settle_releases(struct node *self, int64_t now_ms)
         if (grants_leader_released(self->granting, duty, &proof)) {
             propose_release(self, duty, proof,
                             proof == RELEASE_BY_OBITUARY ? REASON_OBITUARY : REASON_UNSPECIFIED);
-        } else if (!duty->is.wanted && holder_is_gone(self, duty) &&
+        } else if (ends_unseen(self, duty) &&
                    grants_leader_may_assign(self->granting, now_ms, node_may_act(self), duty, 0, 0,
                                             NULL)) {
             propose_release(self, duty, RELEASE_BY_EXPIRY, REASON_GRANT_EXPIRED);
@@ -303,10 +399,34 @@ static void drop_vain_moves(struct node *self, const struct placement_work *work
     for (size_t i = 0; i < work->duty_count; i++) {
         const struct placement_duty *duty = &work->duties[i];
         size_t node;
-        if (duty->wanted && move_step(self, work, duty, &node) == PLACEMENT_MOVE_DROP) {
+        if (duty->wanted && !duty->rests &&
+            move_step(self, work, duty, &node) == PLACEMENT_MOVE_DROP) {
             forget_move(self, duty->id, "it runs there, or that node cannot take it now");
         }
     }
+}
+
+static void describe(const struct node *self, int64_t now_ms, struct placement_work *ret)
+{
+    ret->node_count = 0;
+    for (size_t i = 0; i < state_node_count(self->state) && ret->node_count < NODES_MAX; i++) {
+        const struct state_node *row = state_node_at(self->state, i);
+        if (!row->removed) {
+            ret->nodes[ret->node_count++] = describe_node(self, row);
+        }
+    }
+    ret->duty_count = 0;
+    for (size_t i = 0; i < state_duty_count(self->state) && ret->duty_count < DUTIES_MAX; i++) {
+        ret->duties[ret->duty_count++] = describe_duty(self, state_duty_at(self->state, i), now_ms);
+    }
+}
+
+static struct placement_world world_of(const struct placement_work *work)
+{
+    return (struct placement_world){.nodes = work->nodes,
+                                    .node_count = work->node_count,
+                                    .duties = work->duties,
+                                    .duty_count = work->duty_count};
 }
 
 void duties_leader_run(struct node *self, int64_t now_ms)
@@ -320,78 +440,38 @@ void duties_leader_run(struct node *self, int64_t now_ms)
     if (self->managers_stopped) {
         return;
     }
-    work.node_count = 0;
-    for (size_t i = 0; i < state_node_count(self->state) && work.node_count < NODES_MAX; i++) {
-        const struct state_node *row = state_node_at(self->state, i);
-        if (!row->removed) {
-            work.nodes[work.node_count++] = describe_node(self, row);
-        }
+    if (self->placing_term != self->view.term) {
+        self->placing_term = self->view.term;
+        placement_forget(self->placing);
     }
-    work.duty_count = 0;
-    for (size_t i = 0; i < state_duty_count(self->state) && work.duty_count < DUTIES_MAX; i++) {
-        work.duties[work.duty_count++] = describe_duty(self, state_duty_at(self->state, i));
-    }
+    describe(self, now_ms, &work);
     drop_vain_moves(self, &work);
-    size_t count =
-        placement_decide(work.nodes, work.node_count, work.duties, work.duty_count, work.targets);
+    struct placement_world world = world_of(&work);
+    size_t count = placement_decide(self->placing, now_ms, &world, work.targets);
     for (size_t i = 0; i < count; i++) {
         place(self, &work, &work.targets[i], now_ms);
     }
 }
 
-/* ---- wishes of the active managers ---- */
-
-static struct wish *keep_wish(struct node *self, const struct manager_duty_wanted *wanted)
+bool duties_leader_explain(struct node *self, int64_t now_ms, const char *duty,
+                           struct placement_explanation *ret, char ret_names[][NAME_SIZE])
 {
-    for (size_t i = 0; i < self->wish_count; i++) {
-        if (strcmp(self->wishes[i].id, wanted->duty) == 0) {
-            return &self->wishes[i];
+    static struct placement_work work;
+    if (!node_may_act(self)) {
+        return false;
+    }
+    describe(self, now_ms, &work);
+    struct placement_world world = world_of(&work);
+    for (size_t i = 0; i < work.duty_count; i++) {
+        if (strcmp(work.duties[i].id, duty) == 0) {
+            placement_explain(self->placing, now_ms, &world, i, ret);
+            for (size_t j = 0; j < work.node_count; j++) {
+                memcpy(ret_names[j], work.nodes[j].name, NAME_SIZE);
+            }
+            return true;
         }
     }
-    if (self->wish_count == DUTIES_MAX) {
-        return NULL;
-    }
-    struct wish *wish = &self->wishes[self->wish_count++];
-    *wish = (struct wish){0};
-    (void)snprintf(wish->id, sizeof wish->id, "%s", wanted->duty);
-    return wish;
-}
-
-static void propose_wish(struct node *self, const struct manager_duty_wanted *wanted)
-{
-    struct command command = {.type = COMMAND_DUTY_PUT,
-                              .reason =
-                                  wanted->wanted ? REASON_PRIMARY_DOWN : REASON_DUTY_UNWANTED};
-    (void)snprintf(command.duty.id, sizeof command.duty.id, "%s", wanted->duty);
-    command.duty.exclusive = wanted->exclusive;
-    command.duty.wanted = wanted->wanted;
-    (void)snprintf(command.who, sizeof command.who, "%s", node_name(self));
-    (void)snprintf(command.why, sizeof command.why, "%s", wanted->reason);
-    (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
-}
-
-void duties_leader_wanted(struct node *self, const struct manager_duty_wanted *wanted)
-{
-    struct wish *wish = keep_wish(self, wanted);
-    if (wish == NULL || !node_may_act(self) || self->managers_stopped) {
-        return;
-    }
-    int64_t now_ms = clock_boot_ms();
-    const struct state_duty *row = state_duty_by_id(self->state, wanted->duty);
-    bool differs = row == NULL
-                       ? wanted->wanted
-                       : row->is.wanted != wanted->wanted || row->is.exclusive != wanted->exclusive;
-    bool said = wish->is.wanted == wanted->wanted && wish->term == wanted->term &&
-                now_ms < wish->proposed_ms + WISH_REPEAT_MS;
-    if (wish->term != wanted->term) {
-        self->placement_at_ms = 0; /* what ended before can be placed now */
-    }
-    wish->is = *wanted;
-    wish->term = wanted->term;
-    if (differs && !said) {
-        wish->proposed_ms = now_ms;
-        propose_wish(self, wanted);
-    }
+    return false;
 }
 
 /* ---- duty move ---- */
@@ -413,11 +493,8 @@ int duties_leader_move(struct node *self, const char *id, const char *node,
         member.state != GOSSIP_ALIVE) {
         return err_set(err, ERR_UNSAFE, "%s is not alive, or drains", node);
     }
-    if (strlen(id) > 80) {
-        return err_set(err, ERR_INVALID, "duties with an id of over 80 bytes cannot be moved");
-    }
     struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
-    move_setting_key(id, command.setting.key);
+    placement_move_key(id, command.setting.key);
     (void)snprintf(command.setting.value, sizeof command.setting.value, "%s", node);
     (void)snprintf(command.who, sizeof command.who, "%s", who->name);
     (void)snprintf(command.why, sizeof command.why, "duty move %.60s %.60s", id, node);

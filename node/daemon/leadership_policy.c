@@ -35,17 +35,22 @@ static bool is_unwanted(const struct node *self, uint64_t id)
                            row->is.wanted == NODE_ROLE_SPARE);
 }
 
+/* Of the managers that are needed: a paused one is not. */
 static uint32_t capabilities_of(const struct node *self, const char *name)
 {
     struct gossip_health health;
     bool complete;
-    uint32_t count = 0;
-    if (gossip_member_health(self->gossip, name, &health, &complete)) {
-        for (size_t i = 0; i < health.capability_count; i++) {
-            count += health.capabilities[i].percent > 0 ? 1 : 0;
+    uint32_t sum = 0;
+    if (!gossip_member_health(self->gossip, name, &health, &complete)) {
+        return 0;
+    }
+    for (size_t i = 0; i < health.capability_count; i++) {
+        const struct gossip_capability *capability = &health.capabilities[i];
+        if (!state_manager_paused(self->state, capability->manager, clock_wall_ms())) {
+            sum += policy_capability(capability->percent);
         }
     }
-    return count;
+    return sum;
 }
 
 static struct policy_node describe_voter(const struct node *self, size_t server)
@@ -199,17 +204,49 @@ static bool enrol_founder(struct node *self, const struct config_peer *peer)
     return true;
 }
 
-static bool update_address(struct node *self, const struct state_node *row)
+/* The labels of the node's own configuration, as it tells them. */
+static void take_labels(const struct node *self, struct command_node *node)
+{
+    struct gossip_health health;
+    bool complete;
+    if (!gossip_member_health(self->gossip, node->name, &health, &complete) || !complete) {
+        return;
+    }
+    memset(node->labels, 0, sizeof node->labels);
+    node->label_count = 0;
+    for (size_t i = 0; i < health.label_count && i < NODE_LABELS_MAX; i++) {
+        (void)snprintf(node->labels[node->label_count++], LABEL_SIZE, "%s=%s",
+                       health.labels[i].name, health.labels[i].value);
+    }
+}
+
+static bool same_labels(const struct command_node *a, const struct command_node *b)
+{
+    bool same = a->label_count == b->label_count;
+    for (size_t i = 0; same && i < a->label_count; i++) {
+        same = strcmp(a->labels[i], b->labels[i]) == 0;
+    }
+    return same;
+}
+
+static bool update_row(struct node *self, const struct state_node *row)
 {
     struct gossip_member member;
     if (row->removed || !gossip_member_find(self->gossip, row->is.name, &member) ||
-        member.state != GOSSIP_ALIVE || member.address[0] == '\0' ||
-        strcmp(member.address, row->is.address) == 0) {
+        member.state != GOSSIP_ALIVE) {
         return false;
     }
     struct command_node node = row->is;
-    (void)snprintf(node.address, sizeof node.address, "%s", member.address);
-    propose_node(self, &node, REASON_CONFIGURATION, "the node advertises a new address");
+    take_labels(self, &node);
+    bool moved = member.address[0] != '\0' && strcmp(member.address, row->is.address) != 0;
+    if (!moved && same_labels(&node, &row->is)) {
+        return false;
+    }
+    if (moved) {
+        (void)snprintf(node.address, sizeof node.address, "%s", member.address);
+    }
+    propose_node(self, &node, REASON_CONFIGURATION,
+                 moved ? "the node advertises a new address" : "the node has other labels");
     return true;
 }
 
@@ -221,7 +258,7 @@ static void run_roster(struct node *self)
         proposed = enrol_founder(self, &cluster->peers[i]) || proposed;
     }
     for (size_t i = 0; !proposed && i < state_node_count(self->state); i++) {
-        proposed = update_address(self, state_node_at(self->state, i));
+        proposed = update_row(self, state_node_at(self->state, i));
     }
 }
 

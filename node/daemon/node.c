@@ -417,6 +417,7 @@ static void stop(struct node *self)
     gossip_destroy(&self->gossip);
     evidence_destroy(&self->evidence);
     grants_leader_destroy(&self->granting);
+    placement_destroy(&self->placing);
     grants_holder_destroy(&self->holding);
     state_destroy(&self->mirror);
     state_destroy(&self->told_state);

@@ -88,7 +88,7 @@ struct outside_told {
 };
 
 struct wish {
-    char id[DUTY_ID_SIZE];
+    char id[DUTY_ID_SIZE]; /* they are sorted by it */
     struct manager_duty_wanted is;
     uint64_t term;
     int64_t proposed_ms;
@@ -179,6 +179,8 @@ struct node {
     int64_t policy_at_ms;
     int64_t roles_at_ms;
     int64_t placement_at_ms;
+    struct placement *placing;
+    uint64_t placing_term; /* that it remembers */
     struct local_duty duties[DUTIES_MAX];
     size_t duty_count;
     int64_t releases_at_ms;
@@ -252,7 +254,7 @@ void failover_run(struct node *self, int64_t now_ms);
 /* False: malformed, or about another node than its sender. */
 bool failover_obituary(struct node *self, const struct transport_message *message);
 
-/* ---- duties.c and duties_leader.c ---- */
+/* ---- duties.c, duties_leader.c and duties_wishes.c ---- */
 int duties_create(struct node *self, struct err *err);
 void duties_sync(struct node *self, int64_t now_ms); /* the mirror changed */
 void duties_run(struct node *self, int64_t now_ms);
@@ -272,6 +274,12 @@ void duties_leader_run(struct node *self, int64_t now_ms);
 void duties_leader_renew(struct node *self, int64_t now_ms, uint64_t from,
                          const struct grants_renew *request);
 void duties_leader_release(struct node *self, uint64_t from, const struct grants_release *release);
+/* As acting leader: why the duty is where it is, and why not on other nodes; their names go to
+ * ret_names[NODES_MAX], as in *ret. False: this node does not act, or there is no such duty. */
+bool duties_leader_explain(struct node *self, int64_t now_ms, const char *duty,
+                           struct placement_explanation *ret, char ret_names[][NAME_SIZE]);
+/* The wish of a manager about the duty, of whatever term; NULL: none. */
+const struct wish *duties_wish(const struct node *self, const char *id);
 void duties_leader_wanted(struct node *self, const struct manager_duty_wanted *wanted);
 int duties_leader_move(struct node *self, const char *id, const char *node,
                        const struct control_who *who, proposal_done *done, void *context,

@@ -4,6 +4,7 @@
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
+#include "tests/sim/placing.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -478,10 +479,23 @@ static void trace_nodes(const struct world *world)
     }
 }
 
+#define MOVE_TAKES_MS 3000
+
+static bool is_recovered(struct world *world, void *context)
+{
+    (void)context;
+    char why[200];
+    return check_recovered(world, why, sizeof why);
+}
+
 void check_end(struct world *world)
 {
     struct check *self = world->check;
     char why[200] = "";
+    if (placing_moves(world)) { /* in this very moment, for a better place */
+        (void)world_run_until(world, world->now_us + INT64_C(1000) * MOVE_TAKES_MS, is_recovered,
+                              NULL);
+    }
     if (!check_recovered(world, why, sizeof why)) {
         trace_nodes(world);
         check_failed(world, "L1", "%" PRId64 " ms after the last fault %s", world->options.calm,

@@ -1,10 +1,10 @@
 #include "tests/sim/operator.h"
 
+#include "consensus/placement.h"
 #include "tests/sim/leading.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
-#include "tests/sim/placing.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -133,7 +133,7 @@ void operator_move(struct world *world)
     char id[DUTY_ID_SIZE];
     duties_name(duty, id);
     struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
-    placing_move_key(id, command.setting.key);
+    placement_move_key(id, command.setting.key);
     (void)snprintf(command.setting.value, sizeof command.setting.value, "%s", row->is.name);
     TRACE(world, "duty %d shall run on n%d", duty, node->index);
     (void)duties_propose(leader, &command, duty);

@@ -101,6 +101,7 @@ static const struct named_profile profiles[] = {
     X(released_takes_no_grant, grants_off.released_takes_no_grant)   \
     X(grants_only_while_acting, grants_off.grants_only_while_acting) \
     X(grants_stretch, grants_off.stretch)                            \
+    X(held_is_not_free, placement_off.held_is_not_free)              \
     X(refutation, gossip_off.refutation)                             \
     X(vote_is_durable, world_off.vote_is_durable)                    \
     X(guard_deadline, world_off.guard_deadline)                      \

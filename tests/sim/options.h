@@ -5,6 +5,7 @@
 #include "consensus/consensus.h"
 #include "consensus/evidence.h"
 #include "consensus/grants.h"
+#include "consensus/placement.h"
 #include "gossip/gossip.h"
 #include "node/base/err.h"
 
@@ -94,6 +95,7 @@ struct options {
 #undef SIM_OPTION_FIELD
     struct consensus_switches off;
     struct grants_switches grants_off;
+    struct placement_switches placement_off;
     struct evidence_switches evidence_off;
     struct gossip_switches gossip_off;
     struct world_switches world_off;

@@ -31,6 +31,7 @@ void peers_start(struct node *node)
     self->release_at_ms = INT64_MAX;
     self->voters_changed = true;
     leading_start(node);
+    placing_start(node);
     if (node->world->options.gossip != 0) {
         rumour_start(node);
     }
@@ -46,6 +47,7 @@ void peers_end(struct node *node)
     grants_leader_destroy(&self->leader);
     grants_holder_destroy(&self->holder);
     gossip_destroy(&self->gossip);
+    placement_destroy(&self->placing);
     mp_writer_deinit(&self->writer);
     free(self);
     node->peers = NULL;

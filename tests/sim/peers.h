@@ -4,6 +4,7 @@
 
 #include "consensus/evidence.h"
 #include "consensus/grants.h"
+#include "consensus/placement.h"
 #include "consensus/policy.h"
 #include "gossip/gossip.h"
 #include "tests/sim/sim.h"
@@ -41,6 +42,8 @@ struct peers {
     int64_t roles_at_ms;
     int64_t hand_over_asked_ms;
     uint64_t recorded_term;
+    struct placement *placing;
+    uint64_t placing_term; /* that it remembers */
 };
 
 /* With the process: create after node->incarnation is known. */

@@ -1,6 +1,7 @@
 #include "tests/sim/placing.h"
 
 #include "consensus/placement.h"
+#include "node/base/invariant.h"
 #include "tests/sim/leading.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
@@ -19,12 +20,18 @@ struct placement_work {
     size_t duty_count;
     struct placement_duty duties[SIM_DUTIES_MAX];
     int number[SIM_DUTIES_MAX]; /* the duty's, as the simulator counts */
-    struct placement_target targets[SIM_DUTIES_MAX];
+    struct placement_target targets[PLACEMENT_MOVES_MAX];
 };
 
-void placing_move_key(const char *duty, char ret[SETTING_KEY_SIZE])
+void placing_start(struct node *node)
 {
-    (void)snprintf(ret, SETTING_KEY_SIZE, "duty.move/%.80s", duty);
+    struct placement_config config = placement_config_default;
+    config.hold_ms = node->world->options.policy_hold;
+    config.dwell_ms = node->world->options.policy_tenure;
+    config.patience_ms = node->world->options.policy_pause;
+    config.off = node->world->options.placement_off;
+    node->peers->placing = placement_create(&config);
+    invariant(node->peers->placing != NULL);
 }
 
 /* ---- what placement sees ---- */
@@ -54,9 +61,9 @@ static struct placement_node describe_node(const struct node *node, const struct
     ret.alive = member.state == GOSSIP_ALIVE || member.state == GOSSIP_SUSPECT;
     ret.score_known = member.has_health && member.score_tenths != GOSSIP_UNKNOWN;
     ret.score = member.score_tenths / 10.0;
-    if (rumour_capabilities(node, row->is.raft_id) > 0) {
-        (void)snprintf(ret.managers[ret.manager_count++], NAME_SIZE, MANAGER);
-    }
+    struct placement_manager *manager = &ret.managers[ret.manager_count++];
+    (void)snprintf(manager->name, sizeof manager->name, MANAGER);
+    manager->percent = rumour_capabilities(node, row->is.raft_id) > 0 ? 100 : 0;
     return ret;
 }
 
@@ -72,6 +79,12 @@ static struct placement_duty describe_duty(const struct node *node, const struct
     enum release_proof proof;
     ret.assigned =
         state_duty_held(row) && !grants_leader_released(node->peers->leader, row, &proof);
+    ret.bound = ret.assigned && !grants_leader_may_assign(node->peers->leader, node_now_ms(node),
+                                                          node_may_act(node), row, 0, 0, NULL);
+    char key[SETTING_KEY_SIZE];
+    placement_move_key(ret.id, key);
+    ret.leaving = state_setting(machine_state(node->machine), key) != NULL;
+    (void)snprintf(ret.group, sizeof ret.group, "sim/g%d", duty % 2);
     ret.avoid[ret.avoid_count++] = node->world->nodes[duty % node->world->node_count].id;
     return ret;
 }
@@ -108,7 +121,7 @@ static enum placement_move move_step(const struct node *node, const struct place
                                      const struct placement_duty *duty, size_t *ret_node)
 {
     char key[SETTING_KEY_SIZE];
-    placing_move_key(duty->id, key);
+    placement_move_key(duty->id, key);
     return placement_move_step(work->nodes, work->node_count, duty,
                                state_setting(machine_state(node->machine), key), ret_node);
 }
@@ -116,7 +129,7 @@ static enum placement_move move_step(const struct node *node, const struct place
 static void forget_move(struct node *node, const char *id, int duty)
 {
     struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
-    placing_move_key(id, command.setting.key);
+    placement_move_key(id, command.setting.key);
     command.setting.remove = true;
     (void)duties_propose(node, &command, duty);
 }
@@ -139,11 +152,43 @@ static void assign(struct node *node, const struct state_duty *row, int duty,
     }
 }
 
+static void ask_to_let_go(struct node *node, const struct placement_work *work,
+                          const struct placement_target *target)
+{
+    const char *duty = work->duties[target->duty].id;
+    struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_REBALANCE};
+    placement_move_key(duty, command.setting.key);
+    (void)snprintf(command.setting.value, sizeof command.setting.value, "%s",
+                   target->node == PLACEMENT_NO_NODE ? PLACEMENT_NOWHERE
+                                                     : work->nodes[target->node].name);
+    TRACE(node->world, "n%d wants duty %d on %s (%s)", node->index, work->number[target->duty],
+          command.setting.value, placement_reason_name(target->reason));
+    uint64_t life = node->life;
+    if (duties_propose(node, &command, work->number[target->duty]) && node->life == life) {
+        placement_note(node->peers->placing, node_now_ms(node), duty, target);
+        node->world->verdict->stats.rebalanced++;
+    }
+}
+
+static bool may_assign(const struct node *node, const struct state_duty *row,
+                       const struct placement_node *to)
+{
+    if (node->world->options.placement_off.held_is_not_free) {
+        return node_may_act(node); /* it is free, so nobody is asked */
+    }
+    return grants_leader_may_assign(node->peers->leader, node_now_ms(node), node_may_act(node), row,
+                                    to->raft_id, to->incarnation, NULL);
+}
+
 static void place(struct node *node, const struct placement_work *work,
                   const struct placement_target *target)
 {
     const struct placement_duty *duty = &work->duties[target->duty];
     int number = work->number[target->duty];
+    if (target->leave) {
+        ask_to_let_go(node, work, target);
+        return;
+    }
     const struct state_duty *row = state_duty_by_id(machine_state(node->machine), duty->id);
     const struct placement_node *to = &work->nodes[target->node];
     size_t wanted = 0;
@@ -152,9 +197,7 @@ static void place(struct node *node, const struct placement_work *work,
         to = &work->nodes[wanted];
     }
     if (step == PLACEMENT_MOVE_DROP || row == NULL || to->incarnation == 0 ||
-        grants_leader_moving(node->peers->leader, duty->id) ||
-        !grants_leader_may_assign(node->peers->leader, node_now_ms(node), node_may_act(node), row,
-                                  to->raft_id, to->incarnation, NULL)) {
+        grants_leader_moving(node->peers->leader, duty->id) || !may_assign(node, row, to)) {
         return;
     }
     uint64_t life = node->life;
@@ -200,9 +243,18 @@ void placing_run(struct node *node)
     fill_nodes(node, &work);
     fill_duties(node, &work);
     drop_vain_moves(node, &work);
-    size_t count = node->life != life ? 0
-                                      : placement_decide(work.nodes, work.node_count, work.duties,
-                                                         work.duty_count, work.targets);
+    if (node->life != life) {
+        return;
+    }
+    if (node->peers->placing_term != node->view.term) {
+        node->peers->placing_term = node->view.term;
+        placement_forget(node->peers->placing);
+    }
+    const struct placement_world world = {.nodes = work.nodes,
+                                          .node_count = work.node_count,
+                                          .duties = work.duties,
+                                          .duty_count = work.duty_count};
+    size_t count = placement_decide(node->peers->placing, node_now_ms(node), &world, work.targets);
     for (size_t i = 0; i < count && node->life == life; i++) {
         place(node, &work, &work.targets[i]);
     }
@@ -231,7 +283,7 @@ static bool wants_elsewhere(const struct node *node, const char *duty)
 {
     const struct state *state = machine_state(node->machine);
     char key[SETTING_KEY_SIZE];
-    placing_move_key(duty, key);
+    placement_move_key(duty, key);
     const char *target = state_setting(state, key);
     const struct state_node *own = state_node_by_id(state, node->id);
     return (own != NULL && (own->draining || own->removed)) ||
@@ -260,7 +312,24 @@ void placing_leave(struct node *node)
 
 static bool could_take(const struct placement_node *node)
 {
-    return node->alive && !node->draining && !node->witness && node->manager_count > 0;
+    return node->alive && !node->draining && !node->witness && node->managers[0].percent > 0;
+}
+
+bool placing_moves(const struct world *world)
+{
+    for (int i = 0; i < world->node_count; i++) {
+        const struct node *node = &world->nodes[i];
+        for (int duty = 0; node->alive && duty < (int)world->options.duties; duty++) {
+            char id[DUTY_ID_SIZE];
+            char key[SETTING_KEY_SIZE];
+            duties_name(duty, id);
+            placement_move_key(id, key);
+            if (state_setting(machine_state(node->machine), key) != NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 bool placing_impossible(struct node *leader)

@@ -5,13 +5,16 @@
 
 #include "tests/sim/sim.h"
 
+/* With the process. */
+void placing_start(struct node *node);
+
 /* Commit what has ended, place what has no place. */
 void placing_run(struct node *node);
 /* The holder's side: give up what shall run elsewhere (node/daemon/duties.c). */
 void placing_leave(struct node *node);
 
-/* Key of the setting by which an operator moves a duty. */
-void placing_move_key(const char *duty, char ret[SETTING_KEY_SIZE]);
+/* Some node knows of a wish that a duty moves. */
+bool placing_moves(const struct world *world);
 
 /* L1 for the duty that has no holder: there is nobody who could take it. */
 bool placing_impossible(struct node *leader);

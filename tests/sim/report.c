@@ -54,8 +54,9 @@ void report_tally(const char *name, const struct tally *tally, int64_t took_ms)
                  s->stands, s->obituaries, s->proofs, s->silenced, s->reloads, s->snapshots,
                  s->restores, s->grants, s->moves, s->releases, s->wake_overlaps);
     (void)printf("         disks slow %" PRIu64 ", stuck %" PRIu64 ", failing %" PRIu64
-                 "; hand-overs by policy and roles %" PRIu64 "\n",
-                 s->slow_disks, s->stuck_disks, s->failing_disks, s->policy_moves);
+                 "; hand-overs by policy and roles %" PRIu64 ", moves for a better place %" PRIu64
+                 "\n",
+                 s->slow_disks, s->stuck_disks, s->failing_disks, s->policy_moves, s->rebalanced);
     (void)printf("         recovery: mean %" PRIu64 " ms, longest %" PRIu64 " ms; events %" PRIu64
                  " a seed\n",
                  s->recovered_ms / runs, s->recovered_max_ms, s->events / runs);

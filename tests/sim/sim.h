@@ -164,7 +164,7 @@ struct stats {
     uint64_t crashes, host_crashes, crash_points, freezes, cuts, false_evidence, transfers;
     uint64_t changes, stands, obituaries, proofs, waits_cut, reloads, silenced, commands;
     uint64_t grants, moves, releases, wake_overlaps, snapshots, restores, storage_errors;
-    uint64_t slow_disks, stuck_disks, failing_disks, policy_moves;
+    uint64_t slow_disks, stuck_disks, failing_disks, policy_moves, rebalanced;
     uint64_t recovered_ms, recovered_max_ms, duty_us;
 };
 

@@ -107,6 +107,8 @@ static const struct tooth teeth[] = {
      "move=400 obituary=0", "I4", 1, 1000},
     {"grants_stretch", NULL, "a duty runs twice: one clock is slow, the other fast", NULL, "p1",
      NULL, "I4", 1, 200},
+    {"held_is_not_free", NULL, "a duty runs twice: placement takes what is held for free", NULL,
+     "health", NULL, "I4", 1, 20},
     {"guard_deadline", NULL, "a duty runs twice: a guard does not end its process", NULL, "p1",
      NULL, "I4", 1, 20},
     {"former_lock", NULL, "a duty runs twice: released while a guard of a former life runs it",

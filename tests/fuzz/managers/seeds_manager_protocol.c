@@ -26,8 +26,14 @@ static void fill(struct manager_message *message)
             .kind = "primary.down", .message = "it fell", .fields = document};
         return;
     case MANAGER_DUTY_WANTED:
-        message->as.duty_wanted = (struct manager_duty_wanted){
-            .duty = "pm2/b", .wanted = true, .on_count = 1, .on = {"n1"}};
+        message->as.duty_wanted = (struct manager_duty_wanted){.duty = "pm2/b",
+                                                               .wanted = true,
+                                                               .on_count = 1,
+                                                               .on = {"n1"},
+                                                               .group = "pm2/a",
+                                                               .label_count = 1,
+                                                               .labels = {"zone=a"},
+                                                               .copies = 2};
         return;
     case MANAGER_INTENT_WANTED:
         message->as.intent_wanted = (struct manager_intent_wanted){

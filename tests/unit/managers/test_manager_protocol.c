@@ -95,8 +95,19 @@ static void every_message_to_the_node_survives(void **state)
                                                           .on_count = 1,
                                                           .on = {"n1"},
                                                           .avoid_count = 1,
-                                                          .avoid = {"n2"}}};
+                                                          .avoid = {"n2"},
+                                                          .priority = -3,
+                                                          .group = "pm2/a",
+                                                          .label_count = 1,
+                                                          .labels = {"zone=a"},
+                                                          .copies = 2,
+                                                          .per_node = true}};
     back = round_trip(&message);
+    assert_int_equal(back.as.duty_wanted.priority, -3);
+    assert_string_equal(back.as.duty_wanted.group, "pm2/a");
+    assert_string_equal(back.as.duty_wanted.labels[0], "zone=a");
+    assert_int_equal(back.as.duty_wanted.copies, 2);
+    assert_true(back.as.duty_wanted.per_node);
     assert_string_equal(back.as.duty_wanted.on[0], "n1");
     assert_string_equal(back.as.duty_wanted.avoid[0], "n2");
     assert_int_equal(back.as.duty_wanted.term, 9);
@@ -108,6 +119,40 @@ static void every_message_to_the_node_survives(void **state)
     back = round_trip(&message);
     assert_int_equal(back.as.duty_state.phase, MANAGER_DUTY_FAILED);
     assert_int_equal(back.as.duty_state.assignment, 5);
+}
+
+/* A plugin of the version before says nothing about priority, group, labels and copies. */
+static void a_shorter_wish_is_understood(void **state)
+{
+    (void)state;
+    mp_writer_clear(&writer);
+    mp_put_array(&writer, 9);
+    mp_put_u64(&writer, MANAGER_PROTOCOL_VERSION);
+    mp_put_u64(&writer, MANAGER_DUTY_WANTED);
+    mp_put_text(&writer, "plugin/d");
+    mp_put_bool(&writer, true);
+    mp_put_bool(&writer, true);
+    mp_put_u64(&writer, 4);
+    mp_put_text(&writer, "down");
+    mp_put_array(&writer, 0);
+    mp_put_array(&writer, 0);
+    struct manager_message message;
+    struct err err = {0};
+    assert_int_equal(
+        manager_message_decode(writer.buffer.data, writer.buffer.length, &message, &err), 0);
+    assert_string_equal(message.as.duty_wanted.duty, "plugin/d");
+    assert_int_equal(message.as.duty_wanted.priority, 0);
+    assert_int_equal(message.as.duty_wanted.copies, 0);
+    struct manager_message wrong[2] = {message, message};
+    wrong[0].as.duty_wanted.copies = MANAGER_COPIES_MAX + 1;
+    (void)snprintf(wrong[1].as.duty_wanted.duty, DUTY_ID_SIZE, "plugin/d~2"); /* a copy's id */
+    for (size_t i = 0; i < 2; i++) {
+        mp_writer_clear(&writer);
+        assert_int_equal(manager_message_encode(&wrong[i], &writer, &err), 0);
+        assert_int_equal(
+            manager_message_decode(writer.buffer.data, writer.buffer.length, &message, &err),
+            ERR_PROTO);
+    }
 }
 
 static void short_messages_to_the_node_survive(void **state)
@@ -478,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_message_to_the_node_survives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(short_messages_to_the_node_survive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_shorter_wish_is_understood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_message_to_the_manager_survives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(messages_about_intents_survive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(intents_without_a_ticket_are_refused, set_up, tear_down),

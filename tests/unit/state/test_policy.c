@@ -181,6 +181,40 @@ static void capability_goes_before_score(void **unused)
     }
 }
 
+/* The leader's three managers and a voter's, in percent. */
+static void who_can_do_most_leads(void **unused)
+{
+    (void)unused;
+    const struct {
+        int self[3], second[3];
+        uint64_t target;
+    } table[] = {
+        {{100, 100, 100}, {100, 100, 100}, 0},
+        {{100, 0, 100}, {100, 100, 100}, 2},  /* its provider is out of reach here alone */
+        {{100, 0, 100}, {100, 0, 100}, 0},    /* for all: nothing moves */
+        {{0, 0, 0}, {0, 0, 0}, 0},            /* all of it, for all */
+        {{0, 100, 100}, {100, 0, 100}, 0},    /* another one's is no cure */
+        {{100, 20, 100}, {100, 60, 100}, 2},  /* some of it, most of it */
+        {{100, 60, 100}, {100, 95, 100}, 0},  /* not for a few percent */
+        {{100, -1, 100}, {100, 100, 100}, 2}, /* unknown is not able */
+        {{100, 100, 100}, {100, -1, 100}, 0},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct policy_input input = input_of(95, 95, 0);
+        input.voter_count = 1;
+        input.self.capabilities = 0;
+        input.voters[0].capabilities = 0;
+        for (size_t j = 0; j < 3; j++) {
+            input.self.capabilities += policy_capability(table[i].self[j]);
+            input.voters[0].capabilities += policy_capability(table[i].second[j]);
+        }
+        struct policy_decision decision = held(input);
+        if (decision.target != table[i].target) {
+            fail_msg("row %zu: %s", i, decision.text);
+        }
+    }
+}
+
 /* Leader 1 with trouble of its own for longer than the hold, led for `tenure_ms`. */
 static struct policy_decision grayed(uint32_t self, uint32_t second, uint32_t third,
                                      int64_t tenure_ms)
@@ -416,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_young_leader_stays),
         cmocka_unit_test(the_pause_grows_and_shrinks_again),
         cmocka_unit_test(capability_goes_before_score),
+        cmocka_unit_test(who_can_do_most_leads),
         cmocka_unit_test(a_gray_leader_goes_at_once),
         cmocka_unit_test(gray_trouble_must_last),
         cmocka_unit_test(a_drain_overrides_all_but_fitness),
