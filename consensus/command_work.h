@@ -193,7 +193,7 @@ enum intent_verdict {
     INTENT_HAPPENED = 0, /* the effect is there */
     INTENT_REFUSED = 1,  /* the other side said no, for good */
     INTENT_SKIPPED = 2,  /* not performed, or unknown, and the policy gives it up */
-    INTENT_DROPPED = 3,  /* a person gave it up */
+    INTENT_DROPPED = 3,  /* a person gave it up: only a parked one */
 };
 
 struct command_intent_open {

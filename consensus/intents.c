@@ -57,7 +57,7 @@ struct record {
     uint32_t attempt;
     enum told told;
     uint64_t ticket; /* to which it was told; 0: to nobody who still lives */
-    bool wanted;     /* by the manager's present process */
+    bool wanted;     /* since intents_look_again, by the manager's present process */
     uint64_t token;  /* of the proposal under way; 0: none */
 };
 
@@ -463,6 +463,13 @@ enum intent_step intents_performed(struct intents *self, const struct state *sta
 
 /* ---- what was left open ---- */
 
+void intents_look_again(struct intents *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        self->records[i].wanted = false;
+    }
+}
+
 static bool is_left_open(const struct intents *self, const struct state_intent *row,
                          const char *manager)
 {
@@ -472,23 +479,16 @@ static bool is_left_open(const struct intents *self, const struct state_intent *
 }
 
 const struct state_intent *intents_left_open(const struct intents *self, const struct state *state,
-                                             const char *manager, size_t position)
+                                             const char *manager, const struct state_intent *after)
 {
-    const struct state_intent *found = NULL;
-    for (size_t step = 0; step <= position; step++) {
-        const struct state_intent *next = NULL;
-        for (size_t i = 0; i < state_intent_count(state); i++) {
-            const struct state_intent *row = state_intent_at(state, i);
-            bool later = found == NULL || row->opened_index > found->opened_index;
-            bool sooner = next == NULL || row->opened_index < next->opened_index;
-            if (later && sooner && is_left_open(self, row, manager)) {
-                next = row;
-            }
+    const struct state_intent *next = NULL;
+    for (size_t i = 0; i < state_intent_count(state); i++) {
+        const struct state_intent *row = state_intent_at(state, i);
+        bool later = after == NULL || row->opened_index > after->opened_index;
+        bool sooner = next == NULL || row->opened_index < next->opened_index;
+        if (later && sooner && is_left_open(self, row, manager)) {
+            next = row;
         }
-        if (next == NULL) {
-            return NULL;
-        }
-        found = next;
     }
-    return found;
+    return next;
 }

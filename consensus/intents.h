@@ -84,10 +84,15 @@ enum intent_step intents_performed(struct intents *self, const struct state *sta
 void intents_note_proposed(struct intents *self, const char *key, uint64_t token);
 void intents_note_outcome(struct intents *self, uint64_t token);
 
-/* Open intents of `manager` about which its present process has said nothing, oldest first: those
- * of earlier terms when the leader begins, and what a process left behind. It is to want them.
- * Returns the one at `position` or NULL. */
+/* Open intents of `manager` that it has not wanted since the last intents_look_again, oldest first:
+ * those of earlier terms when the leader begins, what a process left behind, what a person took
+ * again. It is to want them; told of one that it is at already it does nothing. Returns the first
+ * that was opened after `after` (NULL: the first of all), or NULL. */
 const struct state_intent *intents_left_open(const struct intents *self, const struct state *state,
-                                             const char *manager, size_t position);
+                                             const char *manager, const struct state_intent *after);
+
+/* After each round of telling, a second or so apart: a wish that crossed the end of its intent says
+ * nothing of what the manager is at now. */
+void intents_look_again(struct intents *self);
 
 #endif

@@ -107,6 +107,12 @@ static void settle(struct state *self, struct state_change *change)
     if (row == NULL) {
         return;
     }
+    /* Whoever gave it up saw it parked; since then it may have been given out to be performed. */
+    if (done->verdict == INTENT_DROPPED && row->state != INTENT_PARKED) {
+        state_refuse(change, ERR_UNSAFE, "intent %.80s is not parked: it may be under way",
+                     done->key);
+        return;
+    }
     row->state = INTENT_DONE;
     row->verdict = done->verdict;
     row->verified = done->verified;

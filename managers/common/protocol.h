@@ -122,7 +122,7 @@ enum manager_intent_verdict {
     MANAGER_INTENT_HAPPENED,
     MANAGER_INTENT_REFUSED, /* the other side said no, for good */
     MANAGER_INTENT_SKIPPED, /* not wanted any more, or unknown and given up */
-    MANAGER_INTENT_DROPPED, /* a person gave it up */
+    MANAGER_INTENT_DROPPED, /* a person gave it up; never said by a manager */
 };
 
 enum manager_intent_state {

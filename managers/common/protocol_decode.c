@@ -197,7 +197,7 @@ static bool get_intent_verified(const msgpack_object *root, struct manager_inten
 static bool get_intent_performed(const msgpack_object *root, struct manager_intent_performed *ret)
 {
     uint32_t verdict;
-    if (!get_enum(mp_at(root, FIRST + 1), MANAGER_INTENT_DROPPED, &verdict)) {
+    if (!get_enum(mp_at(root, FIRST + 1), MANAGER_INTENT_SKIPPED, &verdict)) {
         return false;
     }
     ret->verdict = (enum manager_intent_verdict)verdict;

@@ -305,9 +305,9 @@ void effects_manager_ready(struct node *self, const char *manager)
 
 static void remind(struct node *self, const char *manager)
 {
+    const struct state_intent *row = NULL;
     for (size_t i = 0; i < EFFECTS_REMINDED_MAX; i++) {
-        const struct state_intent *row =
-            intents_left_open(self->effects->intents, self->state, manager, i);
+        row = intents_left_open(self->effects->intents, self->state, manager, row);
         if (row == NULL) {
             return;
         }
@@ -328,6 +328,7 @@ void effects_run(struct node *self, int64_t now_ms)
             remind(self, rows[i].name);
         }
     }
+    intents_look_again(self->effects->intents);
 }
 
 /* ---- life ---- */

@@ -13,7 +13,7 @@ struct node;
 
 #define EFFECTS_PROPOSED_MAX 128 /* commands about intents under way; a wish beyond waits */
 #define EFFECTS_REMIND_MS 1000
-#define EFFECTS_REMINDED_MAX 16 /* intents that were left open, told to one manager at a time */
+#define EFFECTS_REMINDED_MAX 128 /* intents that were left open, told to one manager at a time */
 
 int effects_create(struct node *self, struct err *err);
 void effects_destroy(struct effects **self_p);

@@ -104,6 +104,16 @@ static enum intent_step performed(struct stage *stage, uint64_t ticket, bool ans
                              answer_lost, "run 17", &stage->command);
 }
 
+static const struct state_intent *left_open(const struct stage *stage, const char *manager,
+                                            size_t position)
+{
+    const struct state_intent *row = NULL;
+    do {
+        row = intents_left_open(stage->intents, stage->state, manager, row);
+    } while (row != NULL && position-- > 0);
+    return row;
+}
+
 /* ---- the first table ---- */
 
 enum row { NONE, EARLIER, IN_OURS, LATER, DONE, PARKED };
@@ -474,16 +484,42 @@ static void what_was_left_open_is_told_oldest_first(void **unused)
     open_row(&stage, OURS - 1, "github/a", INTENT_SKIP);
     open_row(&stage, OURS, KEY, INTENT_SKIP);
     end_row(&stage, OURS, COMMAND_INTENT_DONE);
-    assert_string_equal(intents_left_open(stage.intents, stage.state, MANAGER, 0)->key, "github/z");
-    assert_string_equal(intents_left_open(stage.intents, stage.state, MANAGER, 1)->key, "github/a");
-    assert_null(intents_left_open(stage.intents, stage.state, MANAGER, 2));
-    assert_null(intents_left_open(stage.intents, stage.state, "netlify", 0));
+    assert_string_equal(left_open(&stage, MANAGER, 0)->key, "github/z");
+    assert_string_equal(left_open(&stage, MANAGER, 1)->key, "github/a");
+    assert_null(left_open(&stage, MANAGER, 2));
+    assert_null(left_open(&stage, "netlify", 0));
     (void)want_key(&stage, "github/z", 1);
-    assert_string_equal(intents_left_open(stage.intents, stage.state, MANAGER, 0)->key, "github/a");
+    assert_string_equal(left_open(&stage, MANAGER, 0)->key, "github/a");
     (void)want_key(&stage, "github/a", 2);
-    assert_null(intents_left_open(stage.intents, stage.state, MANAGER, 0));
+    assert_null(left_open(&stage, MANAGER, 0));
     intents_manager_restarted(stage.intents, MANAGER);
-    assert_string_equal(intents_left_open(stage.intents, stage.state, MANAGER, 0)->key, "github/z");
+    assert_string_equal(left_open(&stage, MANAGER, 0)->key, "github/z");
+    close_stage(&stage);
+}
+
+static void a_parked_intent_that_is_taken_again_is_left_open(void **unused)
+{
+    (void)unused;
+    struct stage stage;
+    open_stage(&stage, (struct intents_switches){0});
+    open_row(&stage, OURS, KEY, INTENT_PARK);
+    assert_int_equal(want(&stage, 1), INTENT_STEP_PERFORM);
+    assert_int_equal(performed(&stage, 1, true), INTENT_STEP_WAIT);
+    assert_int_equal(want(&stage, 2), INTENT_STEP_VERIFY);
+    assert_int_equal(verified(&stage, 2, INTENT_CANNOT_TELL), INTENT_STEP_PROPOSE);
+    commit(&stage, OURS, stage.command);
+    assert_int_equal(want(&stage, 3), INTENT_STEP_CLOSED);
+    intents_look_again(stage.intents);
+    assert_null(left_open(&stage, MANAGER, 0));
+    struct command take = command_of(COMMAND_INTENT_TAKE);
+    copy_text(take.intent_take.key, sizeof(take.intent_take.key), KEY);
+    commit(&stage, OURS, take); /* by a person */
+    assert_string_equal(left_open(&stage, MANAGER, 0)->key, KEY);
+    assert_int_equal(want(&stage, 4), INTENT_STEP_PERFORM);
+    assert_null(left_open(&stage, MANAGER, 0));
+    assert_int_equal(want(&stage, 5), INTENT_STEP_VERIFY);
+    intents_look_again(stage.intents);
+    assert_int_equal(verified(&stage, 5, INTENT_CANNOT_TELL), INTENT_STEP_PROPOSE);
     close_stage(&stage);
 }
 
@@ -538,6 +574,7 @@ int main(void)
         cmocka_unit_test(one_opening_on_an_object_at_a_time),
         cmocka_unit_test(each_switch_turns_one_rule_off),
         cmocka_unit_test(what_was_left_open_is_told_oldest_first),
+        cmocka_unit_test(a_parked_intent_that_is_taken_again_is_left_open),
         cmocka_unit_test(the_table_forgets_wishes_that_came_to_nothing),
         cmocka_unit_test(proposals_fill_the_table_and_no_more),
     };

@@ -227,14 +227,12 @@ static int number_of(const struct world *world, const char *key)
 static void remind(struct world *world)
 {
     struct node *node = leader_of(world);
-    for (size_t i = 0; i < KEYS; i++) {
-        const struct state_intent *row = intents_left_open(node->intents, world->state, MANAGER, i);
-        if (row == NULL) {
-            return;
-        }
+    const struct state_intent *row = intents_left_open(node->intents, world->state, MANAGER, NULL);
+    for (; row != NULL; row = intents_left_open(node->intents, world->state, MANAGER, row)) {
         post(world, &node->down,
              (struct message){.kind = LEFT_OPEN, .key = number_of(world, row->key)});
     }
+    intents_look_again(node->intents);
 }
 
 /* ---- the manager's side ---- */
@@ -349,7 +347,11 @@ static void manager_works(struct world *world)
     } else if (wish->phase == VERIFYING) {
         verify(world, node, wish, key);
     } else {
-        say_wanted(world, node, key);
+        /* Once all is well, what was left open is wanted only when the manager is told of it. */
+        bool opened = state_intent_by_key(world->state, world->outside[key].key) != NULL;
+        if (wish->phase != IDLE || !world->healed || !opened) {
+            say_wanted(world, node, key);
+        }
         if (wish->phase == TELLING && wish->answer_lost) {
             wish->phase = WANTED; /* told once; a wish with the new ticket says the same */
         }
@@ -420,18 +422,23 @@ static void elect(struct world *world)
     lease_comes_back(world);
 }
 
-/* A person looks at what is parked, and gives it up. */
+/* A person looks at what is parked, and gives it up, or has looked: it did not happen. */
 static void settle_parked(struct world *world)
 {
     for (size_t i = 0; i < state_intent_count(world->state); i++) {
         const struct state_intent *row = state_intent_at(world->state, i);
-        if (row->state == INTENT_PARKED) {
-            struct command command = command_of(COMMAND_INTENT_DONE);
-            copy_text(command.intent_done.key, sizeof(command.intent_done.key), row->key);
-            command.intent_done.verdict = INTENT_DROPPED;
-            commit(world, world->term, command);
-            return;
+        if (row->state != INTENT_PARKED) {
+            continue;
         }
+        bool happened = world->outside[number_of(world, row->key)].effects > 0;
+        struct command command = command_of(happened ? COMMAND_INTENT_DONE : COMMAND_INTENT_TAKE);
+        char *key = happened ? command.intent_done.key : command.intent_take.key;
+        copy_text(key, INTENT_KEY_SIZE, row->key);
+        if (happened) {
+            command.intent_done.verdict = INTENT_DROPPED;
+        }
+        commit(world, world->term, command);
+        return;
     }
 }
 

@@ -181,7 +181,7 @@ static void fill_rest(struct state *state)
         fill_text(command.intent_open.manager, NAME_SIZE, "m", i);
         command.intent_open.keep_until_wall_ms = INT64_MAX;
         apply_large(state, command);
-        struct command done = intent_done(command.intent_open.key, INTENT_DROPPED);
+        struct command done = intent_done(command.intent_open.key, INTENT_SKIPPED);
         fill_text(done.intent_done.outcome, REASON_SIZE, "o", i);
         apply_large(state, done);
     }

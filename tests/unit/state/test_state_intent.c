@@ -82,6 +82,7 @@ static void a_parked_intent_waits_for_a_person(void **context)
     assert_int_equal(row(state)->attempt, 2);
     assert_string_equal(row(state)->outcome, "");
     assert_int_equal(apply(state, intent_take("k")).status, ERR_EXISTS);
+    apply_refused(state, intent_done("k", INTENT_DROPPED), ERR_UNSAFE); /* it may be under way */
     apply_ok(state, intent_park("k"));
     apply_ok(state, intent_done("k", INTENT_DROPPED)); /* or it is given up */
     assert_int_equal(row(state)->state, INTENT_DONE);
