@@ -176,11 +176,12 @@ const struct state_run *state_ended_at(const struct state *self, size_t position
 /* Position of the first run under way whose key is not below `key`. */
 static size_t run_position(const struct state *self, const struct run_key *key)
 {
+    const struct state_run *runs = self->work.runs.first;
     size_t low = 0;
     size_t high = self->work.runs.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (state_run_compare(&state_run_at(self, middle)->key, key) < 0) {
+        if (state_run_compare(&runs[middle].key, key) < 0) {
             low = middle + 1;
         } else {
             high = middle;
