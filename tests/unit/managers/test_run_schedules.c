@@ -188,7 +188,7 @@ static void a_node_refuses_what_cannot_run(void **state)
 {
     (void)state;
     refuse(HEAD "    - {name: a, run: [x], cron: '61 * * * *'}\n", 4, 33, "minute");
-    refuse(HEAD "    - {name: a, run: [x], cron: '@reboot'}\n", 4, 33, "no time");
+    refuse(HEAD "    - {name: a, run: [x], cron: '@reboot'}\n", 4, 33, "@reboot");
     refuse(HEAD "    - {name: a, run: [x]}\n", 4, 7, "needs a time");
     refuse(HEAD "    - {name: a, run: [x], cron: '@daily', every: 5m}\n", 4, 50, "not both");
     refuse(HEAD "    - {name: a, run: [x], every: 1500ms}\n", 4, 34, "whole seconds");
