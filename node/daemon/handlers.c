@@ -2,6 +2,7 @@
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 #include "node/daemon/handlers_stream.h"
+#include "node/daemon/handlers_why.h"
 #include "node/daemon/leadership_policy.h"
 #include "node/daemon/node.h"
 
@@ -427,6 +428,11 @@ static const struct control_handler HANDLERS[] = {
     {"duty move", on_duty_move},
     {"primary list", on_pm2_list},
     {"backup list", on_pm2_list},
+    {"why leader", handlers_why_leader},
+    {"why duty", handlers_why_duty},
+    {"why not duty", handlers_why_duty},
+    {"why run", handlers_why_run},
+    {"why alert", handlers_why_alert},
     {"events", handlers_stream_events},
     {"logs", handlers_stream_logs},
     {"start", on_start},

@@ -1,0 +1,162 @@
+/* `why` tells the true cause: commands are made with causes that the test knows, in random worlds,
+ * and what it says is compared with them. */
+#include "consensus/why.h"
+#include "node/base/rng.h"
+#include "tests/unit/state/commands.h"
+
+#define WORLDS 200
+
+static struct command with_cause(struct command command, enum command_reason reason,
+                                 const char *why)
+{
+    command.reason = reason;
+    copy_text(command.why, sizeof command.why, why);
+    return command;
+}
+
+static struct why why_of(const struct state *state, const char *duty)
+{
+    struct why why;
+    struct err err = {0};
+    assert_int_equal(why_duty(state, duty, 1, &why, &err), 0);
+    return why;
+}
+
+/* ---- duties ---- */
+
+/* Random wishes, assignments and releases, each with a random cause; the model is the last of each. */
+static void a_duty_names_the_cause_of_its_assignment(void **unused)
+{
+    (void)unused;
+    static const enum command_reason reasons[] = {
+        REASON_DUTY_UNASSIGNED, REASON_NODE_DEAD,      REASON_NODE_DRAINING,
+        REASON_NODE_INCAPABLE,  REASON_NODE_RESTARTED, REASON_OPERATOR,
+    };
+    for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+        struct rng rng;
+        rng_init(&rng, seed);
+        struct state *state = state_create();
+        apply_ok(state, node_put("n1", 1));
+        apply_ok(state, node_put("n2", 2));
+        apply_ok(state, duty_put("pm2/worker", true, true));
+        uint64_t number = 0;
+        int count = 1 + (int)rng_below(&rng, 8);
+        enum command_reason last = REASON_UNSPECIFIED;
+        char text[32] = "";
+        bool on_first = false;
+        for (int i = 0; i < count; i++) {
+            on_first = i % 2 == 0;
+            last = reasons[rng_below(&rng, sizeof reasons / sizeof reasons[0])];
+            (void)snprintf(text, sizeof text, "cause %d", i);
+            struct command command = with_cause(
+                duty_assign("pm2/worker", number, on_first ? "n1" : "n2", on_first ? 1 : 2, 5),
+                last, text);
+            number = apply_ok(state, command).number;
+        }
+        struct why why = why_of(state, "pm2/worker");
+        assert_string_equal(why.reason, command_reason_name(last));
+        assert_true(why.whole);
+        assert_non_null(strstr(why.answer, on_first ? "n1" : "n2"));
+        assert_non_null(strstr(why.steps[0].text, text));
+        assert_int_equal(why.steps[0].index, number);
+        for (size_t i = 1; i < why.count; i++) {
+            assert_int_not_equal(why.steps[i].index, number); /* it is told once */
+            assert_true(why.steps[i].index == 0 || why.steps[i].index < number);
+        }
+        state_destroy(&state);
+    }
+}
+
+static void what_does_not_run_says_the_nearest_cause(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    apply_ok(state, node_put("n1", 1));
+    apply_ok(state, duty_put("pm2/worker", true, true));
+    assert_string_equal(why_of(state, "pm2/worker").reason, "duty_unassigned");
+    apply_ok(state, with_cause(duty_put("pm2/worker", true, false), REASON_DUTY_UNWANTED,
+                               "the primary is well"));
+    struct why why = why_of(state, "pm2/worker");
+    assert_string_equal(why.reason, "duty_unwanted");
+    assert_non_null(strstr(why.steps[0].text, "the primary is well"));
+    struct command pause = {.type = COMMAND_MANAGER_PAUSE,
+                            .manager = {.manager = "pm2", .until_wall_ms = PAUSED_UNTIL_RESUMED}};
+    apply_ok(state, pause);
+    assert_string_equal(why_of(state, "pm2/worker").reason, "paused");
+    struct command stop = {.type = COMMAND_SETTING_PUT,
+                           .setting = {.key = "managers.stopped", .value = "yes"}};
+    apply_ok(state, stop);
+    assert_string_equal(why_of(state, "pm2/worker").reason, "stopped");
+    struct err err = {0};
+    assert_int_equal(why_duty(state, "pm2/none", 1, &why, &err), ERR_NOTFOUND);
+    state_destroy(&state);
+}
+
+/* A cause that the ring has forgotten is told as unknown, not made up. */
+static void a_forgotten_cause_is_unknown(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    apply_ok(state, node_put("n1", 1));
+    apply_ok(state, duty_put("pm2/worker", true, true));
+    apply_ok(state, duty_assign("pm2/worker", 0, "n1", 1, 5));
+    for (int i = 0; i < STATE_AUDIT_MAX; i++) {
+        struct command note = {.type = COMMAND_AUDIT_NOTE, .note = {.target = "other"}};
+        apply_ok(state, note);
+    }
+    struct why why = why_of(state, "pm2/worker");
+    assert_string_equal(why.reason, "unknown");
+    assert_false(why.whole);
+    assert_non_null(strstr(why.answer, "n1"));
+    state_destroy(&state);
+}
+
+/* ---- leaders ---- */
+
+static void each_cause_of_a_leader_is_told(void **unused)
+{
+    (void)unused;
+    static const struct {
+        enum consensus_cause cause;
+        const char *words;
+    } table[] = {
+        {CONSENSUS_CAUSE_TIMEOUT, "nothing was heard of n1"},
+        {CONSENSUS_CAUSE_HEALTH, "the health of n1 fell"},
+        {CONSENSUS_CAUSE_DRAIN, "n1 was drained"},
+        {CONSENSUS_CAUSE_TRANSFER, "a person handed"},
+        {CONSENSUS_CAUSE_GRAY, "the work of n1 did not go on"},
+        {CONSENSUS_CAUSE_OBITUARY, "n1 was dead"},
+        {CONSENSUS_CAUSE_START, "the cluster started"},
+    };
+    struct state *state = state_create();
+    struct why why;
+    struct err err = {0};
+    assert_int_equal(why_leader(state, &why, &err), ERR_NOTFOUND);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct command record = {.type = COMMAND_LEADER_RECORD,
+                                 .reason = REASON_LEADER_CHANGED,
+                                 .leader = {.term = i + 1,
+                                            .node = "n2",
+                                            .previous = "n1",
+                                            .cause = table[i].cause,
+                                            .elected_ms = 7,
+                                            .acting_ms = 8}};
+        apply_ok(state, record);
+        assert_int_equal(why_leader(state, &why, &err), 0);
+        assert_string_equal(why.reason, consensus_cause_name(table[i].cause));
+        assert_non_null(strstr(why.steps[0].text, table[i].words));
+        assert_int_equal(why.steps[0].term, i + 1);
+    }
+    state_destroy(&state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_duty_names_the_cause_of_its_assignment),
+        cmocka_unit_test(what_does_not_run_says_the_nearest_cause),
+        cmocka_unit_test(a_forgotten_cause_is_unknown),
+        cmocka_unit_test(each_cause_of_a_leader_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
