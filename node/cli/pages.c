@@ -26,6 +26,10 @@ static const struct table_column history_columns[] = {{"term", "TERM"},
 static const struct table_column key_columns[] = {
     {"name", "NAME"}, {"role", "ROLE"}, {"public_key", "PUBLIC KEY"}, {"has_secret", "SECRET"}};
 
+static const struct table_column audit_columns[] = {
+    {"time", "TIME"}, {"what", "WHAT"}, {"target", "TARGET"},  {"reason", "REASON"},
+    {"who", "WHO"},   {"why", "WHY"},   {"refused", "REFUSED"}};
+
 static const struct {
     const char *verb;
     const struct table_column *columns;
@@ -36,6 +40,7 @@ static const struct {
     {"manager show", manager_columns, COUNT_OF(manager_columns)},
     {"duty list", duty_columns, COUNT_OF(duty_columns)},
     {"leader history", history_columns, COUNT_OF(history_columns)},
+    {"audit show", audit_columns, COUNT_OF(audit_columns)},
     {"keys list", key_columns, COUNT_OF(key_columns)},
     {"keys init", key_columns, COUNT_OF(key_columns)},
 };

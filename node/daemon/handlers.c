@@ -428,6 +428,7 @@ static const struct control_handler HANDLERS[] = {
     {"duty move", on_duty_move},
     {"primary list", on_pm2_list},
     {"backup list", on_pm2_list},
+    {"audit show", handlers_audit_show},
     {"why leader", handlers_why_leader},
     {"why duty", handlers_why_duty},
     {"why not duty", handlers_why_duty},

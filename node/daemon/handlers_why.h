@@ -1,5 +1,5 @@
-/* Handlers of `why leader|duty|run|alert` and `why not duty`: consensus/why.h on this node's state,
- * with what only the living know added. */
+/* Handlers of `why leader|duty|run|alert`, `why not duty` and `audit show`: consensus/why.h and the
+ * audit ring of this node's state. */
 #ifndef UNDERSTUDY_NODE_DAEMON_HANDLERS_WHY_H
 #define UNDERSTUDY_NODE_DAEMON_HANDLERS_WHY_H
 
@@ -9,5 +9,7 @@ void handlers_why_leader(void *context, struct control_request *request);
 void handlers_why_duty(void *context, struct control_request *request);
 void handlers_why_run(void *context, struct control_request *request);
 void handlers_why_alert(void *context, struct control_request *request);
+/* `audit show`: the replicated audit ring, the newest first. */
+void handlers_audit_show(void *context, struct control_request *request);
 
 #endif
