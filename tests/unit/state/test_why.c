@@ -2,7 +2,7 @@
  * and what it says is compared with them. */
 #include "consensus/why.h"
 #include "node/base/rng.h"
-#include "tests/unit/state/commands.h"
+#include "tests/unit/state/commands_work.h"
 
 #define WORLDS 200
 
@@ -150,6 +150,85 @@ static void each_cause_of_a_leader_is_told(void **unused)
     state_destroy(&state);
 }
 
+/* ---- runs ---- */
+
+#define SCHEDULE "run/report"
+#define SLOT_S INT64_C(1790000100)
+
+static struct why why_of_run(const struct state *state, int64_t slot_s)
+{
+    char id[RUN_ID_SIZE];
+    struct why why;
+    struct err err = {0};
+    struct run_key key = run_key_of(SCHEDULE, slot_s, 0);
+    run_id(&key, id);
+    assert_int_equal(why_run(state, id, &why, &err), 0);
+    return why;
+}
+
+/* Every reason for which a slot is not run, and every one for which a run ends. */
+static void a_run_tells_why_it_ended_or_never_began(void **unused)
+{
+    (void)unused;
+    static const enum run_reason never[] = {RUN_OVERLAP,      RUN_PAUSED,     RUN_MAINTENANCE,
+                                            RUN_SHED,         RUN_SUPERSEDED, RUN_OUT_OF_WINDOW,
+                                            RUN_MISFIRE_SKIP, RUN_SHADOW};
+    static const enum run_reason ended[] = {RUN_EXIT,        RUN_SIGNAL,    RUN_FINISH_DEADLINE,
+                                            RUN_TOO_SHORT,   RUN_CANCELLED, RUN_PROGRESS_DEADLINE,
+                                            RUN_NOT_STARTED, RUN_SHUTDOWN};
+    struct state *state = state_create();
+    apply_ok(state, node_put("n1", 1));
+    uint64_t revision = apply_ok(state, schedule_put(SCHEDULE, 0, SLOT_S - 300)).index;
+    int64_t after_s = SLOT_S - 300;
+    for (size_t i = 0; i < 8; i++) {
+        int64_t slot_s = after_s + 300;
+        struct command decide = slots_decide(SCHEDULE, revision, after_s, slot_s + 300);
+        add_slots(&decide, slot_s, slot_s, 1, RUN_SKIPPED, never[i]);
+        add_slots(&decide, slot_s + 300, slot_s + 300, 1, RUN_UNDER_WAY, RUN_DUE);
+        apply_ok(state, decide);
+        assert_string_equal(why_of_run(state, slot_s).reason, run_reason_name(never[i]));
+        assert_string_equal(why_of_run(state, slot_s + 300).reason, "due");
+        struct run_key key = run_key_of(SCHEDULE, slot_s + 300, 0);
+        uint64_t assignment = assign_run(state, key, 1);
+        struct command end = run_end(key, 1, assignment, RUN_FAILED);
+        end.run_end.reason = ended[i];
+        end.run_end.exit_status = 3;
+        apply_ok(state, end);
+        struct why why = why_of_run(state, slot_s + 300);
+        assert_string_equal(why.reason, run_reason_name(ended[i]));
+        assert_string_equal(why.steps[0].reason, run_reason_name(ended[i]));
+        assert_non_null(strstr(why.steps[0].text, "exit status 3"));
+        after_s = slot_s + 300;
+    }
+    struct why why;
+    struct err err = {0};
+    assert_int_equal(why_run(state, "run/report", &why, &err), ERR_INVALID);
+    assert_int_equal(why_run(state, "run/report@20200101T000000Z", &why, &err), ERR_NOTFOUND);
+    state_destroy(&state);
+}
+
+/* ---- alerts ---- */
+
+static void an_alert_tells_what_raised_it(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    struct why why;
+    struct err err = {0};
+    assert_int_equal(why_alert(state, "member.dead/n2", &why, &err), ERR_NOTFOUND);
+    apply_ok(state, with_cause(alert_raise("member.dead/n2", ALERT_CRITICAL, "n2 is dead"),
+                               REASON_NODE_DEAD, "nothing heard for 3 s"));
+    assert_int_equal(why_alert(state, "member.dead/n2", &why, &err), 0);
+    assert_string_equal(why.reason, "member.dead");
+    assert_true(why.whole);
+    assert_string_equal(why.steps[1].reason, "node_dead");
+    assert_non_null(strstr(why.steps[1].text, "nothing heard for 3 s"));
+    apply_ok(state, alert_named(COMMAND_ALERT_ACK, "member.dead/n2"));
+    assert_int_equal(why_alert(state, "member.dead/n2", &why, &err), 0);
+    assert_non_null(strstr(why.answer, "acked"));
+    state_destroy(&state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +236,8 @@ int main(void)
         cmocka_unit_test(what_does_not_run_says_the_nearest_cause),
         cmocka_unit_test(a_forgotten_cause_is_unknown),
         cmocka_unit_test(each_cause_of_a_leader_is_told),
+        cmocka_unit_test(a_run_tells_why_it_ended_or_never_began),
+        cmocka_unit_test(an_alert_tells_what_raised_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
