@@ -24,7 +24,7 @@ static struct why why_of(const struct state *state, const char *duty)
 
 /* ---- duties ---- */
 
-/* Random wishes, assignments and releases, each with a random cause; the model is the last of each. */
+/* Random assignments, each with a random cause; the model is the last one. */
 static void a_duty_names_the_cause_of_its_assignment(void **unused)
 {
     (void)unused;
