@@ -15,7 +15,7 @@ struct scheduler *scheduler_create(const struct scheduler_config *config)
     }
     self->config = *config;
     self->bucket_count = BUCKETS_LEAST;
-    self->buckets = calloc(self->bucket_count, sizeof(*self->buckets));
+    self->buckets = calloc(self->bucket_count, sizeof(struct schedule_entry *));
     for (size_t i = 0; i < SCHEDULE_HEAPS; i++) {
         self->heaps[i].kind = (enum schedule_heap_kind)i;
     }
@@ -76,7 +76,7 @@ static int grow_buckets(struct scheduler *self)
 {
     struct schedule_entry **before = self->buckets;
     size_t before_count = self->bucket_count;
-    struct schedule_entry **buckets = calloc(before_count * 2, sizeof(*buckets));
+    struct schedule_entry **buckets = calloc(before_count * 2, sizeof(struct schedule_entry *));
     if (buckets == NULL) {
         return ERR_NOMEM;
     }
@@ -364,7 +364,7 @@ int scheduler_preview(struct scheduler *self, const struct state *state, const c
     }
     struct calendar calendar;
     struct calendar_rules rules;
-    const struct zone *zone;
+    const struct zone *zone = NULL;
     int rc = schedule_interpret(&self->config, &row->is, &calendar, &rules, &zone, err);
     if (rc != 0) {
         return rc;

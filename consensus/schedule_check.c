@@ -106,7 +106,7 @@ int schedule_check(const struct scheduler_config *config, const struct schedule_
 {
     struct calendar calendar;
     struct calendar_rules rules;
-    const struct zone *zone;
+    const struct zone *zone = NULL;
     int64_t slot_s;
     int rc = check_policies(is, err);
     rc = rc == 0 ? check_durations(is, err) : rc;

@@ -28,7 +28,8 @@ bool schedule_heap_before(enum schedule_heap_kind kind, const struct schedule_en
 
 int schedule_heap_reserve(struct schedule_heap *self, size_t capacity)
 {
-    struct schedule_entry **items = realloc(self->items, capacity * sizeof(*items));
+    struct schedule_entry **items =
+        realloc(self->items, capacity * sizeof(struct schedule_entry *));
     if (items == NULL) {
         return ERR_NOMEM;
     }
