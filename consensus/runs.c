@@ -262,7 +262,7 @@ static struct ending judge(const struct attempt *is, const struct run_report *re
 }
 
 bool runs_take_report(const struct state *state, const struct run_report *report, int64_t wall_ms,
-                      struct command *ret)
+                      bool trusted, struct command *ret)
 {
     struct attempt is;
     if (!find_by_duty(state, report->duty, &is) || is.duty == NULL ||
@@ -271,7 +271,11 @@ bool runs_take_report(const struct state *state, const struct run_report *report
         return false;
     }
     struct ending end = judge(&is, report);
-    end_attempt(&is, &end, again_at_ms(&is, &end, wall_ms), ret);
+    int64_t again_ms = again_at_ms(&is, &end, wall_ms);
+    if (again_ms != 0 && !trusted) {
+        return false;
+    }
+    end_attempt(&is, &end, again_ms, ret);
     return true;
 }
 

@@ -43,11 +43,14 @@ struct run_report {
 int run_report_encode(const struct run_report *report, struct mp_writer *writer);
 int run_report_decode(const uint8_t *bytes, size_t length, struct run_report *ret, struct err *err);
 
-/* The command that ends (or repeats) the attempt; false: the state knows it already, or it is not
- * its holder's word. Retries wait backoff_s * 2^(attempt - 1), at most backoff_max_s, with up to a
- * quarter of that added by a hash of the run's id, so that a new leader says the same. */
+/* The command that ends (or repeats) the attempt; false: the state knows it already, it is not its
+ * holder's word, or it is to be retried and the wall clock is not `trusted`, so that its wait would
+ * be counted from a wrong time (the report comes again).
+ *
+ * Retries wait backoff_s * 2^(failures - 1), at most backoff_max_s, with up to a quarter of that
+ * added by a hash of the run's id, so that a new leader says the same. */
 bool runs_take_report(const struct state *state, const struct run_report *report, int64_t wall_ms,
-                      struct command *ret);
+                      bool trusted, struct command *ret);
 
 /* For each run under way that needs it, the command that brings it on: cancelled and not assigned,
  * past its start deadline, its duty released without a report, cancelled by the next slot (overlap

@@ -148,7 +148,10 @@ static void what_a_report_comes_to(void **unused)
             report_of(&world, table[i].outcome, table[i].reason,
                       table[i].started_ms < 0 ? 0 : SLOT_MS + table[i].started_ms,
                       SLOT_MS + table[i].ended_ms);
-        assert_true(runs_take_report(world.state, &report, world.now.wall_ms, &commands[0]));
+        assert_int_equal(
+            runs_take_report(world.state, &report, world.now.wall_ms, false, &commands[0]),
+            !table[i].again);
+        assert_true(runs_take_report(world.state, &report, world.now.wall_ms, true, &commands[0]));
         assert_end(&commands[0], table[i].expected, table[i].expected_reason, table[i].again);
         assert_int_equal(commands[0].run_end.exit_status, report.exit_status);
         assert_int_equal(commands[0].run_end.started_wall_ms, report.started_wall_ms);
@@ -156,7 +159,7 @@ static void what_a_report_comes_to(void **unused)
         apply_ok(world.state, commands[0]);
         assert_int_equal(state_run_count(world.state), table[i].again ? 1 : 0);
         /* Said again: known. */
-        assert_false(runs_take_report(world.state, &report, world.now.wall_ms, &commands[0]));
+        assert_false(runs_take_report(world.state, &report, world.now.wall_ms, true, &commands[0]));
         world_destroy(&world);
     }
 }
@@ -168,22 +171,23 @@ static void only_the_word_of_the_holder_counts(void **unused)
     struct schedule_definition is = definition_of("* * * * *");
     begin(&world, &is);
     struct run_report report = report_of(&world, RUN_RAN, RUN_EXIT, SLOT_MS, SLOT_MS + 5);
-    assert_false(runs_take_report(world.state, &report, SLOT_MS, &commands[0])); /* unassigned */
+    assert_false(
+        runs_take_report(world.state, &report, SLOT_MS, true, &commands[0])); /* unassigned */
     assign(&world, 0);
     report = report_of(&world, RUN_RAN, RUN_EXIT, SLOT_MS, SLOT_MS + 5);
     struct run_report other = report;
     other.raft_id++;
-    assert_false(runs_take_report(world.state, &other, SLOT_MS, &commands[0]));
+    assert_false(runs_take_report(world.state, &other, SLOT_MS, true, &commands[0]));
     other = report;
     other.assignment--;
-    assert_false(runs_take_report(world.state, &other, SLOT_MS, &commands[0]));
+    assert_false(runs_take_report(world.state, &other, SLOT_MS, true, &commands[0]));
     other = report;
     struct run_key key = run_at(&world, 0)->key;
     run_duty_id(&key, 2, other.duty);
-    assert_false(runs_take_report(world.state, &other, SLOT_MS, &commands[0]));
+    assert_false(runs_take_report(world.state, &other, SLOT_MS, true, &commands[0]));
     copy_text(other.duty, sizeof other.duty, "pm2/web");
-    assert_false(runs_take_report(world.state, &other, SLOT_MS, &commands[0]));
-    assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[0]));
+    assert_false(runs_take_report(world.state, &other, SLOT_MS, true, &commands[0]));
+    assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[0]));
     assert_int_equal(commands[0].run_end.proof, RELEASE_BY_HOLDER);
     assert_int_equal(commands[0].run_end.assignment, report.assignment);
     world_destroy(&world);
@@ -196,7 +200,7 @@ static bool fail_attempt(struct world *world, bool started)
 {
     struct run_report report =
         report_of(world, RUN_FAILED, RUN_EXIT, started ? SLOT_MS : 0, SLOT_MS + 1);
-    assert_true(runs_take_report(world->state, &report, world->now.wall_ms, &commands[0]));
+    assert_true(runs_take_report(world->state, &report, world->now.wall_ms, true, &commands[0]));
     apply_ok(world->state, commands[0]);
     if (state_run_count(world->state) == 0) {
         return false;
@@ -250,7 +254,7 @@ static void the_wait_differs_between_runs_and_not_between_leaders(void **unused)
         assign(&world, 0);
         struct run_report report = report_of(&world, RUN_FAILED, RUN_EXIT, SLOT_MS, SLOT_MS);
         for (int leader = 0; leader < 2; leader++) {
-            assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[leader]));
+            assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[leader]));
         }
         assert_memory_equal(&commands[0].run_end, &commands[1].run_end, sizeof commands[0].run_end);
         waits_ms[i] = commands[0].run_end.again_wall_ms - SLOT_MS;
@@ -330,7 +334,7 @@ static void a_retry_that_is_cancelled_has_failed(void **unused)
     begin(&world, &is);
     assign(&world, 0);
     struct run_report report = report_of(&world, RUN_FAILED, RUN_EXIT, SLOT_MS, SLOT_MS);
-    assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[0]));
+    assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[0]));
     apply_ok(world.state, commands[0]);
     cancel(&world, 0, RUN_CANCELLED);
     assert_int_equal(step_at(&world, SLOT_MS, true), 1);
@@ -398,7 +402,7 @@ static void a_retry_has_time_from_the_end_of_its_wait(void **unused)
     begin(&world, &is);
     assign(&world, 0);
     struct run_report report = report_of(&world, RUN_FAILED, RUN_EXIT, SLOT_MS, SLOT_MS);
-    assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[0]));
+    assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[0]));
     apply_ok(world.state, commands[0]);
     int64_t again_ms = run_at(&world, 0)->again_wall_ms;
     assert_in_range(again_ms, SLOT_MS + 600000, SLOT_MS + 750000);
@@ -464,7 +468,7 @@ static void a_late_report_still_tells_the_truth(void **unused)
     assign(&world, 0);
     struct run_report report = report_of(&world, RUN_RAN, RUN_EXIT, SLOT_MS, SLOT_MS + 1);
     release(&world, 0, RELEASE_BY_EXPIRY);
-    assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[0]));
+    assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[0]));
     assert_end(&commands[0], RUN_RAN, RUN_EXIT, false);
     assert_int_equal(commands[0].run_end.proof, RELEASE_BY_EXPIRY);
     apply_ok(world.state, commands[0]);
@@ -499,7 +503,7 @@ static void the_next_slot_replaces_a_run_and_waits_for_its_end(void **unused)
             assert_false(runs_may_place(world.state, duty_at(&world, 1), world.now.wall_ms));
             struct run_report report =
                 report_of(&world, RUN_FAILED, RUN_SIGNAL, SLOT_MS, SLOT_MS + 1);
-            assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[0]));
+            assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[0]));
             assert_end(&commands[0], RUN_FAILED, RUN_REPLACED, false);
         }
         apply_ok(world.state, commands[0]);
@@ -561,7 +565,7 @@ static void without_its_schedule_a_run_is_not_started_any_more(void **unused)
         if (assigned == 1) { /* what runs goes on; it is not repeated */
             struct run_report report =
                 report_of(&world, RUN_FAILED, RUN_EXIT, SLOT_MS, SLOT_MS + 1);
-            assert_true(runs_take_report(world.state, &report, SLOT_MS, &commands[0]));
+            assert_true(runs_take_report(world.state, &report, SLOT_MS, true, &commands[0]));
             assert_end(&commands[0], RUN_FAILED, RUN_EXIT, false);
         } else {
             assert_false(runs_may_place(world.state, duty_at(&world, 0), SLOT_MS));
