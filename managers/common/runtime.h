@@ -17,6 +17,7 @@
 struct runtime;
 
 /* Environment of a manager, set by the node. */
+#define RUNTIME_ENV_NAME "UNDERSTUDY_MANAGER_NAME"         /* as the configuration calls it */
 #define RUNTIME_ENV_ENDPOINT "UNDERSTUDY_MANAGER_ENDPOINT" /* "ipc:///run/.../managers.sock" */
 #define RUNTIME_ENV_IDENTITY "UNDERSTUDY_MANAGER_IDENTITY" /* routing id of this process */
 #define RUNTIME_ENV_PARENT "UNDERSTUDY_MANAGER_PARENT"     /* pid of the node, decimal */

@@ -13,7 +13,7 @@
 
 static void put_manager(struct mp_writer *writer, const struct report_manager *manager)
 {
-    mp_put_array(writer, 6);
+    mp_put_array(writer, 9);
     mp_put_text(writer, manager->name);
     mp_put_text(writer, manager->state);
     mp_put_bool(writer, manager->active);
@@ -23,6 +23,12 @@ static void put_manager(struct mp_writer *writer, const struct report_manager *m
         mp_put_double(writer, manager->score);
     } else {
         mp_put_nil(writer);
+    }
+    mp_put_u64(writer, manager->failures);
+    mp_put_text(writer, manager->version);
+    mp_put_array(writer, manager->capability_count);
+    for (size_t i = 0; i < manager->capability_count; i++) {
+        mp_put_text(writer, manager->capabilities[i]);
     }
 }
 
@@ -66,9 +72,24 @@ void leave_encode(struct mp_writer *writer)
 
 /* ---- reading ---- */
 
+/* What is appended to a row; what is not understood stays empty. */
+static void decode_appended(const msgpack_object *row, struct report_manager *ret)
+{
+    const msgpack_object *capabilities = mp_at(row, 8);
+    (void)mp_u64(mp_at(row, 6), &ret->failures);
+    if (!mp_text(mp_at(row, 7), ret->version, sizeof ret->version)) {
+        ret->version[0] = '\0';
+    }
+    for (size_t i = 0; i < mp_count(capabilities) && i < MANAGER_CAPABILITIES_MAX; i++) {
+        char *name = ret->capabilities[ret->capability_count];
+        ret->capability_count += mp_text(mp_at(capabilities, i), name, NAME_SIZE) ? 1 : 0;
+    }
+}
+
 static bool decode_manager(const msgpack_object *row, struct report_manager *ret)
 {
     *ret = (struct report_manager){0};
+    decode_appended(row, ret);
     double score = 0;
     if (mp_number(mp_at(row, 5), &score) && isfinite(score) && score >= 0 && score <= SCORE_MAX) {
         ret->score_known = true;

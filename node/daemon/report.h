@@ -2,7 +2,8 @@
  * managers and duties, or one manager's observation), TRANSPORT_HELLO (the wish to leave the
  * roster) and TRANSPORT_STATE (the replicated state, for a node that gets no log). msgpack arrays:
  *   [1, 1, manager, bytes]                          an observation
- *   [1, 2, [[name, state, active, shadow, restarts, score or nil], ...],
+ *   [1, 2, [[name, state, active, shadow, restarts, score or nil, failures in a row, version,
+ *            [capability, ...]], ...],
  *          [[duty, assignment, phase], ...],
  *          term that the node leads or 0]           a report
  *   [1, "leave"]                                    a wish
@@ -31,6 +32,11 @@ struct report_manager {
     uint64_t restarts;
     bool score_known;
     double score; /* 0..100 */
+    /* Appended: an older node does not say. */
+    uint64_t failures;       /* ends in a row */
+    char version[NAME_SIZE]; /* as it said hello; empty: not known */
+    size_t capability_count;
+    char capabilities[MANAGER_CAPABILITIES_MAX][NAME_SIZE];
 };
 
 struct report_duty {

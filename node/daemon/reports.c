@@ -33,6 +33,10 @@ static void describe_self(struct node *self, int64_t now_ms, struct report *ret)
         manager->restarts = rows[i].restarts;
         manager->score_known = rows[i].score_known;
         manager->score = rows[i].score;
+        manager->failures = rows[i].failures;
+        memcpy(manager->version, rows[i].version, sizeof manager->version);
+        memcpy(manager->capabilities, rows[i].capabilities, sizeof manager->capabilities);
+        manager->capability_count = rows[i].capability_count;
     }
     for (size_t i = 0; i < self->duty_count && ret->duty_count < REPORT_DUTIES_MAX; i++) {
         const struct local_duty *local = &self->duties[i];

@@ -316,6 +316,19 @@ int supervise_configure(struct supervise *self, const char *name,
     return 0;
 }
 
+int supervise_shadow(struct supervise *self, const char *name, bool shadow, struct err *err)
+{
+    struct child *child = supervise_find(self, name);
+    if (child == NULL) {
+        return err_set(err, ERR_NOTFOUND, "no manager %.64s", name);
+    }
+    child->shadow = shadow;
+    if (child->phase == CHILD_READY) {
+        supervise_messages_configure(self, child);
+    }
+    return 0;
+}
+
 int supervise_grant(struct supervise *self, const char *name, const struct manager_grant *grant,
                     struct err *err)
 {
@@ -460,6 +473,7 @@ static void fill_row(const struct child *child, int64_t now_ms, struct supervise
         .shadow = child->shadow,
         .pid = child->pid,
         .restarts = child->starts > 0 ? child->starts - 1 : 0,
+        .failures = child->failures,
         .heartbeat_age_ms = child->has_beat ? now_ms - child->beat_ms : -1,
         .silent_ms = child->phase == CHILD_READY ? now_ms - child->beat_ms : 0,
         .dropped = child->dropped,
@@ -467,6 +481,9 @@ static void fill_row(const struct child *child, int64_t now_ms, struct supervise
     };
     memcpy(ret->name, child->name, sizeof ret->name);
     memcpy(ret->detail, child->detail, sizeof ret->detail);
+    memcpy(ret->version, child->version, sizeof ret->version);
+    memcpy(ret->capabilities, child->capabilities, sizeof ret->capabilities);
+    ret->capability_count = child->capability_count;
     if (child->has_beat) {
         ret->score_known = child->beat.score_known;
         ret->score = child->beat.score;

@@ -25,6 +25,7 @@ struct supervise;
 #define SUPERVISE_HEALTHY_MS 60000        /* run time after which the backoff starts anew */
 #define SUPERVISE_FAILURES_MAX 5          /* restarts in a row before state failed and an alert */
 #define SUPERVISE_MESSAGES_PER_SECOND 500 /* what comes faster is dropped and counted */
+#define SUPERVISE_EVENTS_PER_SECOND 20 /* of them: events are kept, and others' must not be lost */
 
 /* failed: it has ended SUPERVISE_FAILURES_MAX times in a row (tried again at the longest backoff),
  * or it speaks another protocol. paused goes before running and degraded. */
@@ -46,6 +47,7 @@ struct supervise_row {
     bool shadow;
     int64_t pid;              /* 0 when none runs */
     uint64_t restarts;        /* since the node started */
+    unsigned failures;        /* ends in a row that nobody asked for */
     int64_t heartbeat_age_ms; /* -1 before the first */
     int64_t silent_ms;        /* since its last sign of life; 0 while it starts or is down */
     bool score_known;
@@ -54,6 +56,9 @@ struct supervise_row {
     uint64_t dropped;         /* messages over the rate */
     uint64_t refused;         /* malformed or not allowed */
     char detail[REASON_SIZE]; /* its own words, or why it does not run */
+    char version[NAME_SIZE];  /* as it said hello last; empty: it never did */
+    size_t capability_count;
+    char capabilities[MANAGER_CAPABILITIES_MAX][NAME_SIZE];
 };
 
 struct supervise_config {
@@ -121,6 +126,9 @@ int supervise_add(struct supervise *self, const char *name, const char *path,
 /* A changed configuration, sent to the running process. ERR_NOTFOUND. */
 int supervise_configure(struct supervise *self, const char *name,
                         const struct manager_document *section, bool shadow, struct err *err);
+
+/* Decide and do nothing (shadow), or act: the section stays as it is. ERR_NOTFOUND. */
+int supervise_shadow(struct supervise *self, const char *name, bool shadow, struct err *err);
 
 /* The node's right to act, at every change and every renewal.
  *

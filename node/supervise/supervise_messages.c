@@ -66,6 +66,9 @@ static void take_hello(struct supervise *self, struct child *child,
         child->refused++;
         return;
     }
+    memcpy(child->version, hello->version, sizeof child->version);
+    memcpy(child->capabilities, hello->capabilities, sizeof child->capabilities);
+    child->capability_count = hello->capability_count;
     if (hello->protocol != MANAGER_PROTOCOL_VERSION) {
         child->refused_protocol = true;
         supervise_process_kill(self, child, "it speaks another version of the protocol");
@@ -155,6 +158,20 @@ static void take_run_ended(struct supervise *self, struct child *child,
     }
 }
 
+/* What a manager says of a duty that another one carries out would end it there. */
+static void take_duty_word(struct supervise *self, struct child *child,
+                           const struct manager_message *message)
+{
+    const struct supervise_callbacks *call = self->callbacks;
+    if (message->kind == MANAGER_DUTY_STATE && is_its_own(child, message->as.duty_state.duty)) {
+        call->duty_state(self->context, child->name, &message->as.duty_state);
+    } else if (message->kind == MANAGER_RELEASED && is_its_own(child, message->as.released.duty)) {
+        call->released(self->context, child->name, &message->as.released);
+    } else {
+        child->refused++;
+    }
+}
+
 static void take_role_ack(struct supervise *self, struct child *child,
                           const struct manager_role_ack *ack)
 {
@@ -197,10 +214,8 @@ static void dispatch(struct supervise *self, struct child *child,
         take_run_ended(self, child, &message->as.run_ended);
         return;
     case MANAGER_DUTY_STATE:
-        call->duty_state(self->context, child->name, &message->as.duty_state);
-        return;
     case MANAGER_RELEASED:
-        call->released(self->context, child->name, &message->as.released);
+        take_duty_word(self, child, message);
         return;
     case MANAGER_ROLE_ACK:
         take_role_ack(self, child, &message->as.role_ack);
@@ -248,7 +263,9 @@ static void take(struct supervise *self, struct child *child, const uint8_t *byt
     }
     /* Any message shows that it moves; only a heartbeat says how it does. */
     child->beat_ms = now_ms;
-    if (!within && may_be_dropped(message.kind)) {
+    bool kept = message.kind != MANAGER_EVENT ||
+                supervise_within_rate(&child->events, now_ms, SUPERVISE_EVENTS_PER_SECOND);
+    if (!kept || (!within && may_be_dropped(message.kind))) {
         child->dropped++;
         return;
     }

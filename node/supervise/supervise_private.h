@@ -51,6 +51,9 @@ struct child {
     uint64_t starts;
     unsigned failures; /* in a row */
     bool refused_protocol;
+    char version[NAME_SIZE]; /* of its hello */
+    size_t capability_count;
+    char capabilities[MANAGER_CAPABILITIES_MAX][NAME_SIZE];
 
     /* Term of the active role that it was given and has not confirmed the end of; 0: none. */
     uint64_t role_term;
@@ -60,6 +63,7 @@ struct child {
     int64_t beat_ms;
     struct manager_heartbeat beat;
     struct rate messages;
+    struct rate events;
     struct rate lines;
     uint64_t dropped;
     uint64_t refused;

@@ -63,6 +63,7 @@ static void prepare_environment(const struct supervise *self, const struct child
     }
     char pid[24];
     (void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
+    add_variable(spawn, RUNTIME_ENV_NAME, child->name);
     add_variable(spawn, RUNTIME_ENV_ENDPOINT, self->endpoint);
     add_variable(spawn, RUNTIME_ENV_IDENTITY, child->identity);
     add_variable(spawn, RUNTIME_ENV_PARENT, pid);

@@ -8,7 +8,8 @@
  * flood    sends events as fast as it can
  * wish     wishes under any role, straight past the runtime's own check
  * intent   says everything about intents, its own and another's, as `wish` does
- * run      says schedules and ends of runs under any role, its own and another's */
+ * run      says schedules and ends of runs under any role, its own and another's
+ * forge    speaks of a duty of another manager */
 #include "managers/common/runtime_private.h"
 
 #include <string.h>
@@ -86,6 +87,11 @@ static void on_tick(void *context)
     } else if (strcmp(self->mode, "run") == 0) {
         say_runs(self, "rehearsal/report");
         say_runs(self, "other/report");
+    } else if (strcmp(self->mode, "forge") == 0) {
+        struct manager_duty_state told = {
+            .duty = "another/duty", .assignment = 41, .phase = MANAGER_DUTY_FAILED};
+        runtime_duty_state(self->runtime, &told);
+        runtime_released(self->runtime, "another/duty", 41);
     } else if (strcmp(self->mode, "flood") == 0) {
         for (int i = 0; i < 5000; i++) {
             runtime_event(self->runtime, MANAGER_INFO, "flood", NULL, "one more");

@@ -569,6 +569,44 @@ static void flood_is_dropped_and_counted(void **state)
     assert_true(bench->floods > 0);
 }
 
+static bool was_refused_often(struct bench *bench)
+{
+    return row(bench).refused >= 10;
+}
+
+static void word_about_another_managers_duty_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    add_manager(bench, "forge");
+    RUN_UNTIL(bench, was_refused_often);
+    assert_int_equal(bench->states, 0);
+    assert_int_equal(bench->released, 0);
+}
+
+static bool has_beaten_twice(struct bench *bench)
+{
+    return bench->beats >= 2;
+}
+
+static void shadow_ends_wishes_and_arming_brings_them_back(void **state)
+{
+    struct bench *bench = *state;
+    add_manager(bench, "good");
+    RUN_UNTIL(bench, is_ready);
+    int64_t now_ms = clock_boot_ms();
+    supervise_set_role(bench->supervise, now_ms, true, 4, now_ms + PATIENCE_MS * 10);
+    RUN_UNTIL(bench, has_wished);
+    assert_int_equal(supervise_shadow(bench->supervise, "rehearsal", true, NULL), 0);
+    assert_true(row(bench).shadow);
+    bench->wishes = 0;
+    bench->beats = 0;
+    RUN_UNTIL(bench, has_beaten_twice); /* long enough for many wishes */
+    assert_int_equal(bench->wishes, 0);
+    assert_int_equal(supervise_shadow(bench->supervise, "rehearsal", false, NULL), 0);
+    RUN_UNTIL(bench, has_wished);
+    assert_int_equal(supervise_shadow(bench->supervise, "nobody", true, NULL), ERR_NOTFOUND);
+}
+
 static bool has_stopped(struct bench *bench)
 {
     return bench->stopped > 0;
@@ -692,6 +730,8 @@ int main(void)
         WITH_BENCH(intents_without_the_role_are_refused),
         WITH_BENCH(schedules_need_the_role_and_ends_do_not),
         WITH_BENCH(flood_is_dropped_and_counted),
+        WITH_BENCH(word_about_another_managers_duty_is_refused),
+        WITH_BENCH(shadow_ends_wishes_and_arming_brings_them_back),
         WITH_BENCH(stop_ends_all),
         WITH_BENCH(pause_survives_a_restart),
         WITH_BENCH(live_socket_is_not_stolen),
