@@ -138,6 +138,31 @@ static void send_result(struct pm2 *self, uint64_t id, json_t *document)
     json_decref(document);
 }
 
+static void send_error(struct pm2 *self, uint64_t id, const char *code, const char *message)
+{
+    struct manager_reply reply = {.id = id};
+    (void)snprintf(reply.code, sizeof reply.code, "%s", code);
+    (void)snprintf(reply.message, sizeof reply.message, "%s", message);
+    runtime_reply(self->runtime, &reply);
+}
+
+/* Of the node, when the leader says that what failed here is to be tried again. */
+static void retry_duty(struct pm2 *self, const struct manager_command *command)
+{
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_FIELDS_BYTES_MAX, .elements = 64, .depth = 3};
+    json_t *args = NULL;
+    if (command->args.data != NULL) {
+        (void)doc_from_msgpack(command->args.data, command->args.length, &limits, &args, NULL);
+    }
+    if (carry_retry(self, doc_get_text(args, "duty", ""))) {
+        send_result(self, command->id, json_object());
+    } else {
+        send_error(self, command->id, "not_found", "the duty is not granted here");
+    }
+    json_decref(args);
+}
+
 void answer_command(struct pm2 *self, const struct manager_command *command)
 {
     int64_t now_ms = clock_boot_ms();
@@ -145,11 +170,11 @@ void answer_command(struct pm2 *self, const struct manager_command *command)
         send_result(self, command->id, list_primaries(self, now_ms));
     } else if (strcmp(command->verb, "backup list") == 0) {
         send_result(self, command->id, list_backups(self, now_ms));
+    } else if (strcmp(command->verb, "duty retry") == 0) {
+        retry_duty(self, command);
     } else {
-        struct manager_reply reply = {.id = command->id};
-        (void)snprintf(reply.code, sizeof reply.code, "unknown_verb");
-        (void)snprintf(reply.message, sizeof reply.message, "the pm2 manager has no \"%s\"",
-                       command->verb);
-        runtime_reply(self->runtime, &reply);
+        char text[MANAGER_MESSAGE_SIZE];
+        (void)snprintf(text, sizeof text, "the pm2 manager has no \"%s\"", command->verb);
+        send_error(self, command->id, "unknown_verb", text);
     }
 }

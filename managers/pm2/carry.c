@@ -18,7 +18,7 @@
 #define RETRY_MAX_MS 60000
 /* The daemon may still carry out a prepare that got no answer in time. */
 #define PREPARE_UNKNOWN_MS 30000
-#define GAVE_UP_RETRY_MS 300000 /* an errored backup is tried again after so long */
+#define GAVE_UP_RETRY_MS 300000 /* what failed is tried again after so long without a word */
 #define SWEEP_AFTER_MS 10000    /* from the start: grants have come by then */
 
 static struct home *home_of(const struct pm2 *self)
@@ -90,6 +90,13 @@ static void back_off(struct slot *slot, int64_t now_ms)
     slot->retry_ms = now_ms + (delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
 }
 
+/* It failed for good: when it is tried again, and where, is the leader's to say (carry_retry). */
+static void wait_for_the_word(struct slot *slot, int64_t now_ms)
+{
+    slot->failures++;
+    slot->retry_ms = now_ms + GAVE_UP_RETRY_MS;
+}
+
 /* ---- requests that write ---- */
 
 static void on_written(void *context, int rc, const json_t *result, const char *why)
@@ -156,7 +163,7 @@ static void prepare(struct slot *slot, const struct settings_backup *backup, int
     json_t *app = NULL;
     struct err err = {0};
     if (app_build(backup, &place, &app, &err) != 0) {
-        back_off(slot, now_ms);
+        wait_for_the_word(slot, now_ms);
         tell_phase(slot, MANAGER_DUTY_FAILED, err.msg);
         return;
     }
@@ -206,11 +213,12 @@ static void keep_running(struct slot *slot, const struct entry *mine, int64_t no
     if (mine->status == ENTRY_ONLINE && lives) {
         slot->failures = 0;
         tell_phase(slot, MANAGER_DUTY_RUNNING, "");
-        if (slot->restart_due) {
+        if (slot->restart_due && !pm2_holds_still(slot->pm2)) {
             slot->restart_due = false;
             request_id(slot, REQUEST_RESTART, mine->pm_id, "over its memory limit");
         }
-    } else if (mine->status == ENTRY_ONLINE && now_ms >= slot->retry_ms) {
+    } else if (mine->status == ENTRY_ONLINE && now_ms >= slot->retry_ms &&
+               !pm2_holds_still(slot->pm2)) {
         /* A ghost: PM2 would show it as online for ever. Look twice before it is deleted. */
         back_off(slot, now_ms);
         if (slot->failures > 1) {
@@ -230,12 +238,13 @@ static void start_afresh(struct slot *slot, const struct entry *mine, int64_t no
     enum manager_duty_phase phase = gave_up ? MANAGER_DUTY_FAILED : MANAGER_DUTY_STOPPED;
     /* Found at the grant, it is of an earlier one: away with it at once. */
     bool ended_now = slot->told && slot->phase != phase;
-    if (ended_now) {
+    if (ended_now && gave_up) {
+        wait_for_the_word(slot, now_ms);
+    } else if (ended_now) {
         back_off(slot, now_ms);
-        slot->retry_ms = gave_up ? now_ms + GAVE_UP_RETRY_MS : slot->retry_ms;
     }
     tell_phase(slot, phase, gave_up ? "PM2 has given up restarting it" : "stopped");
-    if (now_ms >= slot->retry_ms && !runtime_paused(slot->pm2->runtime)) {
+    if (now_ms >= slot->retry_ms && !pm2_holds_still(slot->pm2)) {
         request_id(slot, REQUEST_DELETE, mine->pm_id, "leftover");
         slot->told = false; /* what follows is a new start */
     }
@@ -249,7 +258,7 @@ static void reconcile_granted(struct slot *slot, int64_t now_ms)
         return;
     }
     struct found found = find_entries(slot, backup->name);
-    if (found.extra != NULL && is_over(found.extra)) {
+    if (found.extra != NULL && is_over(found.extra) && !pm2_holds_still(slot->pm2)) {
         request_id(slot, REQUEST_DELETE, found.extra->pm_id, "second entry");
     } else if (found.mine != NULL && !is_over(found.mine)) {
         keep_running(slot, found.mine, now_ms);
@@ -259,7 +268,9 @@ static void reconcile_granted(struct slot *slot, int64_t now_ms)
         tell_phase(slot, MANAGER_DUTY_FAILED, "PM2 has an entry of that name that is not ours");
     } else if (process_lives(&slot->guard)) {
         tell_phase(slot, MANAGER_DUTY_RUNNING, "PM2 has lost it, its process lives");
-    } else if (now_ms >= slot->retry_ms && !runtime_paused(slot->pm2->runtime)) {
+    } else if (pm2_holds_still(slot->pm2)) {
+        tell_phase(slot, MANAGER_DUTY_STOPPED, "not started: the manager is paused or in shadow");
+    } else if (now_ms >= slot->retry_ms) {
         prepare(slot, backup, now_ms);
     }
 }
@@ -328,7 +339,7 @@ static void on_swept(void *context, int rc, const json_t *result, const char *wh
 /* A stopped entry with our mark and without a grant is of an earlier life of ours. */
 static void sweep(struct pm2 *self, int64_t now_ms)
 {
-    if (self->sweeping || self->configure.shadow || now_ms - self->started_ms < SWEEP_AFTER_MS) {
+    if (self->sweeping || pm2_holds_still(self) || now_ms - self->started_ms < SWEEP_AFTER_MS) {
         return;
     }
     const struct entries *entries = &home_of(self)->entries;
@@ -418,6 +429,21 @@ void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke)
     slot->retry_ms = 0;
     journal_write(self, "revoked", slot->duty, revoke->why);
     pm2_list_soon(home_of(self), 0);
+}
+
+bool carry_retry(struct pm2 *self, const char *duty)
+{
+    struct slot *slot = find_slot(self, duty);
+    if (slot == NULL || slot->revoking) {
+        return false;
+    }
+    if (!slot->busy) {
+        journal_write(self, "retry", slot->duty, "told by the leader");
+        slot->retry_ms = 0;
+        pm2_list_soon(home_of(self), 0);
+        carry_reconcile(self, clock_boot_ms());
+    }
+    return true;
 }
 
 bool carry_is_settling(const struct pm2 *self)

@@ -16,6 +16,16 @@ void choose_begin(struct pm2 *self, int64_t now_ms)
     self->role_since_ms = now_ms;
 }
 
+void choose_adopt(struct pm2 *self, int64_t now_ms)
+{
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const json_t *told = json_object_get(self->peers[i].document, "shadow");
+        if (self->peers[i].used && told != NULL) {
+            (void)shadow_adopt(&self->shadow, told, now_ms);
+        }
+    }
+}
+
 static bool is_own(const struct pm2 *self, const struct peer *peer)
 {
     return strcmp(peer->node, self->configure.node) == 0;
@@ -198,7 +208,45 @@ static void send_wish(struct pm2 *self, const struct settings_backup *backup, st
     }
     if (runtime_duty_wanted(self->runtime, &wanted)) {
         choice->sent_ms = now_ms;
+        choice->held = false;
     }
+}
+
+/* What the cluster was told, or would have been told: where a decision starts from. */
+static bool stands_as_wanted(const struct pm2 *self, const struct settings_backup *backup,
+                             const struct choice *choice, int64_t now_ms)
+{
+    bool would;
+    if (choice->known) {
+        return choice->wanted;
+    }
+    if (self->configure.shadow && shadow_last(&self->shadow, backup->duty, &would)) {
+        return would;
+    }
+    return runs_somewhere(self, backup, now_ms);
+}
+
+static void note_decision(struct pm2 *self, const struct settings_backup *backup,
+                          struct choice *choice, bool is_news, int64_t now_ms)
+{
+    choice->since_ms = now_ms;
+    choice->held = true; /* until it is sent */
+    runtime_log(MANAGER_INFO, "%s %s%s: %s", backup->duty, choice->wanted ? "wanted" : "not wanted",
+                self->configure.shadow ? " (shadow: nothing is done)" : "", choice->reason);
+    if (self->configure.shadow && is_news) {
+        shadow_decide(&self->shadow, backup->duty, choice->wanted, choice->reason,
+                      backup->settle_ms, now_ms, clock_wall_ms());
+    }
+}
+
+static bool is_up_somewhere(const struct decide_view *views, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (views[i].reachable && !views[i].left && views[i].state == DECIDE_UP) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void choose_one(struct pm2 *self, const struct settings_backup *backup,
@@ -211,32 +259,31 @@ static void choose_one(struct pm2 *self, const struct settings_backup *backup,
     size_t count = backup->mode == SETTINGS_STANDBY
                        ? choose_views(self, backup->stands_in_for, now_ms, views)
                        : 0;
-    bool wanted_now = choice->known ? choice->wanted : runs_somewhere(self, backup, now_ms);
+    bool wanted_now = stands_as_wanted(self, backup, choice, now_ms);
+    bool may = runtime_may_act(self->runtime) && !self->configure.shadow;
+    shadow_see(&self->shadow, backup->duty, is_up_somewhere(views, count), now_ms);
     enum decide_wish wish = decide_backup(&rules, views, count, wanted_now, choice->reason);
     if (wish == DECIDE_KEEP && !choice->known && wanted_now && backup->start_after_ms >= 0) {
         wish = DECIDE_WANT; /* to keep it means to want it, also where its node has just died */
     }
-    bool changed = false;
     if (wish != DECIDE_KEEP) {
         bool wanted = wish == DECIDE_WANT;
-        changed = !choice->known || choice->wanted != wanted;
+        bool changed = !choice->known || choice->wanted != wanted;
         choice->known = true;
         choice->wanted = wanted;
         if (changed) {
-            choice->since_ms = now_ms;
-            runtime_log(MANAGER_INFO, "%s %s: %s", backup->duty, wanted ? "wanted" : "not wanted",
-                        choice->reason);
+            note_decision(self, backup, choice, wanted != wanted_now, now_ms);
         }
     }
-    if (choice->known && (changed || now_ms - choice->sent_ms >= PM2_WISH_MS)) {
+    if (may && choice->known && (choice->held || now_ms - choice->sent_ms >= PM2_WISH_MS)) {
         send_wish(self, backup, choice, now_ms);
     }
 }
 
 void choose_step(struct pm2 *self, int64_t now_ms)
 {
-    if (!runtime_may_act(self->runtime)) {
-        return;
+    if (!runtime_active(self->runtime)) {
+        return; /* paused or in shadow it decides all the same, and holds back what follows */
     }
     for (size_t i = 0; i < self->settings->backup_count; i++) {
         const struct settings_backup *backup = &self->settings->backups[i];
@@ -245,4 +292,100 @@ void choose_step(struct pm2 *self, int64_t now_ms)
             choose_one(self, backup, &self->choices[i], now_ms);
         }
     }
+}
+
+/* ---- what is told of it ---- */
+
+json_t *choose_held(const struct pm2 *self, int64_t now_ms)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; runtime_active(self->runtime) && i < self->settings->backup_count; i++) {
+        const struct settings_backup *backup = &self->settings->backups[i];
+        const struct choice *choice = &self->choices[i];
+        if (choice->known && choice->held &&
+            choice->wanted != runs_somewhere(self, backup, now_ms)) {
+            (void)json_array_append_new(
+                ret, json_pack("{so sb so sI}", "duty", doc_text(backup->duty), "wanted",
+                               choice->wanted, "reason", doc_text(choice->reason), "for_ms",
+                               (json_int_t)(now_ms - choice->since_ms)));
+        }
+    }
+    return ret;
+}
+
+static bool backup_runs(const struct pm2 *self, const struct settings_backup *backup,
+                        int64_t now_ms)
+{
+    for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
+        const struct slot *slot = &self->slots[i];
+        if (slot->used && strcmp(slot->duty, backup->duty) == 0 && slot->told &&
+            slot->phase == MANAGER_DUTY_RUNNING) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct peer *peer = &self->peers[i];
+        const json_t *row = observe_row(peer->document, "backups", backup->name);
+        if (row != NULL && now_ms - peer->made_ms < PM2_STALE_MS &&
+            strcmp(doc_get_text(row, "state", ""), "running") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool any_backup_runs(const struct pm2 *self, const char *primary, int64_t now_ms)
+{
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        const struct settings_backup *backup = &self->settings->backups[i];
+        if (strcmp(backup->stands_in_for, primary) == 0 && backup_runs(self, backup, now_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Down as its own node says, or nobody can be asked; NULL when it runs or is between states. */
+static const struct decide_view *find_trouble(const struct decide_view *views, size_t count)
+{
+    const struct decide_view *found = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct decide_view *view = &views[i];
+        bool told = view->reachable && !view->left;
+        if (told && (view->state == DECIDE_UP || view->state == DECIDE_BETWEEN)) {
+            return NULL;
+        }
+        if (told && view->state == DECIDE_DOWN) {
+            found = view;
+        } else if (found == NULL && !view->left &&
+                   (!view->reachable || view->state == DECIDE_UNKNOWN) &&
+                   view->for_ms >= PM2_STALE_MS) {
+            found = view;
+        }
+    }
+    return found;
+}
+
+json_t *choose_conditions(const struct pm2 *self, int64_t now_ms)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; runtime_active(self->runtime) && i < self->settings->primary_count; i++) {
+        const struct settings_primary *primary = &self->settings->primaries[i];
+        struct decide_view views[NODES_MAX + 1];
+        size_t count = choose_views(self, primary->name, now_ms, views);
+        const struct decide_view *view = find_trouble(views, count);
+        if (view == NULL || any_backup_runs(self, primary->name, now_ms)) {
+            continue;
+        }
+        char text[REASON_SIZE];
+        bool down = view->reachable && view->state == DECIDE_DOWN;
+        (void)snprintf(text, sizeof text, "%.40s %s %.32s, and no backup of it runs%s%.24s",
+                       primary->name, down ? "is down on" : "cannot be asked about on", view->node,
+                       down ? ": " : "", down ? view->reason : "");
+        (void)json_array_append_new(ret, json_pack("{ss so ss so}", "kind", "primary.down",
+                                                   "object", doc_text(primary->name), "severity",
+                                                   primary->critical ? "critical" : "warning",
+                                                   "text", doc_text(text)));
+    }
+    return ret;
 }

@@ -71,20 +71,48 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
                      "primaries", primaries, "backups", backups);
 }
 
+/* What the node's alerts, `manager show` and the next leader's manager read. */
+static void add_decisions(const struct pm2 *self, json_t *document, int64_t now_ms)
+{
+    bool shadow = self->configure.shadow;
+    if (runtime_active(self->runtime)) {
+        (void)json_object_set_new(document, "held", choose_held(self, now_ms));
+        (void)json_object_set_new(document, "conditions", choose_conditions(self, now_ms));
+    }
+    if (shadow || self->shadow.decided > 0) {
+        (void)json_object_set_new(document, "shadow",
+                                  shadow_document(&self->shadow, shadow, now_ms));
+    }
+}
+
+static int send_document(struct pm2 *self, const json_t *document, struct err *err)
+{
+    struct mp_writer writer;
+    mp_writer_init(&writer, MANAGER_OBSERVATION_BYTES_MAX);
+    int rc = document == NULL ? err_set(err, ERR_NOMEM, "out of memory")
+                              : doc_to_msgpack(document, &writer, err);
+    if (rc == 0) {
+        runtime_observe(self->runtime, writer.buffer.data, writer.buffer.length);
+    }
+    mp_writer_deinit(&writer);
+    return rc;
+}
+
 void observe_send(struct pm2 *self, int64_t now_ms)
 {
     self->observe_now = false;
     self->observed_ms = now_ms;
     json_t *document = observe_document(self, now_ms);
-    struct mp_writer writer;
     struct err err = {0};
-    mp_writer_init(&writer, MANAGER_OBSERVATION_BYTES_MAX);
-    if (document != NULL && doc_to_msgpack(document, &writer, &err) == 0) {
-        runtime_observe(self->runtime, writer.buffer.data, writer.buffer.length);
-    } else {
+    add_decisions(self, document, now_ms);
+    int rc = send_document(self, document, &err);
+    if (rc == ERR_FULL) { /* what others decide by goes first */
+        (void)json_object_del(document, "shadow");
+        rc = send_document(self, document, &err);
+    }
+    if (rc != 0) {
         runtime_log(MANAGER_WARN, "observation not sent: %s", err.msg);
     }
-    mp_writer_deinit(&writer);
     json_decref(document);
 }
 

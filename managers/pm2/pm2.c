@@ -54,6 +54,11 @@ bool pm2_can_run(const struct pm2 *self)
     return self->home_count > 0 && god_state(self->homes[0].god) == GOD_UP;
 }
 
+bool pm2_holds_still(const struct pm2 *self)
+{
+    return self->configure.shadow || runtime_paused(self->runtime);
+}
+
 static void tell_change(struct pm2 *self, const struct watch *watch,
                         enum decide_primary_state before)
 {
@@ -277,6 +282,15 @@ static bool same_homes(const struct pm2 *self)
     return same;
 }
 
+static bool same_watches(const struct pm2 *self)
+{
+    bool same = self->watch_count == self->settings->primary_count;
+    for (size_t i = 0; same && i < self->watch_count; i++) {
+        same = strcmp(self->watches[i].name, self->settings->primaries[i].name) == 0;
+    }
+    return same;
+}
+
 static void set_watches(struct pm2 *self)
 {
     int64_t now_ms = clock_boot_ms();
@@ -313,16 +327,25 @@ static int on_configure(void *context, const struct manager_configure *configure
     if (rc != 0) {
         return rc;
     }
+    if (configure->shadow && !self->configure.shadow) {
+        shadow_begin(&self->shadow);
+    }
     settings_destroy(&self->settings);
     self->settings = settings;
     self->configure = *configure;
     self->configure.section = (struct manager_document){0};
+    bool keeps_watching = same_homes(self) && same_watches(self); /* a change of mode, say */
     if (!same_homes(self)) {
         close_homes(self);
         rc = open_homes(self, err);
     }
     choose_begin(self, clock_boot_ms());
-    set_watches(self);
+    if (!keeps_watching) {
+        set_watches(self);
+    }
+    for (size_t i = 0; i < self->home_count; i++) {
+        pm2_list_soon(&self->homes[i], 0);
+    }
     for (size_t i = 0; i < settings->backup_count; i++) {
         if (settings->backups[i].enhanced || settings->backups[i].mode == SETTINGS_CRON) {
             runtime_log(MANAGER_WARN,
@@ -342,6 +365,7 @@ static bool on_role(void *context, bool active, uint64_t term)
     runtime_log(MANAGER_INFO, "role %s term=%llu", active ? "active" : "standby",
                 (unsigned long long)term);
     if (active) {
+        choose_adopt(self, clock_boot_ms());
         choose_begin(self, clock_boot_ms());
         choose_step(self, clock_boot_ms());
     }
@@ -360,8 +384,12 @@ static void on_revoke(void *context, const struct manager_revoke *revoke)
 
 static void on_peer_observation(void *context, const struct manager_peer_observation *observation)
 {
-    observe_peer(context, observation);
-    choose_step(context, clock_boot_ms());
+    struct pm2 *self = context;
+    observe_peer(self, observation);
+    if (runtime_active(self->runtime)) {
+        choose_adopt(self, clock_boot_ms()); /* the leader before tells its last word late */
+    }
+    choose_step(self, clock_boot_ms());
 }
 
 static void on_members(void *context, const struct manager_members *members)
@@ -377,8 +405,11 @@ static void on_command(void *context, const struct manager_command *command)
 
 static void on_paused(void *context, bool paused)
 {
-    (void)context;
+    struct pm2 *self = context;
     runtime_log(MANAGER_INFO, paused ? "paused" : "resumed");
+    for (size_t i = 0; i < self->home_count; i++) {
+        pm2_list_soon(&self->homes[i], 0); /* what was not started meanwhile */
+    }
 }
 
 /* 100 for all well; the share of processes that run as they should. */

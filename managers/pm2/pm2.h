@@ -9,6 +9,7 @@
 #include "managers/pm2/entry.h"
 #include "managers/pm2/god.h"
 #include "managers/pm2/settings.h"
+#include "managers/pm2/shadow.h"
 #include "managers/pm2/watch.h"
 
 #define PM2_TICK_MS 100
@@ -73,6 +74,7 @@ struct choice {
     bool wanted;
     int64_t since_ms;
     int64_t sent_ms;
+    bool held; /* decided while nothing may be done: paused, or in shadow */
     char reason[REASON_SIZE];
 };
 
@@ -89,6 +91,7 @@ struct pm2 {
     bool sweeping; /* a leftover is being deleted */
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
+    struct shadow shadow; /* what was decided in shadow, as active manager */
     int64_t role_since_ms;
     bool observe_now;
     int64_t observed_ms;
@@ -100,6 +103,9 @@ struct pm2 {
 void pm2_list_soon(struct home *home, int64_t delay_ms);
 /* True when backups can be started on this node. */
 bool pm2_can_run(const struct pm2 *self);
+/* Paused or in shadow: nothing is started, restarted or cleared away. What was revoked is stopped
+ * all the same. */
+bool pm2_holds_still(const struct pm2 *self);
 
 /* ---- carry.c ---- */
 void carry_grant(struct pm2 *self, const struct manager_grant *grant);
@@ -108,6 +114,8 @@ void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke);
 void carry_reconcile(struct pm2 *self, int64_t now_ms);
 void carry_sample(struct pm2 *self, int64_t now_ms);
 bool carry_is_settling(const struct pm2 *self);
+/* Try again at once what has failed here. False: the duty is not granted here. */
+bool carry_retry(struct pm2 *self, const char *duty);
 
 /* ---- observe.c ---- */
 /* A new object, NULL when out of memory. */
@@ -121,6 +129,12 @@ const json_t *observe_row(const json_t *document, const char *list, const char *
 /* ---- choose.c ---- */
 void choose_begin(struct pm2 *self, int64_t now_ms);
 void choose_step(struct pm2 *self, int64_t now_ms);
+/* The role begins: go on with the score that the manager of the leader before told. */
+void choose_adopt(struct pm2 *self, int64_t now_ms);
+/* What is decided and held back: [{duty, wanted, reason, for_ms}]. */
+json_t *choose_held(const struct pm2 *self, int64_t now_ms);
+/* What people must know, for the node's alerts: [{kind, object, severity, text}]. */
+json_t *choose_conditions(const struct pm2 *self, int64_t now_ms);
 /* Fills in what is known of the primary on every node that may have it; at most NODES_MAX. */
 size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
                     struct decide_view *ret);

@@ -1,0 +1,179 @@
+/* The score of a manager in shadow: what counts as right, and how it goes on under a new leader. */
+#include "managers/pm2/shadow.h"
+
+#include "node/base/doc.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DUTY "pm2/worker-backup"
+#define SETTLE_MS 10000
+#define WALL_MS INT64_C(1700000000000)
+
+/* What the newest decision wants; there must be one. */
+static bool wants(const struct shadow *self)
+{
+    bool start = false;
+    assert_true(shadow_last(self, DUTY, &start));
+    return start;
+}
+
+static void decide(struct shadow *self, bool start, int64_t now_ms)
+{
+    shadow_decide(self, DUTY, start, "a test says so", SETTLE_MS, now_ms, WALL_MS + now_ms);
+}
+
+static void expect(const struct shadow *self, uint64_t right, uint64_t wrong)
+{
+    assert_int_equal(self->right, right);
+    assert_int_equal(self->wrong, wrong);
+}
+
+static void a_start_was_right_when_the_primary_stayed_away(void **unused)
+{
+    (void)unused;
+    struct shadow self = {0};
+    decide(&self, true, 0);
+    bool start;
+    assert_true(wants(&self));
+    assert_false(shadow_last(&self, "pm2/another", &start));
+    shadow_see(&self, DUTY, false, SETTLE_MS - 1);
+    expect(&self, 0, 0);
+    shadow_see(&self, "pm2/another", true, SETTLE_MS - 1);
+    expect(&self, 0, 0);
+    shadow_see(&self, DUTY, false, SETTLE_MS);
+    expect(&self, 1, 0);
+    shadow_see(&self, DUTY, true, SETTLE_MS + 1); /* judged once */
+    expect(&self, 1, 0);
+}
+
+static void a_start_was_wrong_when_the_primary_came_back(void **unused)
+{
+    (void)unused;
+    struct shadow self = {0};
+    decide(&self, true, 0);
+    shadow_see(&self, DUTY, true, SETTLE_MS - 1);
+    expect(&self, 0, 1);
+    shadow_see(&self, DUTY, false, SETTLE_MS + 1);
+    expect(&self, 0, 1);
+}
+
+static void a_stop_was_right_when_the_primary_stayed_well(void **unused)
+{
+    (void)unused;
+    struct shadow self = {0};
+    decide(&self, false, 0);
+    assert_false(wants(&self));
+    shadow_see(&self, DUTY, true, SETTLE_MS);
+    expect(&self, 1, 0);
+    decide(&self, false, 20000);
+    shadow_see(&self, DUTY, false, 20001);
+    expect(&self, 1, 1);
+    /* Without a settle time it is not judged in the same instant. */
+    shadow_decide(&self, DUTY, true, "", 0, 30000, WALL_MS);
+    shadow_see(&self, DUTY, false, 30000);
+    expect(&self, 1, 1);
+    shadow_see(&self, DUTY, false, 30000 + SHADOW_JUDGE_MS_MIN);
+    expect(&self, 2, 1);
+}
+
+static void the_log_is_bounded(void **unused)
+{
+    (void)unused;
+    struct shadow self = {0};
+    for (int i = 0; i < 3 * SHADOW_LOG_MAX; i++) {
+        decide(&self, i % 2 == 0, i);
+    }
+    assert_int_equal(self.count, SHADOW_LOG_MAX);
+    assert_int_equal(self.decided, 3 * SHADOW_LOG_MAX);
+    assert_int_equal(self.log[0].at_wall_ms, WALL_MS + 2 * SHADOW_LOG_MAX);
+    assert_int_equal(self.log[SHADOW_LOG_MAX - 1].at_wall_ms, WALL_MS + 3 * SHADOW_LOG_MAX - 1);
+}
+
+static void the_next_leaders_manager_goes_on(void **unused)
+{
+    (void)unused;
+    struct shadow first = {0};
+    struct shadow next = {0};
+    decide(&first, true, 0);
+    shadow_see(&first, DUTY, false, SETTLE_MS);
+    decide(&first, false, 20000);
+    json_t *document = shadow_document(&first, true, 21000);
+    assert_int_equal(doc_get_integer(document, "open", -1), 1);
+    assert_int_equal(json_array_size(json_object_get(document, "log")), 2);
+    const json_t *newest = json_array_get(json_object_get(document, "log"), 0);
+    assert_string_equal(doc_get_text(newest, "would", ""), "stop");
+    assert_string_equal(doc_get_text(newest, "verdict", ""), "open");
+    assert_true(shadow_adopt(&next, document, 500000));
+    assert_false(shadow_adopt(&next, document, 500000)); /* nothing newer in it */
+    expect(&next, 1, 0);
+    assert_false(wants(&next));
+    shadow_see(&next, DUTY, true, 500000 + SETTLE_MS - 1001); /* 9 s were left */
+    expect(&next, 1, 0);
+    shadow_see(&next, DUTY, true, 500000 + SETTLE_MS - 1000);
+    expect(&next, 2, 0);
+    json_decref(document);
+    json_t *brief = shadow_document(&next, false, 0);
+    assert_int_equal(json_array_size(json_object_get(brief, "log")), 0);
+    assert_int_equal(doc_get_integer(brief, "right", -1), 2);
+    json_decref(brief);
+}
+
+static void what_was_decided_before_it_was_armed_is_past(void **unused)
+{
+    (void)unused;
+    struct shadow self = {0};
+    struct shadow next = {0};
+    bool start;
+    decide(&self, true, 0);
+    shadow_begin(&self);
+    assert_false(shadow_last(&self, DUTY, &start));
+    json_t *document = shadow_document(&self, true, 0);
+    assert_true(shadow_adopt(&next, document, 0));
+    assert_false(shadow_last(&next, DUTY, &start));
+    json_decref(document);
+    decide(&self, false, 1);
+    assert_false(wants(&self));
+}
+
+static void nonsense_is_left_out(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {"{}", "{\"decided\":9,\"right\":1,\"wrong\":1}",
+                                        "{\"decided\":9,\"right\":-1,\"wrong\":1,\"log\":[]}",
+                                        "{\"decided\":-1,\"right\":1,\"wrong\":1,\"log\":[]}"};
+    struct shadow self = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        json_t *document = json_loads(texts[i], 0, NULL);
+        assert_false(shadow_adopt(&self, document, 0));
+        json_decref(document);
+    }
+    json_t *document = json_loads(
+        "{\"decided\":9,\"right\":1,\"wrong\":1,\"log\":[7,{},{\"duty\":\"\",\"verdict\":\"open\"},"
+        "{\"duty\":\"a/b\",\"verdict\":\"perhaps\"},{\"duty\":\"a/b\",\"verdict\":\"open\","
+        "\"would\":\"start\",\"left_ms\":-4},{\"duty\":\"a/b\",\"verdict\":\"right\"}]}",
+        0, NULL);
+    assert_non_null(document);
+    assert_true(shadow_adopt(&self, document, 0));
+    assert_int_equal(self.count, 1);
+    assert_string_equal(self.log[0].duty, "a/b");
+    json_decref(document);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_start_was_right_when_the_primary_stayed_away),
+        cmocka_unit_test(a_start_was_wrong_when_the_primary_came_back),
+        cmocka_unit_test(a_stop_was_right_when_the_primary_stayed_well),
+        cmocka_unit_test(the_log_is_bounded),
+        cmocka_unit_test(the_next_leaders_manager_goes_on),
+        cmocka_unit_test(what_was_decided_before_it_was_armed_is_past),
+        cmocka_unit_test(nonsense_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
