@@ -23,6 +23,17 @@ static const struct table_column history_columns[] = {{"term", "TERM"},
                                                       {"detected_ms", "DETECTED MS"},
                                                       {"elected_ms", "ELECTED MS"},
                                                       {"acting_ms", "ACTING MS"}};
+static const struct table_column alert_columns[] = {{"severity", "SEVERITY"},
+                                                    {"state", "STATE"},
+                                                    {"raised", "RAISED"},
+                                                    {"key", "ALERT"},
+                                                    {"text", "TEXT"}};
+static const struct table_column recovery_columns[] = {
+    {"component", "COMPONENT"}, {"phase", "PHASE"}, {"attempt", "ATTEMPT"}, {"next", "NEXT"}};
+static const struct table_column shadow_columns[] = {
+    {"time", "TIME"}, {"would", "WOULD"}, {"duty", "DUTY"}, {"verdict", "VERDICT"}, {"why", "WHY"}};
+static const struct table_column held_columns[] = {
+    {"duty", "HELD BACK"}, {"wanted", "WANTED"}, {"reason", "WHY"}};
 static const struct table_column key_columns[] = {
     {"name", "NAME"}, {"role", "ROLE"}, {"public_key", "PUBLIC KEY"}, {"has_secret", "SECRET"}};
 
@@ -37,8 +48,9 @@ static const struct {
 } tables[] = {
     {"members", member_columns, COUNT_OF(member_columns)},
     {"manager list", manager_columns, COUNT_OF(manager_columns)},
-    {"manager show", manager_columns, COUNT_OF(manager_columns)},
     {"duty list", duty_columns, COUNT_OF(duty_columns)},
+    {"alert list", alert_columns, COUNT_OF(alert_columns)},
+    {"recovery", recovery_columns, COUNT_OF(recovery_columns)},
     {"leader history", history_columns, COUNT_OF(history_columns)},
     {"audit show", audit_columns, COUNT_OF(audit_columns)},
     {"keys list", key_columns, COUNT_OF(key_columns)},
@@ -50,6 +62,24 @@ static void put_value(FILE *out, const char *before, const json_t *object, const
 {
     (void)fputs(before, out);
     (void)table_print_value(out, json_object_get(object, key), colour);
+}
+
+static const struct table_column deferred_columns[] = {
+    {"what", "DEFERRED"}, {"duty", "DUTY"}, {"node", "NODE"}, {"why", "WHY"}};
+
+static void print_maintenance(FILE *out, const json_t *maintenance, bool colour)
+{
+    const json_t *deferred = json_object_get(maintenance, "deferred");
+    if (!json_is_object(maintenance)) {
+        return;
+    }
+    put_value(out, "MAINTENANCE until ", maintenance, "until", colour);
+    put_value(out, ", by ", maintenance, "who", colour);
+    put_value(out, ": ", maintenance, "why", colour);
+    (void)fputs("\n", out);
+    if (json_array_size(deferred) > 0) {
+        table_print(out, deferred, deferred_columns, COUNT_OF(deferred_columns), colour);
+    }
 }
 
 static void print_status(FILE *out, const json_t *envelope, bool colour)
@@ -74,7 +104,9 @@ static void print_status(FILE *out, const json_t *envelope, bool colour)
         (void)fputs(", EMERGENCY", out);
     }
     put_value(out, "\nAlerts   ", json_object_get(data, "alerts"), "firing", colour);
-    (void)fputs(" firing\n\n", out);
+    (void)fputs(" firing\n", out);
+    print_maintenance(out, json_object_get(data, "maintenance"), colour);
+    (void)fputs("\n", out);
     table_print(out, json_object_get(data, "members"), member_columns, COUNT_OF(member_columns),
                 colour);
     (void)fputs("\nManagers: ", out);
@@ -86,6 +118,31 @@ static void print_status(FILE *out, const json_t *envelope, bool colour)
     table_print(out, json_object_get(data, "duties"), duty_columns, COUNT_OF(duty_columns), colour);
 }
 
+static void print_manager(FILE *out, const json_t *rows, bool colour)
+{
+    size_t index;
+    json_t *row;
+    table_print(out, rows, manager_columns, COUNT_OF(manager_columns), colour);
+    json_array_foreach(rows, index, row)
+    {
+        const json_t *shadow = json_object_get(row, "shadow");
+        const json_t *held = json_object_get(row, "held");
+        if (json_is_object(shadow)) {
+            put_value(out, "\nShadow on ", row, "node", colour);
+            put_value(out, ": right ", shadow, "right", colour);
+            put_value(out, ", wrong ", shadow, "wrong", colour);
+            put_value(out, ", open ", shadow, "open", colour);
+            (void)fputs("\n", out);
+            table_print(out, json_object_get(shadow, "log"), shadow_columns,
+                        COUNT_OF(shadow_columns), colour);
+        }
+        if (json_array_size(held) > 0) {
+            (void)fputs("\n", out);
+            table_print(out, held, held_columns, COUNT_OF(held_columns), colour);
+        }
+    }
+}
+
 void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour)
 {
     const json_t *data = json_object_get(envelope, "data");
@@ -95,6 +152,10 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
     }
     if (strcmp(verb, "status") == 0 && json_is_object(data)) {
         print_status(out, envelope, colour);
+        return;
+    }
+    if (strcmp(verb, "manager show") == 0 && json_is_array(data)) {
+        print_manager(out, data, colour);
         return;
     }
     for (size_t i = 0; i < COUNT_OF(tables); i++) {

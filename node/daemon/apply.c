@@ -70,7 +70,7 @@ static void configure_managers(struct node *self)
             struct manager_document document = {.data = writer.buffer.data,
                                                 .length = writer.buffer.length};
             (void)supervise_configure(self->supervise, manager->name, &document,
-                                      manager->mode == CONFIG_SHADOW, NULL);
+                                      managers_shadow(self, manager->name), NULL);
         }
         mp_writer_deinit(&writer);
         json_decref(section);

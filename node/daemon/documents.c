@@ -1,7 +1,11 @@
 /* The documents that people and programs read: built from what the loop knows at this moment. */
 #include "node/base/clock.h"
 #include "node/base/doc.h"
+#include "node/daemon/alerts.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
+#include "node/daemon/observed.h"
+#include "node/daemon/recoveries.h"
 
 #include <string.h>
 
@@ -95,7 +99,8 @@ json_t *document_members(struct node *self)
 
 /* ---- managers ---- */
 
-static json_t *describe_manager(const struct report *report, const struct report_manager *manager)
+static json_t *describe_manager(const struct node *self, const struct report *report,
+                                const struct report_manager *manager)
 {
     json_t *ret = json_object();
     put(ret, "name", doc_text(manager->name));
@@ -104,7 +109,8 @@ static json_t *describe_manager(const struct report *report, const struct report
     put(ret, "mode", doc_text(manager->shadow ? "shadow" : "armed"));
     put(ret, "state", doc_text(manager->state));
     put(ret, "restarts", json_integer((json_int_t)manager->restarts));
-    put(ret, "recovery_attempts", json_integer(0));
+    put(ret, "recovery_attempts",
+        json_integer((json_int_t)recoveries_attempts(self, report->node, manager->name)));
     put(ret, "health", score_or_null(manager->score_known, manager->score));
     put(ret, "age_ms", json_integer(clock_boot_ms() - report->taken_ms));
     return ret;
@@ -116,7 +122,50 @@ json_t *document_managers(struct node *self)
     for (size_t i = 0; i < NODES_MAX; i++) {
         const struct report *report = &self->reports[i];
         for (size_t k = 0; report->node[0] != '\0' && k < report->manager_count; k++) {
-            (void)json_array_append_new(ret, describe_manager(report, &report->managers[k]));
+            (void)json_array_append_new(ret, describe_manager(self, report, &report->managers[k]));
+        }
+    }
+    return ret;
+}
+
+static json_t *list_capabilities(const struct report_manager *manager)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; i < manager->capability_count; i++) {
+        (void)json_array_append_new(ret, doc_text(manager->capabilities[i]));
+    }
+    return ret;
+}
+
+/* What the manager itself told beside its process: decisions held back, its score in shadow. */
+static void put_told(const struct node *self, const char *node, const char *manager, json_t *ret)
+{
+    static const char *const keys[] = {"shadow", "held", "conditions"};
+    int64_t age_ms = -1;
+    json_t *document = observed_document(self, node, manager, &age_ms);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *told = json_object_get(document, keys[i]);
+        put(ret, keys[i], told == NULL ? json_null() : json_incref(told));
+    }
+    put(ret, "observed_age_ms", doc_count_or_null(age_ms));
+    json_decref(document);
+}
+
+json_t *document_manager(struct node *self, const char *name)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct report *report = &self->reports[i];
+        for (size_t k = 0; report->node[0] != '\0' && k < report->manager_count; k++) {
+            const struct report_manager *manager = &report->managers[k];
+            if (strcmp(manager->name, name) != 0) {
+                continue;
+            }
+            json_t *row = describe_manager(self, report, manager);
+            put(row, "version", doc_text(manager->version));
+            put(row, "capabilities", list_capabilities(manager));
+            put_told(self, report->node, name, row);
+            (void)json_array_append_new(ret, row);
         }
     }
     return ret;
@@ -348,10 +397,9 @@ json_t *document_status(struct node *self)
     put(ret, "members", document_members(self));
     put(ret, "managers", document_managers(self));
     put(ret, "duties", document_duties(self));
-    json_t *alerts = json_object();
-    put(alerts, "firing", json_integer(0)); /* nothing raises an alert in this version */
-    put(ret, "alerts", alerts);
+    put(ret, "alerts", alerts_summary(self));
     put(ret, "managers_stopped", json_boolean(self->managers_stopped));
+    put(ret, "maintenance", maintenance_document(self));
     put(ret, "parent_alive", json_boolean(parent_link_alive(self->parent)));
     put(ret, "applied_index", json_integer((json_int_t)self->view.applied_index));
     put(ret, "uptime_s", json_integer((clock_boot_ms() - self->started_ms) / 1000));

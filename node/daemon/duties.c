@@ -1,6 +1,7 @@
 /* Duties that this node carries out: asks for grants, gives them to managers and guards, takes them
  * back, releases. The leader's half is duties_leader.c. */
 #include "node/base/clock.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 
 #include <stdio.h>
@@ -155,6 +156,13 @@ static bool incapable_here(const struct node *self, const char *manager)
     return false;
 }
 
+/* What would be given up now would be taken up by nobody. */
+static bool stands_still(const struct node *self, const char *manager)
+{
+    enum gate gate = maintenance_gate(self, manager);
+    return gate != GATE_OPEN && gate != GATE_STOPPED;
+}
+
 static bool wants_elsewhere(const struct node *self, const struct state_duty *row, const char **why)
 {
     char key[SETTING_KEY_SIZE];
@@ -169,6 +177,8 @@ static bool wants_elsewhere(const struct node *self, const struct state_duty *ro
         *why = "the node leaves";
     } else if (own != NULL && own->removed) {
         *why = "the node was removed";
+    } else if (stands_still(self, row->manager)) {
+        return false;
     } else if (own != NULL && own->draining) {
         *why = "the node drains";
     } else if (target != NULL && strcmp(target, PLACEMENT_NOWHERE) == 0) {

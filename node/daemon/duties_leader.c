@@ -1,6 +1,7 @@
 /* Duties as the acting leader sees them: answers renewals, takes releases, places what shall run
  * and has no place, follows the wishes of its managers. */
 #include "node/base/clock.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 
 #include <assert.h>
@@ -128,12 +129,24 @@ static void describe_load(const struct gossip_health *health, struct placement_n
     }
 }
 
-static void describe_capabilities(const struct gossip_health *health, struct placement_node *ret)
+/* There it decides and does nothing: what is placed there would not run. */
+static bool is_shadow(const struct report *report, const char *manager)
+{
+    for (size_t i = 0; report != NULL && i < report->manager_count; i++) {
+        if (strcmp(report->managers[i].name, manager) == 0) {
+            return report->managers[i].shadow;
+        }
+    }
+    return false;
+}
+
+static void describe_capabilities(const struct gossip_health *health, const struct report *report,
+                                  struct placement_node *ret)
 {
     for (size_t i = 0; i < health->capability_count && ret->manager_count < MANAGERS_MAX; i++) {
         struct placement_manager *manager = &ret->managers[ret->manager_count++];
         (void)snprintf(manager->name, sizeof manager->name, "%s", health->capabilities[i].manager);
-        manager->percent = health->capabilities[i].percent;
+        manager->percent = is_shadow(report, manager->name) ? 0 : health->capabilities[i].percent;
     }
 }
 
@@ -160,7 +173,7 @@ static struct placement_node describe_node(const struct node *self, const struct
     struct gossip_health health;
     bool complete;
     if (gossip_member_health(self->gossip, row->is.name, &health, &complete)) {
-        describe_capabilities(&health, &ret);
+        describe_capabilities(&health, reports_of(self, row->is.name), &ret);
         describe_load(&health, &ret);
     }
     return ret;
@@ -216,7 +229,8 @@ static struct placement_duty describe_duty(const struct node *self, const struct
     char key[SETTING_KEY_SIZE];
     placement_move_key(row->is.id, key);
     ret.leaving = state_setting(self->state, key) != NULL;
-    ret.rests = !find_places(self, row, &ret);
+    ret.rests = !find_places(self, row, &ret) ||
+                maintenance_gate(self, row->manager) != GATE_OPEN; /* it stays where it is */
     return ret;
 }
 

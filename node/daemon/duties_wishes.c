@@ -1,5 +1,6 @@
 /* The wishes of the acting leader's managers: which duties shall run, how many, and where. */
 #include "node/base/clock.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 
 #include <assert.h>
@@ -78,6 +79,15 @@ static bool differs(const struct node *self, const struct manager_duty_wanted *w
            row->is.priority != wanted->priority;
 }
 
+/* Kept, and said again by its manager when the gate opens. */
+static bool is_held(const struct node *self, const struct manager_duty_wanted *wanted)
+{
+    char manager[NAME_SIZE];
+    size_t length = strcspn(wanted->duty, "/");
+    (void)snprintf(manager, sizeof manager, "%.*s", (int)length, wanted->duty);
+    return maintenance_gate(self, manager) != GATE_OPEN;
+}
+
 static void take_wish(struct node *self, const struct manager_duty_wanted *wanted, int64_t now_ms)
 {
     struct wish *wish = keep_wish(self, wanted->duty);
@@ -91,7 +101,7 @@ static void take_wish(struct node *self, const struct manager_duty_wanted *wante
     }
     wish->is = *wanted;
     wish->term = wanted->term;
-    if (differs(self, wanted) && !said) {
+    if (differs(self, wanted) && !said && !is_held(self, wanted)) {
         wish->proposed_ms = now_ms;
         propose_wish(self, wanted);
     }
@@ -199,5 +209,7 @@ void duties_leader_wanted(struct node *self, const struct manager_duty_wanted *w
     } else {
         take_wish(self, wanted, now_ms);
     }
-    retire_copies(self, wanted, now_ms);
+    if (!is_held(self, wanted)) {
+        retire_copies(self, wanted, now_ms);
+    }
 }

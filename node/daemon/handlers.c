@@ -1,6 +1,8 @@
 /* Handlers of the control verbs that this node answers, or decides as leader. */
 #include "node/base/clock.h"
 #include "node/base/doc.h"
+#include "node/daemon/handlers_change.h"
+#include "node/daemon/handlers_record.h"
 #include "node/daemon/handlers_stream.h"
 #include "node/daemon/handlers_why.h"
 #include "node/daemon/leadership_policy.h"
@@ -45,17 +47,7 @@ static void on_managers(void *context, struct control_request *request)
 static void on_manager_show(void *context, struct control_request *request)
 {
     const char *name = control_arg_text(request, "name");
-    json_t *all = document_managers(context);
-    json_t *ret = json_array();
-    size_t i;
-    json_t *row;
-    json_array_foreach(all, i, row)
-    {
-        if (strcmp(doc_get_text(row, "name", ""), name) == 0) {
-            (void)json_array_append(ret, row);
-        }
-    }
-    json_decref(all);
+    json_t *ret = document_manager(context, name);
     if (json_array_size(ret) == 0) {
         json_decref(ret);
         control_fail(request, "not_found", EXIT_NOT_FOUND, "see `understudy manager list`",
@@ -86,78 +78,7 @@ static void on_pm2_list(void *context, struct control_request *request)
     (void)managers_command(context, request, "pm2");
 }
 
-/* ---- changes: propose, answer when decided ---- */
-
-struct pending {
-    struct node *node;
-    struct control_request *request; /* NULL: gone meanwhile */
-};
-
-static void on_pending_closed(void *context, struct control_request *request)
-{
-    (void)request;
-    struct pending *pending = context;
-    pending->request = NULL;
-}
-
-static void on_decided(void *context, uint64_t token, int status, const struct state_effect *effect)
-{
-    struct pending *pending = context;
-    (void)token;
-    struct control_request *request = pending->request;
-    free(pending);
-    if (request == NULL) {
-        return;
-    }
-    if (status == ERR_STALE || status == ERR_CLOSED) {
-        control_fail(request, "unknown_outcome", EXIT_TIMED_OUT,
-                     "look at the state, then try again",
-                     "leadership was lost before this was decided; it may still happen");
-    } else if (status != 0) {
-        struct err err = {.code = status};
-        (void)snprintf(err.msg, sizeof err.msg, "%s", err_text(status));
-        control_fail_err(request, &err);
-    } else if (effect->status != 0) {
-        struct err err = {.code = effect->status};
-        (void)snprintf(err.msg, sizeof err.msg, "%s", effect->reason);
-        control_fail_err(request, &err);
-    } else {
-        control_reply(request, json_pack("{s:s, s:b, s:I}", "target", effect->target, "changed",
-                                         effect->outcome == STATE_APPLIED, "index",
-                                         (json_int_t)effect->index));
-    }
-}
-
-static struct pending *keep_pending(struct node *self, struct control_request *request)
-{
-    struct pending *pending = calloc(1, sizeof *pending);
-    if (pending == NULL) {
-        control_fail(request, "failed", EXIT_FAILED, NULL, "out of memory");
-        return NULL;
-    }
-    *pending = (struct pending){.node = self, .request = request};
-    control_request_on_close(request, on_pending_closed, pending);
-    return pending;
-}
-
-static void propose(struct node *self, struct control_request *request, struct command *command)
-{
-    struct pending *pending = keep_pending(self, request);
-    if (pending == NULL) {
-        return;
-    }
-    const struct control_who *who = control_request_who(request);
-    (void)snprintf(command->who, sizeof command->who, "%s", who->name);
-    if (command->reason == REASON_UNSPECIFIED) {
-        command->reason = REASON_OPERATOR;
-    }
-    (void)snprintf(command->why, sizeof command->why, "%s", control_request_verb(request)->words);
-    struct err err = {0};
-    if (proposals_submit(self->proposals, command, on_decided, pending, NULL, &err) != 0) {
-        free(pending);
-        control_fail_err(request, &err);
-    }
-}
+/* ---- changes ---- */
 
 static void propose_node_name(void *context, struct control_request *request,
                               enum command_type type)
@@ -165,7 +86,7 @@ static void propose_node_name(void *context, struct control_request *request,
     struct command command = {.type = type};
     (void)snprintf(command.node_name.name, sizeof command.node_name.name, "%s",
                    control_arg_text(request, "node"));
-    propose(context, request, &command);
+    handlers_propose(context, request, &command);
 }
 
 static void on_drain(void *context, struct control_request *request)
@@ -233,7 +154,7 @@ static void on_join(void *context, struct control_request *request)
     (void)snprintf(command.node.name, sizeof command.node.name, "%s", name);
     (void)snprintf(command.node.address, sizeof command.node.address, "%s", address);
     (void)snprintf(command.node.public_key, sizeof command.node.public_key, "%s", key);
-    propose(context, request, &command);
+    handlers_propose(context, request, &command);
 }
 
 static void on_manager_pause(void *context, struct control_request *request)
@@ -242,7 +163,7 @@ static void on_manager_pause(void *context, struct control_request *request)
     (void)snprintf(command.manager.manager, sizeof command.manager.manager, "%s",
                    control_arg_text(request, "name"));
     command.manager.until_wall_ms = PAUSED_UNTIL_RESUMED;
-    propose(context, request, &command);
+    handlers_propose(context, request, &command);
 }
 
 static void on_manager_resume(void *context, struct control_request *request)
@@ -250,7 +171,7 @@ static void on_manager_resume(void *context, struct control_request *request)
     struct command command = {.type = COMMAND_MANAGER_RESUME};
     (void)snprintf(command.manager.manager, sizeof command.manager.manager, "%s",
                    control_arg_text(request, "name"));
-    propose(context, request, &command);
+    handlers_propose(context, request, &command);
 }
 
 static void on_manager_restart(void *context, struct control_request *request)
@@ -271,7 +192,7 @@ static void set_stopped(void *context, struct control_request *request, bool sto
     (void)snprintf(command.setting.key, sizeof command.setting.key, "managers.stopped");
     (void)snprintf(command.setting.value, sizeof command.setting.value, "yes");
     command.setting.remove = !stopped;
-    propose(context, request, &command);
+    handlers_propose(context, request, &command);
 }
 
 static void on_start(void *context, struct control_request *request)
@@ -298,15 +219,14 @@ static void on_stop(void *context, struct control_request *request)
 static void on_duty_move(void *context, struct control_request *request)
 {
     struct node *self = context;
-    struct pending *pending = keep_pending(self, request);
+    struct handlers_pending *pending = handlers_pending(request);
     if (pending == NULL) {
         return;
     }
     struct err err = {0};
     if (duties_leader_move(self, control_arg_text(request, "id"), control_arg_text(request, "node"),
-                           control_request_who(request), on_decided, pending, &err) != 0) {
-        free(pending);
-        control_fail_err(request, &err);
+                           control_request_who(request), handlers_decided, pending, &err) != 0) {
+        handlers_refused(pending, &err);
     }
 }
 
@@ -421,6 +341,7 @@ static const struct control_handler HANDLERS[] = {
     {"leader history", on_history},
     {"manager list", on_managers},
     {"manager show", on_manager_show},
+    {"manager mode", handlers_manager_mode},
     {"manager pause", on_manager_pause},
     {"manager resume", on_manager_resume},
     {"manager restart", on_manager_restart},
@@ -438,6 +359,12 @@ static const struct control_handler HANDLERS[] = {
     {"logs", handlers_stream_logs},
     {"start", on_start},
     {"stop", on_stop},
+    {"maintenance on", handlers_maintenance_on},
+    {"maintenance off", handlers_maintenance_off},
+    {"alert list", handlers_alert_list},
+    {"alert ack", handlers_alert_ack},
+    {"alert resolve", handlers_alert_resolve},
+    {"recovery", handlers_recovery},
 };
 
 int handlers_create(struct node *self, struct err *err)

@@ -4,8 +4,11 @@
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
 #include "node/base/rng.h"
+#include "node/daemon/alerts.h"
 #include "node/daemon/leadership_policy.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
+#include "node/daemon/recoveries.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +18,7 @@
 
 /* ---- what was applied ---- */
 
-static bool happened_in_this_life(const struct node *self, int64_t wall_ms)
+bool leadership_is_news(const struct node *self, int64_t wall_ms)
 {
     int64_t age_ms = clock_boot_ms() - self->started_ms;
     return wall_ms >= clock_wall_ms() - age_ms;
@@ -24,7 +27,7 @@ static bool happened_in_this_life(const struct node *self, int64_t wall_ms)
 static void on_leader_record(struct node *self, int64_t now_ms)
 {
     const struct state_leader *record = state_history_at(self->state, 0);
-    if (record == NULL || !happened_in_this_life(self, record->wall_ms)) {
+    if (record == NULL || !leadership_is_news(self, record->wall_ms)) {
         return; /* history that is read back after a start */
     }
     const struct command_leader *is = &record->is;
@@ -60,11 +63,26 @@ static void on_effect(struct node *self, const struct state_effect *effect, int6
     case COMMAND_DUTY_REMOVE:
     case COMMAND_DUTY_ASSIGN:
     case COMMAND_DUTY_RELEASE:
+        duties_sync(self, now_ms);
+        break;
     case COMMAND_SETTING_PUT:
+    case COMMAND_MANAGER_PAUSE:
+    case COMMAND_MANAGER_RESUME:
+    case COMMAND_MANAGER_MODE:
+        managers_follow_state(self);
+        maintenance_applied(self, effect);
         duties_sync(self, now_ms);
         break;
     case COMMAND_LEADER_RECORD:
         on_leader_record(self, now_ms);
+        break;
+    case COMMAND_RECOVERY_SET:
+        recoveries_applied(self, effect);
+        break;
+    case COMMAND_ALERT_RAISE:
+    case COMMAND_ALERT_ACK:
+    case COMMAND_ALERT_RESOLVE:
+        alerts_applied(self, effect);
         break;
     default:
         break;
@@ -88,6 +106,7 @@ static void on_restored(struct node *self, const struct consensus_output *output
     int rc = state_restore(self->mirror, output->index, output->bytes, output->length, &err);
     invariant(rc == 0); /* the consensus thread has restored the same bytes */
     peers_sync(self);
+    managers_follow_state(self);
     duties_sync(self, now_ms);
     self->publish_now = true;
 }

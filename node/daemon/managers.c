@@ -2,6 +2,7 @@
  * carries what they say to duties, events and control. */
 #include "node/base/clock.h"
 #include "node/base/doc.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 
 #include <libgen.h>
@@ -311,18 +312,32 @@ void managers_end_role(struct node *self, int64_t now_ms)
     }
 }
 
-static void follow_pauses(struct node *self, int64_t now_ms)
+bool managers_shadow(const struct node *self, const char *manager)
 {
-    const char *stopped = state_setting(self->state, "managers.stopped");
-    self->managers_stopped = stopped != NULL;
+    const struct state_manager *row = state_manager_by_name(self->state, manager);
+    if (row != NULL && row->mode != MANAGER_MODE_UNSET) {
+        return row->mode == MANAGER_MODE_SHADOW;
+    }
+    const struct config_manager *config = config_manager_find(self->config, manager);
+    return config != NULL && config->mode == CONFIG_SHADOW;
+}
+
+void managers_follow_state(struct node *self)
+{
     struct supervise_row rows[MANAGERS_MAX];
-    size_t count = supervise_list(self->supervise, now_ms, rows, MANAGERS_MAX);
+    self->managers_stopped = state_setting(self->state, "managers.stopped") != NULL;
+    size_t count = supervise_list(self->supervise, clock_boot_ms(), rows, MANAGERS_MAX);
     for (size_t i = 0; i < count; i++) {
-        bool paused = self->managers_stopped ||
-                      state_manager_paused(self->state, rows[i].name, clock_wall_ms());
+        enum gate gate = maintenance_gate(self, rows[i].name);
+        bool paused = gate != GATE_OPEN && gate != GATE_SHADOW;
+        bool shadow = managers_shadow(self, rows[i].name);
         if (paused != rows[i].paused) {
             (void)(paused ? supervise_pause(self->supervise, rows[i].name, NULL)
                           : supervise_resume(self->supervise, rows[i].name, NULL));
+            self->report_changed = true;
+        }
+        if (shadow != rows[i].shadow) {
+            (void)supervise_shadow(self->supervise, rows[i].name, shadow, NULL);
             self->report_changed = true;
         }
     }
@@ -333,7 +348,8 @@ void managers_run(struct node *self, int64_t now_ms)
     if (now_ms >= self->members_at_ms || self->members_changed) {
         self->members_changed = false;
         self->members_at_ms = now_ms + MEMBERS_PERIOD_MS;
-        follow_pauses(self, now_ms);
+        managers_follow_state(self); /* a pause may end by its time */
+        maintenance_run(self);
         send_members(self, now_ms);
     }
     effects_run(self, now_ms);
@@ -378,7 +394,7 @@ static int start_manager(struct node *self, const struct config_manager *config,
     struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
     rc = rc != 0 ? rc
                  : supervise_add(self->supervise, config->name, path, &document,
-                                 config->mode == CONFIG_SHADOW, err);
+                                 managers_shadow(self, config->name), err);
     mp_writer_deinit(&writer);
     return rc;
 }

@@ -2,8 +2,10 @@
 
 #include "node/base/clock.h"
 #include "node/base/rng.h"
+#include "node/daemon/alerts.h"
 #include "node/daemon/apply.h"
 #include "node/daemon/names.h"
+#include "node/daemon/recoveries.h"
 #include "node/daemon/service.h"
 #include "node/transport/accept_guard.h"
 
@@ -143,6 +145,8 @@ void node_pump(struct node *self)
     names_run(self, now_ms);
     duties_run(self, now_ms);
     managers_run(self, now_ms);
+    recoveries_run(self, now_ms);
+    alerts_run(self, now_ms);
     reports_run(self, now_ms);
     outside_run(self, now_ms);
     leaving_run(self, now_ms);
@@ -383,7 +387,10 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     self->events = events_create(node_name(self), self->log);
     self->mirror = state_create();
     self->state = self->mirror;
-    if (self->events == NULL || self->state == NULL) {
+    self->alerts = alerts_create();
+    self->recoveries = recoveries_create();
+    if (self->events == NULL || self->state == NULL || self->alerts == NULL ||
+        self->recoveries == NULL) {
         return err_set(err, ERR_NOMEM, "cannot make the node");
     }
     self->reload = reload_create(self->config->file, self->config->cluster.keys);
@@ -421,6 +428,8 @@ static void stop(struct node *self)
     grants_holder_destroy(&self->holding);
     state_destroy(&self->mirror);
     state_destroy(&self->told_state);
+    alerts_destroy(&self->alerts);
+    recoveries_destroy(&self->recoveries);
     sampler_destroy(&self->sampler);
     reload_destroy(&self->reload);
     resolver_destroy(&self->resolver);

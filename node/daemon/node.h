@@ -76,6 +76,7 @@ struct local_duty {
     char why[REASON_SIZE];
     enum manager_duty_phase phase;
     bool phase_known;
+    uint32_t tried; /* the last attempt of its recovery that its manager was told */
 };
 
 /* ---- which spare was told the state (outside.c) ---- */
@@ -203,6 +204,10 @@ struct node {
     uint64_t told_leader_term;
     int64_t observations_to_all_until_ms;
 
+    struct alerts *alerts;
+    int64_t alerts_at_ms;
+    struct recoveries *recoveries;
+
     struct control *control;
     struct http *http; /* NULL: no dashboard */
     int64_t publish_at_ms;
@@ -244,6 +249,9 @@ void membership_publish_health(struct node *self, int64_t now_ms);
 int leadership_create(struct node *self, struct err *err);
 void leadership_run(struct node *self, int64_t now_ms);
 int64_t leadership_deadline_ms(const struct node *self, int64_t now_ms);
+/* A command of that wall time was made in this life of the node; an earlier one is history that is
+ * read back after a start. */
+bool leadership_is_news(const struct node *self, int64_t wall_ms);
 int leadership_hand_over(struct node *self, uint64_t target, enum consensus_cause cause,
                          struct err *err);
 
@@ -292,6 +300,10 @@ void managers_end_role(struct node *self, int64_t now_ms);
 void managers_observation(struct node *self, const char *node, const char *manager,
                           const uint8_t *bytes, size_t length);
 bool managers_command(struct node *self, struct control_request *request, const char *manager);
+/* Whether it decides and does nothing on this node: the state's word, else the configuration's. */
+bool managers_shadow(const struct node *self, const char *manager);
+/* Pauses, maintenance, modes: told to the managers of this node as soon as the state says so. */
+void managers_follow_state(struct node *self);
 
 /* ---- reports.c: what nodes tell of themselves ---- */
 void reports_run(struct node *self, int64_t now_ms);
@@ -308,6 +320,8 @@ json_t *document_leader(struct node *self);
 json_t *document_history(struct node *self);
 json_t *document_duties(struct node *self);
 json_t *document_managers(struct node *self);
+/* One manager on every node, with what it told of itself; an empty array: none has it. */
+json_t *document_manager(struct node *self, const char *name);
 int handlers_create(struct node *self, struct err *err);
 int publish_create(struct node *self, struct err *err);
 void publish_run(struct node *self, int64_t now_ms);

@@ -3,7 +3,9 @@
  * somebody looks every PUBLISH_PERIOD_MS, and seldom while nobody does. */
 #include "node/base/clock.h"
 #include "node/base/doc.h"
+#include "node/daemon/alerts.h"
 #include "node/daemon/handlers_stream.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 #include "node/http/metrics.h"
 
@@ -20,9 +22,10 @@ static const struct {
     const char *verb;
     const char *path;
 } DOCUMENTS[] = {
-    {"status", "status"},       {"members", "members"},
-    {"leader", "leader"},       {"leader history", "leader/history"},
-    {"duty list", "duty/list"}, {"manager list", "manager/list"},
+    {"status", "status"},         {"members", "members"},
+    {"leader", "leader"},         {"leader history", "leader/history"},
+    {"duty list", "duty/list"},   {"manager list", "manager/list"},
+    {"alert list", "alert/list"},
 };
 
 /* ---- figures ---- */
@@ -79,6 +82,21 @@ static void put_members(const struct node *self, struct metrics *metrics)
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         metrics_value1(metrics, "state", gossip_state_name(states[i]), (double)counts[i]);
     }
+}
+
+static void put_alerts(const struct node *self, struct metrics *metrics)
+{
+    static const enum alert_state states[] = {ALERT_FIRING, ALERT_ACKED};
+    metrics_family(metrics, METRICS_GAUGE, "alerts", "Alerts by state.");
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        size_t count = 0;
+        for (size_t k = 0; k < state_alert_count(self->state); k++) {
+            count += state_alert_at(self->state, k)->state == states[i] ? 1 : 0;
+        }
+        metrics_value1(metrics, "state", alert_state_name(states[i]), (double)count);
+    }
+    metrics_family(metrics, METRICS_GAUGE, "maintenance", "1 while maintenance is on.");
+    metrics_value(metrics, maintenance_of(self->state, NULL) ? 1 : 0);
 }
 
 static void put_traffic(const struct node *self, struct metrics *metrics)
@@ -148,6 +166,7 @@ static char *build_metrics(const struct node *self)
     metrics_value1(&metrics, "version", UNDERSTUDY_VERSION, 1);
     put_raft(self, &metrics);
     put_members(self, &metrics);
+    put_alerts(self, &metrics);
     put_traffic(self, &metrics);
     char *text = metrics_finish(&metrics);
     metrics_deinit(&metrics);

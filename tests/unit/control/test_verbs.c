@@ -81,6 +81,7 @@ static void every_verb_of_the_contract_is_there(void **state)
                                         "ticks verify",
                                         "alert list",
                                         "alert ack",
+                                        "alert resolve",
                                         "alert silence",
                                         "alert test",
                                         "report list",

@@ -1,0 +1,421 @@
+#include "node/daemon/recoveries.h"
+
+#include "node/base/clock.h"
+#include "node/base/doc.h"
+#include "node/daemon/maintenance.h"
+#include "node/daemon/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PERIOD_MS 500
+#define PROPOSE_AGAIN_MS 2000
+#define MANAGER_PREFIX "manager/"
+#define WATCHED_MAX (STATE_RECOVERIES_MAX + 256)
+
+/* What this leader knows of a component beside its row. */
+struct watched {
+    char component[COMPONENT_SIZE];
+    uint64_t look; /* the last that needed it */
+    enum recovery_seen seen;
+    int64_t since_ms; /* seen so without a break */
+    int64_t proposed_ms;
+    bool counting;     /* of managers: `failures` is known */
+    uint64_t failures; /* in a row, as its node told last */
+};
+
+struct recoveries {
+    uint64_t term; /* of the acting leader that `rows` are of */
+    uint64_t look;
+    int64_t look_at_ms;
+    size_t count;
+    struct watched rows[WATCHED_MAX];
+};
+
+struct recoveries *recoveries_create(void)
+{
+    return calloc(1, sizeof(struct recoveries));
+}
+
+void recoveries_destroy(struct recoveries **self_p)
+{
+    if (self_p != NULL) {
+        free(*self_p);
+        *self_p = NULL;
+    }
+}
+
+/* NULL when there is no room. */
+static struct watched *watch(struct recoveries *self, const char *component, int64_t now_ms)
+{
+    struct watched *row = NULL;
+    for (size_t i = 0; row == NULL && i < self->count; i++) {
+        row = strcmp(self->rows[i].component, component) == 0 ? &self->rows[i] : NULL;
+    }
+    if (row == NULL && self->count < WATCHED_MAX) {
+        row = &self->rows[self->count++];
+        *row = (struct watched){.since_ms = now_ms, .proposed_ms = INT64_MIN};
+        (void)snprintf(row->component, sizeof row->component, "%s", component);
+    }
+    if (row != NULL) {
+        row->look = self->look;
+    }
+    return row;
+}
+
+static void forget_unseen(struct recoveries *self)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->rows[i].look == self->look) {
+            self->rows[kept++] = self->rows[i];
+        }
+    }
+    self->count = kept;
+}
+
+static void propose(struct node *self, struct watched *watched, struct command *command,
+                    int64_t now_ms)
+{
+    watched->proposed_ms = now_ms;
+    (void)snprintf(command->who, sizeof command->who, "%s", node_name(self));
+    (void)proposals_submit(self->proposals, command, NULL, NULL, NULL, NULL);
+}
+
+static bool may_propose(const struct watched *watched, int64_t now_ms)
+{
+    return watched->proposed_ms == INT64_MIN || now_ms - watched->proposed_ms >= PROPOSE_AGAIN_MS;
+}
+
+static void note(struct watched *watched, enum recovery_seen seen, int64_t now_ms)
+{
+    if (watched->seen != seen) {
+        watched->seen = seen;
+        watched->since_ms = now_ms;
+    }
+}
+
+/* ---- duties ---- */
+
+static enum recovery_seen see_duty(const struct node *self, const struct state_duty *duty)
+{
+    const struct report *report =
+        state_duty_held(duty) ? reports_of(self, duty->assignment.node) : NULL;
+    for (size_t i = 0; report != NULL && i < report->duty_count; i++) {
+        const struct report_duty *row = &report->duties[i];
+        if (row->assignment != duty->assignment.number || strcmp(row->id, duty->is.id) != 0) {
+            continue;
+        }
+        if (strcmp(row->phase, manager_duty_phase_name(MANAGER_DUTY_FAILED)) == 0) {
+            return RECOVERY_SEEN_ILL;
+        }
+        return strcmp(row->phase, manager_duty_phase_name(MANAGER_DUTY_RUNNING)) == 0
+                   ? RECOVERY_SEEN_WELL
+                   : RECOVERY_SEEN_NOTHING;
+    }
+    return RECOVERY_SEEN_NOTHING;
+}
+
+static bool can_take(const struct node *self, const struct state_node *row, const char *manager)
+{
+    struct gossip_member member;
+    struct gossip_health health;
+    bool complete = false;
+    if (row->removed || row->draining || !gossip_member_find(self->gossip, row->is.name, &member) ||
+        member.state != GOSSIP_ALIVE || (member.flags & GOSSIP_FLAG_DRAINING) != 0 ||
+        !gossip_member_health(self->gossip, row->is.name, &health, &complete)) {
+        return false;
+    }
+    for (size_t i = 0; i < health.capability_count; i++) {
+        if (strcmp(health.capabilities[i].manager, manager) == 0) {
+            return health.capabilities[i].percent > 0;
+        }
+    }
+    return false;
+}
+
+/* The next strategy: it failed here whatever was tried, so another node may try. */
+static void move_on(struct node *self, const struct state_duty *duty)
+{
+    const struct state_node *next = NULL;
+    const struct state_node *first = NULL;
+    for (size_t i = 0; i < state_node_count(self->state); i++) {
+        const struct state_node *row = state_node_at(self->state, i);
+        int order = strcmp(row->is.name, duty->assignment.node);
+        if (order == 0 || !can_take(self, row, duty->manager)) {
+            continue;
+        }
+        first = first == NULL ? row : first;
+        next = next == NULL && order > 0 ? row : next;
+    }
+    next = next == NULL ? first : next; /* in turn, by name */
+    if (next == NULL || strlen(duty->is.id) > 80) {
+        return;
+    }
+    struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_RECOVERY};
+    (void)snprintf(command.setting.key, sizeof command.setting.key, "duty.move/%.80s", duty->is.id);
+    (void)snprintf(command.setting.value, sizeof command.setting.value, "%s", next->is.name);
+    (void)snprintf(command.who, sizeof command.who, "%s", node_name(self));
+    (void)snprintf(command.why, sizeof command.why, "%.40s failed on %.40s whatever was tried",
+                   duty->is.id, duty->assignment.node);
+    (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
+}
+
+static void step_duty(struct node *self, const struct state_duty *duty, int64_t now_ms)
+{
+    struct recoveries *recoveries = self->recoveries;
+    const struct state_recovery *row = state_recovery_of(self->state, duty->is.id);
+    enum recovery_seen seen = see_duty(self, duty);
+    if (row == NULL && seen != RECOVERY_SEEN_ILL) {
+        return;
+    }
+    struct watched *watched = watch(recoveries, duty->is.id, now_ms);
+    if (watched == NULL) {
+        return;
+    }
+    note(watched, seen, now_ms);
+    if (!may_propose(watched, now_ms) || maintenance_gate(self, duty->manager) != GATE_OPEN) {
+        return;
+    }
+    /* What is wanted no more has nothing to recover from. */
+    bool over = !duty->is.wanted && !state_duty_held(duty);
+    struct command command;
+    if (!recovery_step(&recovery_of_duties, duty->is.id, row, over ? RECOVERY_SEEN_WELL : seen,
+                       over ? INT64_MAX : now_ms - watched->since_ms, clock_wall_ms(), &command)) {
+        return;
+    }
+    bool escalated = command.recovery.phase == RECOVERY_ESCALATED;
+    propose(self, watched, &command, now_ms);
+    if (escalated) {
+        move_on(self, duty);
+    }
+}
+
+/* ---- managers ---- */
+
+static enum recovery_seen see_manager(const struct report_manager *manager)
+{
+    bool down = strcmp(manager->state, supervise_state_name(SUPERVISE_FAILED)) == 0 ||
+                strcmp(manager->state, supervise_state_name(SUPERVISE_STARTING)) == 0;
+    return down ? RECOVERY_SEEN_NOTHING : RECOVERY_SEEN_WELL; /* its node tries by itself */
+}
+
+static void step_manager(struct node *self, const struct report *report,
+                         const struct report_manager *manager, int64_t now_ms)
+{
+    char component[COMPONENT_SIZE + NAME_SIZE];
+    int length =
+        snprintf(component, sizeof component, MANAGER_PREFIX "%s/%s", report->node, manager->name);
+    struct watched *watched =
+        length < COMPONENT_SIZE ? watch(self->recoveries, component, now_ms) : NULL;
+    if (watched == NULL) {
+        return;
+    }
+    const struct state_recovery *row = state_recovery_of(self->state, component);
+    struct command command;
+    note(watched, see_manager(manager), now_ms);
+    if (!watched->counting || manager->failures < watched->failures) {
+        watched->counting = true; /* a new leader; or it was well in between, or started by hand */
+        watched->failures = manager->failures;
+    }
+    if (!may_propose(watched, now_ms)) {
+        return;
+    }
+    if (manager->failures > watched->failures) {
+        uint64_t more = manager->failures - watched->failures;
+        watched->failures = manager->failures;
+        watched->since_ms = now_ms;
+        recovery_count(&recovery_of_managers, component, row,
+                       more < UINT32_MAX ? (uint32_t)more : UINT32_MAX, clock_wall_ms(), &command);
+        propose(self, watched, &command, now_ms);
+    } else if (recovery_step(&recovery_of_managers, component, row, watched->seen,
+                             now_ms - watched->since_ms, clock_wall_ms(), &command)) {
+        propose(self, watched, &command, now_ms);
+    }
+}
+
+/* ---- rows whose component is gone ---- */
+
+static bool has_component(const struct node *self, const char *component)
+{
+    if (state_duty_by_id(self->state, component) != NULL) {
+        return true;
+    }
+    char node[NAME_SIZE];
+    if (strncmp(component, MANAGER_PREFIX, strlen(MANAGER_PREFIX)) != 0) {
+        return false;
+    }
+    const char *name = component + strlen(MANAGER_PREFIX);
+    (void)snprintf(node, sizeof node, "%.*s", (int)strcspn(name, "/"), name);
+    const struct state_node *row = state_node_by_name(self->state, node);
+    return row != NULL && !row->removed;
+}
+
+static void forget_gone(struct node *self, int64_t now_ms)
+{
+    for (size_t i = 0; i < state_recovery_count(self->state); i++) {
+        const struct state_recovery *row = state_recovery_at(self->state, i);
+        struct watched *watched = has_component(self, row->component)
+                                      ? NULL
+                                      : watch(self->recoveries, row->component, now_ms);
+        struct command command;
+        if (watched != NULL && may_propose(watched, now_ms) &&
+            recovery_step(&recovery_of_duties, row->component, row, RECOVERY_SEEN_WELL, INT64_MAX,
+                          clock_wall_ms(), &command)) {
+            propose(self, watched, &command, now_ms);
+        }
+    }
+}
+
+void recoveries_run(struct node *self, int64_t now_ms)
+{
+    struct recoveries *recoveries = self->recoveries;
+    if (!node_may_act(self) || now_ms < recoveries->look_at_ms) {
+        return;
+    }
+    recoveries->look_at_ms = now_ms + PERIOD_MS;
+    recoveries->look++;
+    if (recoveries->term != self->view.term) {
+        recoveries->term = self->view.term;
+        recoveries->count = 0;
+    }
+    for (size_t i = 0; i < state_duty_count(self->state); i++) {
+        const struct state_duty *duty = state_duty_at(self->state, i);
+        if (!duty->is.once) { /* runs have retries of their own */
+            step_duty(self, duty, now_ms);
+        }
+    }
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct report *report = &self->reports[i];
+        for (size_t k = 0; report->node[0] != '\0' && k < report->manager_count; k++) {
+            step_manager(self, report, &report->managers[k], now_ms);
+        }
+    }
+    forget_gone(self, now_ms);
+    forget_unseen(recoveries);
+}
+
+/* ---- carrying out ---- */
+
+static void retry_duty(struct node *self, struct local_duty *duty, const struct state_recovery *row)
+{
+    char manager[NAME_SIZE];
+    (void)snprintf(manager, sizeof manager, "%.*s", (int)strcspn(duty->id, "/"), duty->id);
+    struct manager_command command = {.id = 0}; /* its reply is nobody's */
+    (void)snprintf(command.verb, sizeof command.verb, "duty retry");
+    struct mp_writer writer;
+    mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
+    json_t *args = json_pack("{s:s, s:I}", "duty", duty->id, "attempt", (json_int_t)row->attempt);
+    if (doc_to_msgpack(args, &writer, NULL) == 0) {
+        command.args =
+            (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
+        if (supervise_command(self->supervise, manager, &command, NULL) == 0) {
+            duty->tried = row->attempt;
+        }
+    }
+    json_decref(args);
+    mp_writer_deinit(&writer);
+}
+
+static void carry_out(struct node *self, const struct state_recovery *row)
+{
+    char own[2 * NAME_SIZE];
+    size_t length = (size_t)snprintf(own, sizeof own, MANAGER_PREFIX "%s/", node_name(self));
+    if (strncmp(row->component, own, length) == 0 && row->phase == RECOVERY_ACTING) {
+        /* Only a person orders this: the supervision needs no leader to restart what ended. */
+        (void)supervise_restart(self->supervise, row->component + length, NULL);
+        return;
+    }
+    for (size_t i = 0; i < self->duty_count; i++) {
+        struct local_duty *duty = &self->duties[i];
+        if (strcmp(duty->id, row->component) == 0 && !duty->leaving &&
+            recovery_orders(row, duty->tried)) {
+            retry_duty(self, duty, row);
+        }
+    }
+}
+
+static void tell(struct node *self, const struct state_recovery *row, uint64_t term)
+{
+    bool escalated = row->phase == RECOVERY_ESCALATED;
+    events_add(self->events, escalated ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, term,
+               escalated ? "recovery.escalated" : "recovery.attempt",
+               json_pack("{s:s, s:I, s:s}", "component", row->component, "attempt",
+                         (json_int_t)row->attempt, "phase", recovery_phase_name(row->phase)),
+               "%s: attempt %u, %s", row->component, row->attempt, recovery_phase_name(row->phase));
+}
+
+void recoveries_applied(struct node *self, const struct state_effect *effect)
+{
+    const struct state_recovery *row = state_recovery_of(self->state, effect->target);
+    const struct state_audit *audit = state_audit_at(self->state, 0);
+    if (audit == NULL || !leadership_is_news(self, audit->wall_ms)) {
+        return;
+    }
+    if (row == NULL) {
+        for (size_t i = 0; i < self->duty_count; i++) {
+            self->duties[i].tried =
+                strcmp(self->duties[i].id, effect->target) == 0 ? 0 : self->duties[i].tried;
+        }
+        events_add(self->events, LOG_LEVEL_INFO, effect->term, "recovery.well",
+                   json_pack("{s:s}", "component", effect->target), "%s is well again",
+                   effect->target);
+        return;
+    }
+    tell(self, row, effect->term);
+    carry_out(self, row);
+}
+
+/* ---- documents and by hand ---- */
+
+json_t *recoveries_document(const struct node *self)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; i < state_recovery_count(self->state); i++) {
+        const struct state_recovery *row = state_recovery_at(self->state, i);
+        (void)json_array_append_new(
+            ret,
+            json_pack("{s:o, s:I, s:s, s:o, s:o, s:o}", "component", doc_text(row->component),
+                      "attempt", (json_int_t)row->attempt, "phase", recovery_phase_name(row->phase),
+                      "next", doc_time(row->next_wall_ms), "since", doc_time(row->since_wall_ms),
+                      "changed", doc_time(row->changed_wall_ms)));
+    }
+    return ret;
+}
+
+uint32_t recoveries_attempts(const struct node *self, const char *node, const char *manager)
+{
+    char component[3 * NAME_SIZE];
+    (void)snprintf(component, sizeof component, MANAGER_PREFIX "%s/%s", node, manager);
+    const struct state_recovery *row = state_recovery_of(self->state, component);
+    return row == NULL ? 0 : row->attempt;
+}
+
+static bool some_node_reports(const struct node *self, const char *component)
+{
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct report *report = &self->reports[i];
+        for (size_t k = 0; report->node[0] != '\0' && k < report->manager_count; k++) {
+            char name[3 * NAME_SIZE];
+            (void)snprintf(name, sizeof name, MANAGER_PREFIX "%s/%s", report->node,
+                           report->managers[k].name);
+            if (strcmp(name, component) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool recoveries_by_hand(const struct node *self, const char *component, struct command *ret)
+{
+    const struct state_duty *duty = state_duty_by_id(self->state, component);
+    bool known = (duty != NULL && state_duty_held(duty)) || some_node_reports(self, component);
+    if (!known || strlen(component) >= COMPONENT_SIZE) {
+        return false;
+    }
+    recovery_by_hand(duty != NULL ? &recovery_of_duties : &recovery_of_managers, component,
+                     state_recovery_of(self->state, component), clock_wall_ms(), ret);
+    return true;
+}
