@@ -4,7 +4,8 @@
 #define HOUR_S INT64_C(3600)
 #define DAY_S INT64_C(86400)
 #define EVERY_HOUR 0xffffffu
-#define LOOK_AHEAD_S (41 * 366 * DAY_S) /* 29 February 2088 and 2128 are Sundays, none between */
+#define LOOK_AHEAD_S \
+    (INT64_C(41) * 366 * DAY_S) /* 29 February 2088 and 2128 are Sundays, none between */
 
 /* ---- local time: no zone here ---- */
 

@@ -21,7 +21,7 @@
 
 #define CALENDAR_TEXT_MAX 120
 #define CALENDAR_EVERY_MIN_S 1
-#define CALENDAR_EVERY_MAX_S (366 * 86400)
+#define CALENDAR_EVERY_MAX_S (366 * INT64_C(86400))
 
 struct calendar {
     int64_t every_s; /* 0: the fields below */

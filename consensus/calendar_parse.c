@@ -42,7 +42,8 @@ static const char *seen_at(const char *text, char ret[SEEN_SIZE + 2])
     length = length < SEEN_SIZE - 1 ? length : SEEN_SIZE - 1;
     ret[0] = '"';
     for (size_t i = 0; i < length; i++) {
-        ret[i + 1] = text[i] > ' ' && text[i] <= '~' ? text[i] : '?';
+        bool is_plain = text[i] > ' ' && text[i] <= '~';
+        ret[i + 1] = (char)(is_plain ? text[i] : '?');
     }
     ret[length + 1] = '"';
     ret[length + 2] = '\0';
@@ -105,7 +106,7 @@ static const char *foreign_at(const char *text)
 
 static char lower(char letter)
 {
-    return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+    return (char)(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
 }
 
 /* -1: no word of the field. */

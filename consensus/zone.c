@@ -14,7 +14,7 @@
 #define LISTED_MAX 4096
 #define TYPES_MAX 256
 #define FOOTER_MAX 128
-#define OFFSET_BOUND (26 * 3600) /* RFC 9636, 3.2: -25:59:59 to 25:59:59 */
+#define OFFSET_BOUND INT64_C(93600) /* 26 h; RFC 9636, 3.2: -25:59:59 to 25:59:59 */
 
 /* Two in each year from 1899 to 2501, and the last end. */
 #define RULE_CHANGES_MAX (2 * 603 + 1)
@@ -134,7 +134,8 @@ static size_t body_bytes(const struct counts *counts, size_t time_bytes)
 
 static int malformed(const struct zone *self, struct err *err, const char *what)
 {
-    return err_set(err, ERR_INVALID, "zone %s: %s", self->name, what);
+    (void)err_set(err, ERR_INVALID, "zone %s: %s", self->name, what);
+    return ERR_INVALID;
 }
 
 /* Between two newlines; empty: nobody knows what comes after the last listed change. */
@@ -240,7 +241,7 @@ int zone_decode(const uint8_t *bytes, size_t length, const char *name, struct zo
     if (self == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for zone %s", name);
     }
-    memcpy(self->name, name, name_length);
+    memcpy(self->name, name, name_length + 1);
     struct block block = {0};
     int rc = find_block(self, bytes, length, &block, err);
     const char *problem = rc == 0 ? problem_of(&block) : NULL;

@@ -1,4 +1,5 @@
 #include "consensus/zone_rule.h"
+#include "node/base/invariant.h"
 
 #define DAY_S INT64_C(86400)
 #define OFFSET_HOURS_MAX 24
@@ -20,8 +21,9 @@ static bool is_leap(int64_t year)
 
 static int days_before_month(int month, bool leap)
 {
-    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    return before[month - 1] + (leap && month > 2 ? 1 : 0);
+    static const int before[] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    invariant(month >= 1 && month <= 12);
+    return before[month] + (leap && month > 2 ? 1 : 0);
 }
 
 static int days_of_month(int month, bool leap)
@@ -107,6 +109,7 @@ static void need(struct text *text, char wanted)
     text->ok = take(text, wanted) && text->ok;
 }
 
+/* Within its bounds, even when it is not ok. */
 static int number(struct text *text, int least, int most)
 {
     int value = 0;
@@ -115,7 +118,7 @@ static int number(struct text *text, int least, int most)
         value = value * 10 + (*text->at++ - '0');
     }
     text->ok = text->ok && text->at > begin && value >= least && value <= most;
-    return value;
+    return text->ok ? value : least;
 }
 
 /* hh[:mm[:ss]] with a sign. */

@@ -10,8 +10,8 @@
 #include <time.h>
 
 #define MINUTE_S 60
-#define MARGIN_S (26 * 3600) /* no change repeats more than a day */
-#define JUMPS_MAX 512        /* two hundred years */
+#define MARGIN_S INT64_C(93600) /* 26 h; no change repeats more than a day */
+#define JUMPS_MAX 512           /* two hundred years */
 #define COLUMNS 5
 #define VALUES_MAX 60
 
@@ -139,7 +139,7 @@ static bool read_every(struct almanac *self, const char *text)
     errno = 0;
     long long count = strtoll(text, &end, 10);
     const char *unit = *end == '\0' ? NULL : strchr(units, *end);
-    if (errno != 0 || unit == NULL || count < 1 || count > 366 * 86400) {
+    if (errno != 0 || unit == NULL || count < 1 || count > 366 * INT64_C(86400)) {
         return false;
     }
     self->every_s = count * unit_s[unit - units];
