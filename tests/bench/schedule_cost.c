@@ -4,9 +4,10 @@
  *
  * Prints the memory of the scheduler, and durations of: reading all schedules (a leader begins), a
  * step with nothing due, reading one schedule again, deciding all that come in one minute (the
- * steps alone, and with each command applied to the state), and the steps after a year without a
- * leader for one schedule of every minute. The zone is New York's rule, which is worked out for
- * each slot. One core; nothing else runs in the process. */
+ * steps alone, and with each command applied to the state), the steps after a year without a leader
+ * for one schedule of every minute, and a look at RUNS runs under way. The zone is New York's rule,
+ * which is worked out for each slot. One core; nothing else runs in the process. */
+#include "consensus/runs.h"
 #include "consensus/schedule.h"
 #include "node/base/clock.h"
 #include "tests/bench/timing.h"
@@ -18,6 +19,8 @@
 
 #define T0 INT64_C(1795305600) /* 2026-11-22, midnight */
 #define IDLE_STEPS 1000000
+#define RUNS 500
+#define LOOKS 1000
 #define YEAR_S (INT64_C(365) * 86400)
 
 static struct zone *zone;
@@ -143,10 +146,9 @@ static void measure_rest(struct scheduler *scheduler, const struct state *state)
 
 /* Steps until nothing is said any more, each command applied before the next step. */
 static size_t settle(const char *what, struct scheduler *scheduler, struct state *state,
-                     int64_t wall_s)
+                     const struct scheduler_now *now)
 {
     static struct command commands[SCHEDULE_STEP_COMMANDS_MAX];
-    struct scheduler_now now = now_at(wall_s);
     int64_t *durations_ns = timing_create(TIMING_COUNT_MAX / 100);
     int64_t total_ns = 0;
     size_t steps = 0;
@@ -154,11 +156,11 @@ static size_t settle(const char *what, struct scheduler *scheduler, struct state
     int64_t began_ns = clock_boot_ns();
     for (size_t count = 1; count > 0 && steps < TIMING_COUNT_MAX / 100;) {
         int64_t step_ns = clock_boot_ns();
-        count = scheduler_step(scheduler, state, &now, commands, SCHEDULE_STEP_COMMANDS_MAX);
+        count = scheduler_step(scheduler, state, now, commands, SCHEDULE_STEP_COMMANDS_MAX);
         durations_ns[steps] = clock_boot_ns() - step_ns;
         total_ns += durations_ns[steps++];
         for (size_t i = 0; i < count; i++) {
-            apply(state, &commands[i], wall_s * 1000);
+            apply(state, &commands[i], now->wall_ms);
             if (scheduler_sync(scheduler, state, commands[i].slots.schedule) != 0) {
                 stop("out of memory");
             }
@@ -189,7 +191,8 @@ static void measure_many(size_t count)
     report("read_all", (double)(clock_boot_ns() - began_ns) / 1e6, "ms");
     report("memory", (double)(memory_bytes() - before) / 1e6, "mb");
     measure_rest(scheduler, state);
-    if (settle("one_minute", scheduler, state, T0 + 60) != count) {
+    struct scheduler_now now = now_at(T0 + 60);
+    if (settle("one_minute", scheduler, state, &now) != count) {
         stop("not all were decided");
     }
     scheduler_destroy(&scheduler);
@@ -205,7 +208,41 @@ static void measure_absence(void)
     }
     put(state, "run/report", "* * * * *");
     struct scheduler *scheduler = lead(state);
-    (void)settle("one_year", scheduler, state, T0 + YEAR_S + 30);
+    struct scheduler_now now = now_at(T0 + YEAR_S + 30);
+    (void)settle("one_year", scheduler, state, &now);
+    scheduler_destroy(&scheduler);
+    state_destroy(&state);
+    applied = 0;
+}
+
+static void measure_runs(void)
+{
+    static struct command commands[16];
+    struct state *state = state_create();
+    if (state == NULL) {
+        stop("out of memory");
+    }
+    for (size_t i = 0; i < RUNS; i++) {
+        char id[SCHEDULE_ID_SIZE];
+        (void)snprintf(id, sizeof id, "run/customer-%06zu-report", i);
+        put(state, id, "* * * * *");
+    }
+    struct scheduler *scheduler = lead(state);
+    struct scheduler_now now = now_at(T0 + 60);
+    now.maintenance = false;
+    now.room = RUNS;
+    (void)settle("runs_begin", scheduler, state, &now);
+    int64_t next_ms = 0;
+    int64_t began_ns = clock_boot_ns();
+    for (int i = 0; i < LOOKS; i++) {
+        if (runs_step(state, now.wall_ms, true, commands, 16) != 0) {
+            stop("a run has something to do");
+        }
+        next_ms = runs_next_wall_ms(state);
+    }
+    report("runs_look", (double)(clock_boot_ns() - began_ns) / LOOKS / 1e3, "us");
+    (void)printf("runs under_way=%zu next_s=%lld\n", state_run_count(state),
+                 (long long)(next_ms - now.wall_ms) / 1000);
     scheduler_destroy(&scheduler);
     state_destroy(&state);
 }
@@ -221,6 +258,7 @@ int main(int argc, char **argv)
     (void)printf("schedules count=%zu\n", count);
     measure_many(count);
     measure_absence();
+    measure_runs();
     zone_destroy(&zone);
     return 0;
 }
