@@ -295,9 +295,12 @@ bool placement_gain(struct placement *self, int64_t now_ms, struct scene_duty *d
     scene_take(scene, duty, duty->home);
     uint64_t others = scene_open(scene, duty) & ~scene_bit(duty->home);
     *ret_node = scene_best(scene, duty, others);
-    *ret_gain = *ret_node == PLACEMENT_NO_NODE
-                    ? 0
-                    : scene_score(scene, duty, *ret_node) - scene_score(scene, duty, duty->home);
+    *ret_gain = 0;
+    if (*ret_node != PLACEMENT_NO_NODE) {
+        int64_t kept = scene->health_at_home[duty->home] - scene->health[duty->home];
+        *ret_gain =
+            scene_score(scene, duty, *ret_node) - scene_score(scene, duty, duty->home) - kept;
+    }
     scene_put(scene, duty, duty->home);
     return *ret_gain >= self->config.margin &&
            placement_noted(self, now_ms, duty->is->id) == PLACEMENT_UNASSIGNED;

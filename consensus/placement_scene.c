@@ -13,9 +13,12 @@
 #define WEIGHT_AVOID INT64_C(1000000000000)
 
 #define POINTS_PER_DUTY 10
+#define STICKY_TENTHS 200 /* of a score: what a node has it keeps unless it is worse by that */
 #define POINTS_UNKNOWN_HEALTH (-305) /* between warning and critical */
 #define POINTS_FULL_LOAD (-20)
 #define POINTS_PER_PERCENT 2
+
+#define NAME_SLOTS (sizeof(((struct scene_names *)NULL)->slots) / sizeof(uint16_t))
 
 /* ---- names ---- */
 
@@ -25,7 +28,7 @@ static size_t slot_of(const char *text)
     for (; *text != '\0'; text++) {
         hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
     }
-    return (size_t)(hash ^ (hash >> 32)) % (2 * DUTIES_MAX);
+    return (size_t)(hash ^ (hash >> 32)) % NAME_SLOTS;
 }
 
 static void names_clear(struct scene_names *self)
@@ -44,7 +47,7 @@ static size_t names_number(struct scene_names *self, const char *text, bool *ret
         if (strcmp(self->texts[number], text) == 0) {
             return number;
         }
-        slot = (slot + 1) % (2 * DUTIES_MAX);
+        slot = (slot + 1) % NAME_SLOTS;
     }
     *ret_new = true;
     if (self->count < DUTIES_MAX) {
@@ -57,13 +60,9 @@ static size_t names_number(struct scene_names *self, const char *text, bool *ret
 
 /* ---- nodes ---- */
 
-/* Straight lines between the corners that struct placement_points names; tenths of a score. */
-static int64_t health_points(const struct placement_node *node)
+/* Straight lines between the corners that struct placement_points names. */
+static int64_t points_of_score(int64_t tenths)
 {
-    if (!node->score_known) {
-        return POINTS_UNKNOWN_HEALTH;
-    }
-    int64_t tenths = (int64_t)(node->score * 10.0 + 0.5);
     if (tenths >= 800) {
         return 0;
     }
@@ -71,6 +70,22 @@ static int64_t health_points(const struct placement_node *node)
         return (tenths - 800) * 2;
     }
     return tenths >= 500 ? -100 + (tenths - 750) * 8 / 10 : -300 + (tenths - 500);
+}
+
+static int64_t tenths_of(const struct placement_node *node)
+{
+    return (int64_t)(node->score * 10.0 + 0.5);
+}
+
+static int64_t health_points(const struct placement_node *node)
+{
+    return node->score_known ? points_of_score(tenths_of(node)) : POINTS_UNKNOWN_HEALTH;
+}
+
+/* What is unknown drives nothing away. */
+static int64_t health_points_at_home(const struct placement_node *node)
+{
+    return node->score_known ? points_of_score(tenths_of(node) + STICKY_TENTHS) : 0;
 }
 
 static int64_t load_points(const struct placement_node *node)
@@ -146,6 +161,7 @@ static void fill_nodes(struct scene *self)
         self->host[i] = first_alike(self, i, "host");
         self->zone[i] = first_alike(self, i, "zone");
         self->health[i] = health_points(node);
+        self->health_at_home[i] = health_points_at_home(node);
         self->load[i] = load_points(node);
     }
 }

@@ -51,6 +51,7 @@ struct scene {
     size_t host[NODES_MAX];    /* position of the first node with the same label */
     size_t zone[NODES_MAX];
     int64_t health[NODES_MAX];
+    int64_t health_at_home[NODES_MAX]; /* for what it has already */
     int64_t load[NODES_MAX];
     struct scene_names managers;
     struct scene_names groups;

@@ -141,6 +141,37 @@ static void a_gain_must_last(void **unused)
     assert_true(told.nodes[0].holds);
 }
 
+/* A busy machine's score swings; only what is clearly worse is left. */
+static void a_duty_sticks_to_its_node(void **unused)
+{
+    (void)unused;
+    const struct {
+        double here, there;
+        bool known;
+        bool moves;
+    } table[] = {
+        {79, 100, true, false}, {65, 100, true, false}, {60, 100, true, false},
+        {58, 100, true, true},  {40, 50, true, false},  {40, 58, true, false},
+        {40, 65, true, true},   {0, 100, false, false},
+    };
+    (void)hold(1);
+    int64_t now_ms = 0;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        nodes[0].score = table[i].here;
+        nodes[0].score_known = table[i].known;
+        nodes[1].score = table[i].there;
+        nodes[2].score = 0;
+        placement_forget(self);
+        bool moves = false;
+        for (int64_t end_ms = now_ms + 2 * HOLD_MS; now_ms < end_ms; now_ms += 1000) {
+            moves = decide(now_ms) == 1 || moves;
+        }
+        if (moves != table[i].moves) {
+            fail_msg("row %zu", i);
+        }
+    }
+}
+
 static void nothing_moves_for_a_gain_while_there_is_more_to_do(void **unused)
 {
     (void)unused;
@@ -431,6 +462,7 @@ int main(void)
         TEST(a_node_that_came_back_gets_its_share_slowly),
         TEST(a_small_gain_moves_nothing),
         TEST(a_gain_must_last),
+        TEST(a_duty_sticks_to_its_node),
         TEST(nothing_moves_for_a_gain_while_there_is_more_to_do),
         TEST(the_primarys_host_is_left_when_another_can),
         TEST(load_moves_work_away_once),
