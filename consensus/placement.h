@@ -10,10 +10,10 @@
  * A duty stays where it is while that node may have it. It leaves a node that died, drains, cannot
  * do the work or is excluded, but only for a node that can: an outage that all share moves nothing.
  * It leaves a good node for a better one only when the gain is over `margin` (its own node counts
- * as healthier by 20 than it is, and an unknown one as healthy) and some gain was without a break for
- * `hold`: one such move at a time, each duty once in `dwell`, and none while anything else is to be
- * placed. Every such move lowers one sum over all duties (points are alike for all), so that without
- * change from outside they end.
+ * as healthier by 20 than it is, an unknown one as healthy) and some gain was without a break for
+ * `hold`: one such move at a time, each duty once in `dwell`, and none while anything else is to
+ * be placed. Every such move lowers one sum over all duties (points are alike for all), so that
+ * without change from outside they end.
  *
  * Priorities: duties are placed highest first, then by id. One that finds no room makes a strictly
  * lower one move or, where that can go nowhere, wait. Work under PLACEMENT_PRIORITY_NORMAL is not
