@@ -2,6 +2,7 @@
 
 #include "consensus/intents.h"
 #include "node/base/clock.h"
+#include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 
 #include <assert.h>
@@ -220,6 +221,12 @@ static void want(struct node *self, const struct question *question)
     if (under_way != NULL) {
         under_way->question = *question;
         under_way->wanted = true;
+    }
+    /* At the effect, not when the manager was told last: pauses reach it a moment later. */
+    if (maintenance_gate(self, question->wish.manager) != GATE_OPEN) {
+        tell_manager(self, question->wish.manager, question->wish.key, MANAGER_INTENT_STEP_WAIT,
+                     question->ticket);
+        return;
     }
     enum intent_step step = intents_want(self->effects->intents, self->state, &question->wish,
                                          question->ticket, &command);

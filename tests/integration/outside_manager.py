@@ -4,8 +4,9 @@ each key that the test asks for into a file, which is the world outside. It keep
 managers/common/protocol.h; at the step that the file `arm` names it stops for good, once, so that
 the test can kill what it wants to kill just there.
 
-Files in the folder `world` of its options: keys (one a line: what is wanted), effects (KEY NODE TERM
-PID, one line an effect), closed (KEY STATE VERDICT NODE), arm, reached."""
+Files in the folder `world` of its options: keys (one a line: what is wanted), asked (the same, when it
+wants it), effects (KEY NODE TERM PID BOOT_MS, one line an effect), closed (KEY STATE VERDICT NODE),
+arm, reached. It does not heed `pause`: the node must hold it."""
 
 import os
 import signal
@@ -100,6 +101,7 @@ class Manager:
         if key not in self.wishes:
             self.last_ticket += 1
             self.wishes[key] = Wish(self.last_ticket)
+            self.append("asked", key)
             self.want(key)
 
     def may_act(self):
@@ -113,7 +115,7 @@ class Manager:
     def perform(self, key):
         self.stop_if_armed("perform", key)
         if self.may_act():
-            self.append("effects", key, self.node, self.term, os.getpid())
+            self.append("effects", key, self.node, self.term, os.getpid(), boot_ms())
             self.stop_if_armed("performed", key)
             self.wishes[key].told = (HAPPENED, "written")
             self.tell(key)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 
-from cluster import ROOT, Cluster, Skip, alive, check, kill, run, say, wait_until
+from cluster import ROOT, Cluster, Skip, alive, boot_s, check, kill, run, say, wait_until
 
 try:
     import msgpack  # noqa: F401  (the plugin needs both)
@@ -117,6 +117,24 @@ def one_round(cluster, world, step, victim):
     say(f"{victim} died at {step} of {key}: {len(world.lines('effects'))} effects so far")
 
 
+def held_still(cluster, world):
+    """In maintenance nothing is performed, although the plugin asks on."""
+    leader = cluster.wait_leader()
+    check(leader.cli("maintenance", "on", "--for", "30m").exit == 0, "no maintenance")
+    keys = world.ask_for(3)
+    wait_until(lambda: set(keys) <= {line[0] for line in world.lines("asked")},
+               "the plugin wants them")
+    for _ in range(10):
+        check(leader.status(), "no status")
+    until = boot_s()
+    check(leader.cli("maintenance", "off").exit == 0, "maintenance does not end")
+    wait_until(lambda: set(keys) <= world.closed(), "they are closed after it")
+    world.check()
+    early = [line for line in world.lines("effects")
+             if line[0] in keys and int(line[4]) < 1000 * until]
+    check(not early, f"performed in maintenance: {early}")
+
+
 def intents():
     if zmq is None:
         raise Skip("python3-zmq or python3-msgpack is missing")
@@ -132,6 +150,7 @@ def intents():
         kinds = {json.loads(line)["data"]["kind"]
                  for line in leader.cli("events", "--since", "1h").stdout.splitlines()}
         check({"intent.open", "intent.done"} <= kinds, f"events tell nothing of it: {kinds}")
+        held_still(cluster, world)
         for step in STEPS:
             for victim in VICTIMS:
                 one_round(cluster, world, step, victim)
