@@ -12,7 +12,7 @@
  * they come.) Changes up to 26 hours outside of the interval are looked for as well, as what they
  * repeat may lie in it.
  *
- * Slow and plain on purpose: a day costs the clock of three days, half a millisecond or so. */
+ * Slow and plain on purpose: a question about a day takes a millisecond, about a week four. */
 #ifndef UNDERSTUDY_NODE_CLI_ALMANAC_H
 #define UNDERSTUDY_NODE_CLI_ALMANAC_H
 
