@@ -322,16 +322,24 @@ static bool bring_unassigned_on(const struct look *look, const struct attempt *i
     return true;
 }
 
+/* Its report may still come. A release that lies further off than the wait, on either side, was
+ * written by a leader whose wall clock was wrong, and tells nothing. */
+static bool awaits_report(const struct look *look, const struct state_duty *duty)
+{
+    int64_t passed_ms = look->wall_ms - duty->released_wall_ms;
+    return duty->proof == RELEASE_BY_HOLDER &&
+           (!look->trusted ||
+            (passed_ms > -RUNS_REPORT_WAIT_MS && passed_ms < RUNS_REPORT_WAIT_MS));
+}
+
 /* Nothing of it runs any more, and nobody said how it ended. */
 static bool bring_released_on(const struct look *look, const struct attempt *is,
                               struct command *ret)
 {
-    int64_t released_ms = is->duty->released_wall_ms;
-    if (is->duty->proof == RELEASE_BY_HOLDER &&
-        (!look->trusted || look->wall_ms < released_ms + RUNS_REPORT_WAIT_MS)) {
+    if (awaits_report(look, is->duty)) {
         return false;
     }
-    struct ending end = {RUN_UNKNOWN, RUN_HOLDER_GONE, -1, 0, released_ms};
+    struct ending end = {RUN_UNKNOWN, RUN_HOLDER_GONE, -1, 0, is->duty->released_wall_ms};
     int64_t again_ms = again_at_ms(is, &end, look->wall_ms);
     if (again_ms != 0 && !look->trusted) {
         return false; /* its wait would be counted from a wrong time */

@@ -59,7 +59,9 @@ bool runs_take_report(const struct state *state, const struct run_report *report
 size_t runs_step(const struct state *state, int64_t wall_ms, bool trusted, struct command *ret,
                  size_t max);
 
-/* When runs_step has something to do next for the sake of time alone; INT64_MAX: never. */
+/* When runs_step has something to do next for the sake of time alone; INT64_MAX: never. Step as
+ * well when the wall clock becomes trusted, and now and then while runs are under way: instants in
+ * the state may have been written by a wrong clock. */
 int64_t runs_next_wall_ms(const struct state *state);
 
 /* May placement assign this attempt's duty now? Not before its retry's wait is over nor after its

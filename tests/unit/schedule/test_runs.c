@@ -458,6 +458,25 @@ static void an_end_that_nobody_saw_is_unknown(void **unused)
     }
 }
 
+/* The leader that wrote the release had a wrong clock: nothing waits for that time to come. */
+static void a_release_at_a_wrong_time_holds_nothing_up(void **unused)
+{
+    (void)unused;
+    static const int64_t errors_s[] = {-3600, 3600, 6};
+    for (size_t i = 0; i < sizeof errors_s / sizeof errors_s[0]; i++) {
+        struct world world;
+        struct schedule_definition is = definition_of("* * * * *");
+        begin(&world, &is);
+        assign(&world, 0);
+        world_at(&world, SLOT_S + errors_s[i]);
+        release(&world, 0, RELEASE_BY_HOLDER);
+        assert_int_equal(step_at(&world, SLOT_MS, false), 0);
+        assert_int_equal(step_at(&world, SLOT_MS, true), 1);
+        assert_end(&commands[0], RUN_UNKNOWN, RUN_HOLDER_GONE, false);
+        world_destroy(&world);
+    }
+}
+
 /* A report that comes after the release, and before anybody has given it up. */
 static void a_late_report_still_tells_the_truth(void **unused)
 {
@@ -709,6 +728,7 @@ int main(void)
         cmocka_unit_test(a_manual_or_late_run_has_time_from_its_decision_on),
         cmocka_unit_test(a_retry_has_time_from_the_end_of_its_wait),
         cmocka_unit_test(an_end_that_nobody_saw_is_unknown),
+        cmocka_unit_test(a_release_at_a_wrong_time_holds_nothing_up),
         cmocka_unit_test(a_late_report_still_tells_the_truth),
         cmocka_unit_test(the_next_slot_replaces_a_run_and_waits_for_its_end),
         cmocka_unit_test(two_runs_of_a_schedule_never_overlap_unless_they_may),
