@@ -202,29 +202,38 @@ static size_t about_to_have_room(const struct scene *scene, uint64_t among)
     return found;
 }
 
-/* No node that could take the duty has room. Where one is about to get some, wait for it; else the
- * lowest of those under this one gives way. */
-static void make_room(struct decision *self, const struct scene_duty *duty)
+/* Of `among` the lowest under the duty gives way; where a node is about to have room, it is waited
+ * for. False: neither. */
+static bool find_room(struct decision *self, const struct scene_duty *duty, uint64_t among)
 {
     struct scene *scene = self->scene;
-    uint64_t able = duty->able;
-    if (duty->is->priority < PLACEMENT_PRIORITY_NORMAL) {
-        able &= ~scene->pressed;
-    }
-    size_t freeing = about_to_have_room(scene, able);
+    size_t freeing = about_to_have_room(scene, among);
     if (freeing != PLACEMENT_NO_NODE) {
         scene->freeing[freeing]--;
-        return;
+        return true;
     }
     for (size_t i = scene->duty_count; i > 0; i--) {
         struct scene_duty *lower = scene->order[i - 1];
         if (lower->is->priority >= duty->is->priority) {
-            return;
+            return false;
         }
-        if (is_movable(scene, lower) && (able & scene_bit(lower->home)) != 0) {
+        if (is_movable(scene, lower) && (among & scene_bit(lower->home)) != 0) {
             send_away(self, lower);
-            return;
+            return true;
         }
+    }
+    return false;
+}
+
+/* No node that could take the duty has room. */
+static void make_room(struct decision *self, const struct scene_duty *duty)
+{
+    uint64_t able = duty->able;
+    if (duty->is->priority < PLACEMENT_PRIORITY_NORMAL) {
+        able &= ~self->scene->pressed;
+    }
+    if (!find_room(self, duty, able & ~duty->avoid)) {
+        (void)find_room(self, duty, able);
     }
 }
 

@@ -310,6 +310,26 @@ static void who_gives_way_goes_elsewhere_if_it_can(void **unused)
     assert_true(targets[0].leave);
 }
 
+static void rather_not_on_the_primarys_host(void **unused)
+{
+    (void)unused;
+    node_count = 2;
+    nodes[0].room = 1;
+    nodes[1].room = 1;
+    hold(1)->priority = 1;
+    hold(2)->priority = 2;
+    duties[2] = duty_of("standby");
+    duties[2].priority = 9;
+    duties[2].avoid_count = 1;
+    duties[2].avoid[0] = 1;
+    duty_count = 3;
+    assert_int_equal(decide(0), 1);
+    assert_int_equal(targets[0].duty, 1); /* though the other one is lower */
+    duties[1].priority = 9;
+    assert_int_equal(decide(1000), 1);
+    assert_int_equal(targets[0].duty, 0); /* better there than nowhere */
+}
+
 /* One gives way to one, and nobody else gets into its room meanwhile. */
 static void one_gives_way_to_one(void **unused)
 {
@@ -469,6 +489,7 @@ int main(void)
         TEST(what_a_person_moved_stays_for_a_while),
         TEST(without_room_the_lowest_gives_way),
         TEST(who_gives_way_goes_elsewhere_if_it_can),
+        TEST(rather_not_on_the_primarys_host),
         TEST(one_gives_way_to_one),
         TEST(a_run_is_never_sent_away),
         TEST(low_work_leaves_a_node_under_pressure_and_comes_back),

@@ -1,0 +1,101 @@
+#!/usr/bin/python3 -B
+"""Where duties run when there is little room: the lowest gives way and comes back; and labels."""
+
+import os
+import signal
+
+from cluster import ROOT, check, read_pid, run, say, wait_until
+from demo import PRIMARY, Demo, duty
+
+STANDBY = "standby"
+ALWAYS = {"low": 1, "middle": 2, "high": 3}
+LABELLED = "labelled"
+RUNS_AGAIN_S = 90  # who was sent away waits for 30 s at least
+
+
+def overlay(folder):
+    worker = os.path.join(ROOT, "deploy", "demo", "worker.py")
+    writes = os.path.join(folder, "demo", "writes.log")
+
+    def backup(name, role, more):
+        return (f'      - {{name: {name}, script: "{worker}", settle: 2s, {more},\n'
+                f'         args: ["{writes}", any, {role}, {name}]}}\n')
+    text = "leadership: {handover_below: 0}\nplacement: {room: 1}\nmanagers:\n  pm2:\n    backups:\n"
+    text += backup(STANDBY, "backup", f"stands_in_for: {PRIMARY}, priority: 9")
+    for name, priority in ALWAYS.items():
+        text += backup(name, "always", f"mode: always, priority: {priority}")
+    return text + backup(LABELLED, "always", "mode: always, priority: 5, labels: {disk: fast}")
+
+
+def places(demo):
+    """Name -> node of the duties that run."""
+    rows = demo.duties(demo.leader())
+    return {name.removeprefix("pm2/"): row["node"] for name, row in rows.items()
+            if row["state"] == "running"}
+
+
+def wait_places(demo, expected, what, patience_s=None):
+    def reached():
+        found = places(demo)
+        check(expected(found), f"{found}")
+        return found
+    more = {} if patience_s is None else {"patience_s": patience_s}
+    return wait_until(reached, what, pause_s=0.2, **more)
+
+
+def spread(demo):
+    found = wait_places(demo, lambda at: set(at) == set(ALWAYS), "the three that can run, run")
+    check(len(set(found.values())) == 3, f"more than one on a node: {found}")
+    row = demo.duties(demo.leader())[duty(LABELLED)]
+    check(row["wanted"] and row["state"] != "running", f"no node has its label: {row}")
+    return found
+
+
+def gives_way(demo, before):
+    """The lowest that is not on the primary's host makes room for the primary's backup."""
+    victim = min((name for name in before if before[name] != "n1"), key=ALWAYS.get)
+    demo.pm2(demo["n1"], "stop", PRIMARY)
+    found = wait_places(demo, lambda at: set(at) == set(ALWAYS) - {victim} | {STANDBY},
+                        f"{victim} gives way to the backup")
+    check(found[STANDBY] == before[victim], f"the backup is not where {victim} was: {found}")
+    row = demo.duties(demo.leader())[duty(victim)]
+    check(row["wanted"], f"it is wanted still: {row}")
+    say(f"  {victim} gave way on {found[STANDBY]}")
+
+
+def comes_back(demo):
+    demo.pm2(demo["n1"], "start", PRIMARY)
+    wait_places(demo, lambda at: set(at) == set(ALWAYS), "who gave way runs again", RUNS_AGAIN_S)
+
+
+def reload(node, change):
+    with open(node.config, encoding="utf-8") as file:
+        text = change(file.read())
+    with open(node.config, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.kill(read_pid(os.path.join(node.folder, "node.pid")), signal.SIGHUP)
+
+
+def labelled(demo):
+    """A node gets the label, and in the end it has the duty that asks for it."""
+    for node in demo.nodes:
+        more = "labels: {disk: fast}\n" if node.name == "n3" else ""
+        reload(node, lambda text, more=more: text.replace("room: 1", "room: 8") + more)
+    found = wait_places(demo, lambda at: set(at) == set(ALWAYS) | {LABELLED}, "all run")
+    check(found[LABELLED] == "n3", f"{found}")
+
+
+def placement():
+    with Demo() as demo:
+        with open(demo.overlay, "w", encoding="utf-8") as file:
+            file.write(overlay(demo.folder))
+        demo.up()
+        gives_way(demo, spread(demo))
+        comes_back(demo)
+        labelled(demo)
+        demo.stop()
+        check(not demo.own_pids(), "something is left running")
+
+
+if __name__ == "__main__":
+    run(placement)
