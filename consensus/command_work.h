@@ -63,7 +63,8 @@ struct command_schedule { /* put */
     /* Compare and set: revision of the row that it replaces, 0 for none. */
     uint64_t replaces;
     /* The definition counts for slots after this instant: of a new one the present, of a changed
-     * one what its row has decided, so that no slot falls between two definitions. */
+     * one what its row has decided, so that no slot falls between two definitions. A new one is
+     * refused before the newest slot that an earlier schedule of this id has decided. */
     int64_t decided_s;
     struct schedule_definition is;
 };

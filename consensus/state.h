@@ -80,6 +80,8 @@ struct state_leader {
     uint64_t index;
 };
 
+/* Of each command, but for what went well in the course of runs (slots_decide, run_end, assignment
+ * and release of a run's duty): their rows tell that, and there are thousands of them. */
 struct state_audit {
     uint64_t index;
     uint64_t term;

@@ -80,9 +80,34 @@ static bool is_sound(struct state_change *change)
     return true;
 }
 
+/* The newest slot that is told of a schedule of this id, which was removed; 0: none. */
+static int64_t newest_slot(const struct state *self, const char *id)
+{
+    int64_t newest_s = 0;
+    for (size_t i = 0; i < state_run_count(self); i++) {
+        const struct state_run *run = state_run_at(self, i);
+        if (run->last_s > newest_s && strcmp(run->key.schedule, id) == 0) {
+            newest_s = run->last_s;
+        }
+    }
+    for (size_t i = 0; i < state_ended_count(self); i++) {
+        const struct state_run *run = state_ended_at(self, i);
+        if (run->last_s > newest_s && strcmp(run->key.schedule, id) == 0) {
+            newest_s = run->last_s;
+        }
+    }
+    return newest_s;
+}
+
 static void put_new(struct state *self, struct state_change *change)
 {
     const struct command_schedule *wish = &change->command->schedule;
+    int64_t newest_s = newest_slot(self, wish->id);
+    if (wish->decided_s < newest_s) { /* the clock went back since, or another's is behind */
+        state_refuse(change, ERR_STALE, "the slots of %s were decided up to %" PRId64 " before",
+                     wish->id, newest_s);
+        return;
+    }
     struct state_table table = state_table_schedules(self);
     struct state_schedule *row = state_table_insert(&table, wish->id);
     if (row == NULL) {

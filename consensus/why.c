@@ -214,6 +214,13 @@ static void add_assignment(const struct state *state, const struct state_duty *d
                            struct why *ret)
 {
     const struct state_audit *entry = audit_of(state, duty->assignment.number);
+    if (entry == NULL && duty->is.once) { /* of runs the audit keeps refusals only */
+        struct why_step *step = add_step(ret, command_reason_name(REASON_RUN),
+                                         "it was assigned to %s", duty->assignment.node);
+        set_time(step, duty->assignment.wall_ms, duty->assignment.term, duty->assignment.number);
+        set_reason(ret, command_reason_name(REASON_RUN));
+        return;
+    }
     if (entry == NULL) {
         ret->whole = false;
         struct why_step *step =

@@ -171,6 +171,30 @@ static void outcomes_are_counted(void **context)
     assert_int_equal(schedule(state)->last_outcome, RUN_MISSED);
 }
 
+/* Thousands of runs leave the ring to what has no other record. */
+static void the_audit_keeps_what_runs_did_not_do(void **context)
+{
+    struct state *state = *context;
+    struct run_key key = begin(state, 6000);
+    size_t before = state_audit_count(state);
+    assert_string_equal(state_audit_at(state, 0)->target, "run/a");
+    assert_int_equal(state_audit_at(state, 0)->type, COMMAND_SCHEDULE_PUT);
+    const char *duty = "run/a@19700101T014000Z#1";
+    uint64_t assignment = assign_run(state, key, 1);
+    apply_ok(state, duty_release(duty, assignment, RELEASE_BY_HOLDER));
+    assert_int_equal(state_audit_count(state), before);
+    apply_refused(state, duty_assign(duty, 0, "n1", 1, 1), ERR_EXISTS);
+    apply_refused(state, run_end(key, 2, assignment, RUN_RAN), ERR_STALE);
+    apply_refused(state, slots_decide("run/a", 0, 0, 1), ERR_STALE);
+    assert_int_equal(state_audit_count(state), before + 3);
+    apply_ok(state, run_end(key, 1, assignment, RUN_RAN));
+    assert_int_equal(state_audit_count(state), before + 3);
+    apply_ok(state, run_start("run/a"));
+    apply_ok(state, duty_put("pm2/a", true, true));
+    apply_ok(state, duty_assign("pm2/a", 0, "n1", 1, 1));
+    assert_int_equal(state_audit_count(state), before + 6);
+}
+
 static void a_manual_run_is_told_apart(void **context)
 {
     struct state *state = *context;
@@ -345,6 +369,7 @@ int main(void)
         TEST(a_run_ends_once),
         TEST(an_end_names_its_attempt_and_assignment),
         TEST(outcomes_are_counted),
+        TEST(the_audit_keeps_what_runs_did_not_do),
         TEST(a_manual_run_is_told_apart),
         TEST(a_retry_is_the_next_attempt),
         TEST(attempts_that_never_started_are_counted),

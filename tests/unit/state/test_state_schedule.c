@@ -438,19 +438,20 @@ static void a_removed_schedule_leaves_its_runs(void **context)
     apply_ok(state, schedule_remove("run/a"));
     assert_int_equal(state_run_count(state), 1);
     assert_int_equal(state_ended_count(state), 1);
-    /* defined anew, it meets the run that is still under way */
-    apply_ok(state, schedule_put("run/a", 0, 1060));
+    /* defined anew, it meets the run that is still under way, and decides no slot again */
+    apply_refused(state, schedule_put("run/a", 0, 1119), ERR_STALE);
+    apply_ok(state, schedule_put("run/b", 0, 1119));
+    apply_ok(state, schedule_put("run/a", 0, 1120));
     assert_int_equal(row(state)->under_way, 1);
     assert_int_equal(row(state)->counts.skipped, 0);
-    struct command again = slots_decide("run/a", row(state)->revision, 1060, 1120);
-    add_slot(&again, 1120, RUN_UNDER_WAY);
-    apply_refused(state, again, ERR_EXISTS);
     struct run_key key = run_key_of("run/a", 1120, 0);
     apply_ok(state, run_end(key, 1, 0, RUN_MISSED));
     assert_int_equal(row(state)->under_way, 0);
     assert_int_equal(row(state)->counts.missed, 1);
     apply_ok(state, schedule_remove("run/a"));
     assert_int_equal(state_ended_count(state), 2);
+    apply_refused(state, schedule_put("run/a", 0, 1119), ERR_STALE);
+    apply_ok(state, schedule_put("run/a", 0, 2000));
 }
 
 int main(void)
