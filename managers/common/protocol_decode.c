@@ -378,7 +378,7 @@ static bool get_run_ended(const msgpack_object *root, struct manager_run_ended *
     int64_t exit_status;
     if (mp_array(root, FIRST + 7) == NULL || !mp_u32(mp_at(root, FIRST + 2), &outcome) ||
         !mp_u32(mp_at(root, FIRST + 3), &reason) || !mp_i64(mp_at(root, FIRST + 4), &exit_status) ||
-        exit_status < MANAGER_EXIT_UNKNOWN || exit_status >= MANAGER_EXIT_SIGNAL * 2) {
+        exit_status < MANAGER_EXIT_UNKNOWN || exit_status >= MANAGER_EXIT_END) {
         return false;
     }
     ret->outcome = (enum manager_outcome)outcome;

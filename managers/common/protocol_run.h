@@ -96,6 +96,7 @@ const char *manager_run_reason_name(enum manager_run_reason reason);
 
 #define MANAGER_EXIT_UNKNOWN (-1)
 #define MANAGER_EXIT_SIGNAL 256 /* added to the number of the signal that ended it */
+#define MANAGER_EXIT_END 512    /* no exit status is above or at it */
 
 /* An attempt of a run has ended on this node, or was not started: nothing of it runs, and nothing
  * of it will be started here. Said again until the node answers with manager_run; only then the

@@ -199,7 +199,9 @@ static json_t *describe_page(const struct run *self, const struct wanted *wanted
     }
     /* Bytes without a meaning as text are mended; a NUL would end it. */
     for (size_t i = 0; i < page->length; i++) {
-        page->text[i] = page->text[i] == '\0' ? '?' : page->text[i];
+        if (page->text[i] == '\0') {
+            page->text[i] = '?';
+        }
     }
     page->text[page->length] = '\0';
     json_t *text = page->length > 0 ? doc_text(page->text) : json_string("");

@@ -54,7 +54,11 @@ static void become_guard(const struct child_start *start, char *const *arguments
 /* execve takes its words writable and does not change them. */
 static char *word(const char *text)
 {
-    return (char *)(uintptr_t)text;
+    union {
+        const char *in;
+        char *out;
+    } cast = {.in = text};
+    return cast.out;
 }
 
 static char **make_arguments(const struct child_start *start)

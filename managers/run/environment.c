@@ -86,10 +86,10 @@ static int parse_line(struct environment *self, const char *line, size_t length,
         return 0;
     }
     const char *equals = memchr(line, '=', length);
-    size_t name_length = equals != NULL ? (size_t)(equals - line) : 0;
-    if (!is_name(line, name_length)) {
+    if (equals == NULL || !is_name(line, (size_t)(equals - line))) {
         return err_set(err, ERR_INVALID, "expected NAME=VALUE"); /* it may be part of a secret */
     }
+    size_t name_length = (size_t)(equals - line);
     const char *value = equals + 1;
     size_t value_length = length - name_length - 1;
     bool quoted = value_length >= 2 && (value[0] == '"' || value[0] == '\'') &&

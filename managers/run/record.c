@@ -80,13 +80,12 @@ static bool is_sound(const struct raw *raw)
     bool limits = raw->progress_ms >= 0 && raw->finish_ms >= 0 && raw->min_runtime_ms >= 0 &&
                   raw->output_bytes >= RECORD_OUTPUT_MIN &&
                   raw->output_bytes <= RECORD_OUTPUT_MAX && raw->keep > 0;
-    bool end =
-        raw->ended == 0 ||
-        (raw->outcome >= 0 && raw->outcome <= UINT8_MAX && raw->reason >= 0 &&
-         raw->reason <= UINT8_MAX &&
-         strcmp(manager_outcome_name((enum manager_outcome)raw->outcome), "?") != 0 &&
-         strcmp(manager_run_reason_name((enum manager_run_reason)raw->reason), "?") != 0 &&
-         raw->exit_status >= MANAGER_EXIT_UNKNOWN && raw->exit_status < MANAGER_EXIT_SIGNAL * 2);
+    bool end = raw->ended == 0 ||
+               (raw->outcome >= 0 && raw->outcome <= UINT8_MAX && raw->reason >= 0 &&
+                raw->reason <= UINT8_MAX &&
+                strcmp(manager_outcome_name((enum manager_outcome)raw->outcome), "?") != 0 &&
+                strcmp(manager_run_reason_name((enum manager_run_reason)raw->reason), "?") != 0 &&
+                raw->exit_status >= MANAGER_EXIT_UNKNOWN && raw->exit_status < MANAGER_EXIT_END);
     return raw->version >= RECORD_VERSION && raw->whole == 1 && raw->assignment >= 0 &&
            raw->term >= 0 && limits && end;
 }

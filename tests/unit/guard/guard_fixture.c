@@ -246,6 +246,8 @@ struct guard_process guard_start(struct fixture *self, const char *kill_timeout,
                                  const char *on_disconnect, const char *mode)
 {
     int errors[2];
+    char end_file[PATH_MAX];
+    (void)snprintf(end_file, sizeof(end_file), "%s/end", self->dir);
     ssize_t length = readlink("/proc/self/exe", victim_program, sizeof(victim_program) - 1);
     assert_true(length > 0);
     victim_program[length] = '\0';
@@ -255,7 +257,8 @@ struct guard_process guard_start(struct fixture *self, const char *kill_timeout,
         (void)dup2(errors[1], STDERR_FILENO);
         (void)execl(GUARD_PROGRAM, GUARD_PROGRAM, "--socket", self->socket, "--duty", DUTY,
                     "--lock-dir", self->dir, "--kill-timeout", kill_timeout, "--on-disconnect",
-                    on_disconnect, "--", victim_program, "--victim", mode, self->dir, NULL);
+                    on_disconnect, "--end-file", end_file, "--", victim_program, "--victim", mode,
+                    self->dir, NULL);
         _exit(99);
     }
     (void)close(errors[1]);

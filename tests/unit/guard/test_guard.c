@@ -76,6 +76,37 @@ static void a_grant_shorter_than_the_kill_timeout_starts_nothing(void **state)
     guard_end(&guard);
 }
 
+static void assert_end_file(struct fixture *self, const char *expected)
+{
+    char text[64];
+    fixture_text(self, "end", text, sizeof(text));
+    assert_string_equal(text, expected);
+}
+
+/* For whoever did not start the guard: a code of the program and one of the guard look the same. */
+static void the_end_file_says_why_and_how_it_ended(void **state)
+{
+    struct fixture *self = *state;
+    struct guard_process guard = guard_start(self, "200", "keep", "exit7");
+    pump_until(self, guard_ended(&guard));
+    assert_end_file(self, "ended exit 7\n");
+    guard_end(&guard);
+
+    guard = guard_start(self, "200", "keep", "run");
+    pump_until(self, self->starts == 2);
+    assert_int_equal(kill(self->last.child, SIGKILL), 0);
+    pump_until(self, guard_ended(&guard));
+    assert_int_equal(guard.code, 128 + SIGKILL);
+    assert_end_file(self, "ended signal 9\n");
+    guard_end(&guard);
+
+    self->renew = false;
+    guard = guard_start(self, "200", "keep", "run");
+    pump_until(self, guard_ended(&guard));
+    assert_end_file(self, "never-ran none 0\n");
+    guard_end(&guard);
+}
+
 static void renewals_keep_it_alive(void **state)
 {
     struct fixture *self = *state;
@@ -551,6 +582,7 @@ int main(int argc, char *argv[])
         GUARD_TEST(no_grant_means_exit_86),
         GUARD_TEST(no_node_means_exit_86),
         GUARD_TEST(a_grant_shorter_than_the_kill_timeout_starts_nothing),
+        GUARD_TEST(the_end_file_says_why_and_how_it_ended),
         GUARD_TEST(renewals_keep_it_alive),
         GUARD_TEST(a_lapse_is_sigterm_then_sigkill_at_the_deadline),
         GUARD_TEST(a_grandchild_with_its_own_session_dies_too),
