@@ -1,8 +1,10 @@
 #include "tests/sim/check.h"
 
 #include "node/base/invariant.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
+#include "tests/sim/outside.h"
 #include "tests/sim/peers.h"
 #include "tests/sim/placing.h"
 #include "tests/sim/world.h"
@@ -149,6 +151,9 @@ void check_step(struct world *world)
 {
     check_acting(world);
     check_duties(world);
+    if (world->timetable != NULL) {
+        ledger_step(world);
+    }
     watch_recovery(world);
 }
 
@@ -479,6 +484,19 @@ static void trace_nodes(const struct world *world)
     }
 }
 
+/* Schedules, runs and intents, as the leader holds them. */
+static void check_work(struct world *world)
+{
+    char why[200];
+    const struct node *leader = acting_leader(world, why, sizeof why);
+    if (leader != NULL && world->timetable != NULL) {
+        ledger_check_end(world, leader);
+    }
+    if (leader != NULL && world->outside != NULL) {
+        outside_check_end(world, leader);
+    }
+}
+
 #define MOVE_TAKES_MS 3000
 
 static bool is_recovered(struct world *world, void *context)
@@ -514,4 +532,5 @@ void check_end(struct world *world)
     (void)peers_wait_for_gossip(world); /* the check says who differs */
     peers_check_gossip(world);
     check_digests(world);
+    check_work(world);
 }

@@ -4,14 +4,18 @@
  * I2  what nodes applied are prefixes of one sequence; a committed entry is never lost or changed
  * I3  at most one node acts, its managers' deadlines included
  * I4  an exclusive duty runs on at most one node
+ * I5  effects outside the cluster: outside.h
  * I6  identity, incarnation, term, vote, log and snapshot survive any crash (promise.h); terms
  *     rise, a term has one vote; no grant outlives its incarnation
+ * I7  slots, I8 runs: ledger.h
  * L1  after the last fault one leader is known to all, acts, and the assigned duties run; with
  *     `manage` also: roles are settled, no dead voter stays where a live node could vote, and who
  *     drains or cannot do the work has no duty and does not lead
  * L2  after the last fault gossip holds no live node dead and no dead one alive, health records
  *     agree with each other and with the truth
  * L3  after that, leadership rests: it moves a bounded number of times, and never without a cause
+ * L4  schedules: ledger.h
+ * L5  intents: outside.h
  * OK  the engine ends only for a reason that was simulated; storage is called as promised
  *
  * A violation is written into the verdict and ends the process. */

@@ -57,13 +57,37 @@ static bool is_about_assignment(enum command_type type)
     return type == COMMAND_DUTY_ASSIGN || type == COMMAND_DUTY_RELEASE;
 }
 
+int duties_subject(const char *name)
+{
+    uint32_t hash = 2166136261U;
+    for (; *name != '\0'; name++) {
+        hash = (hash ^ (uint8_t)*name) * 16777619U;
+    }
+    return (int)(hash >> 2) + SIM_DUTIES_MAX + SIM_NODES_MAX;
+}
+
+static struct proposal *free_proposal(struct node *node)
+{
+    const struct world *world = node->world;
+    bool few = world->timetable == NULL && world->outside == NULL;
+    for (int i = 0; i < (few ? PROPOSALS_FEW : PROPOSALS_MAX); i++) {
+        if (node->peers->proposals[i].token == 0) {
+            return &node->peers->proposals[i];
+        }
+    }
+    return NULL;
+}
+
+/* The assignment's duty that the command changes. */
+static const char *duty_of(const struct command *command)
+{
+    return command->type == COMMAND_DUTY_ASSIGN ? command->assign.id : command->release.id;
+}
+
 bool duties_propose(struct node *node, struct command *command, int subject)
 {
     struct peers *self = node->peers;
-    struct proposal *free_slot = NULL;
-    for (int i = 0; i < PROPOSALS_MAX && free_slot == NULL; i++) {
-        free_slot = self->proposals[i].token == 0 ? &self->proposals[i] : NULL;
-    }
+    struct proposal *free_slot = free_proposal(node);
     if (free_slot == NULL || is_proposed(self, command->type, subject)) {
         return false;
     }
@@ -82,9 +106,7 @@ bool duties_propose(struct node *node, struct command *command, int subject)
     uint64_t token = ++node->token;
     *free_slot = (struct proposal){.token = token, .type = command->type, .subject = subject};
     if (is_about_assignment(command->type)) {
-        char id[DUTY_ID_SIZE];
-        duties_name(subject, id);
-        code = grants_leader_note_proposed(self->leader, id, token);
+        code = grants_leader_note_proposed(self->leader, duty_of(command), token);
         invariant(code == 0);
     }
     code = node_propose(node, bytes, length, token);
@@ -104,6 +126,9 @@ void peers_outcome(struct node *node, uint64_t token, bool known)
         }
         if (is_about_assignment(proposal->type)) {
             grants_leader_note_outcome(self->leader, token, known);
+        }
+        if (self->dispatcher.intents != NULL) {
+            intents_note_outcome(self->dispatcher.intents, token);
         }
         proposal->token = 0;
     }
@@ -148,8 +173,7 @@ static void look_at_roster(struct node *node)
     }
 }
 
-/* The leader sends its log to the node: a spare would not learn what it is assigned. */
-static bool is_served(const struct node *leader, uint64_t id)
+bool duties_is_served(const struct node *leader, uint64_t id)
 {
     for (size_t i = 0; i < leader->view.server_count; i++) {
         if (leader->view.servers[i].id == id) {
@@ -159,14 +183,13 @@ static bool is_served(const struct node *leader, uint64_t id)
     return false;
 }
 
-/* A live node other than `not_here`, or NULL. */
-static struct node *choose_holder(struct node *node, const struct node *not_here)
+struct node *duties_choose_holder(struct node *node, const struct node *not_here)
 {
     struct world *world = node->world;
     int first = (int)world_between(world, 0, world->node_count - 1);
     for (int i = 0; i < world->node_count; i++) {
         struct node *other = &world->nodes[(first + i) % world->node_count];
-        bool known = is_served(node, other->id) &&
+        bool known = duties_is_served(node, other->id) &&
                      state_node_by_id(machine_state(node->machine), other->id) != NULL;
         if (other != not_here && known && rumour_alive(node, other->index)) {
             return other;
@@ -226,7 +249,7 @@ static void place(struct node *node, int duty, const struct state_duty *row)
     struct node *holder = world_node_of_id(node->world, row->assignment.raft_id);
     bool assigned = state_duty_held(row);
     bool gone =
-        holder == NULL || !rumour_alive(node, holder->index) || !is_served(node, holder->id);
+        holder == NULL || !rumour_alive(node, holder->index) || !duties_is_served(node, holder->id);
     bool restarted = !gone && holder->incarnation > row->assignment.incarnation;
     if (assigned && restarted && !self->move_wanted[duty]) {
         if (grants_leader_may_assign(self->leader, now, acting, row, holder->id,
@@ -239,7 +262,7 @@ static void place(struct node *node, int duty, const struct state_duty *row)
         return;
     }
     if (grants_leader_may_assign(self->leader, now, acting, row, 0, 0, NULL)) {
-        struct node *target = choose_holder(node, assigned ? holder : NULL);
+        struct node *target = duties_choose_holder(node, assigned ? holder : NULL);
         if (target != NULL) {
             assign(node, duty, row, target, REASON_DUTY_UNASSIGNED);
         } else {
@@ -298,6 +321,9 @@ static void lead_duties(struct node *node)
         if (node_leads(node) && node->view.acting) {
             look_at_duty(node, duty);
         }
+    }
+    if (node->world->options.schedules > 0 && node_leads(node)) {
+        running_place(node);
     }
     if (node->world->options.manage != 0 && node_leads(node)) {
         placing_run(node);
@@ -422,6 +448,7 @@ void duties_after(struct node *node)
     if (machine_take_change(node->machine)) {
         grants_holder_sync(node->peers->holder, node_now_ms(node), machine_state(node->machine));
         feed_guards(node);
+        running_feed(node);
     }
     uint64_t life = node->life;
     if (node->world->options.manage != 0) {
@@ -435,6 +462,15 @@ void duties_after(struct node *node)
         release_former(node);
         ask(node);
         tell_releases(node);
+    }
+    if (node->life == life && node_runs(node)) {
+        running_after(node);
+    }
+    if (node->life == life && node_runs(node)) {
+        ticking_run(node);
+    }
+    if (node->life == life && node_runs(node)) {
+        dispatch_run(node);
     }
 }
 
@@ -468,7 +504,7 @@ static void take_renew(struct node *node, const struct message *message)
     int code = grants_renew_decode(message->bytes, message->length, &renew, &err);
     invariant(code == 0);
     leave_out_moves(node, &renew);
-    if (node->world->options.manage != 0 && !is_served(node, message->from)) {
+    if (node->world->options.manage != 0 && !duties_is_served(node, message->from)) {
         return;
     }
     int64_t now = node_now_ms(node);
@@ -495,6 +531,7 @@ static void take_grant(struct node *node, const struct message *message)
     invariant(code == 0);
     if (grants_holder_take(node->peers->holder, node_now_ms(node), &grant) > 0) {
         feed_guards(node);
+        running_feed(node);
     }
 }
 

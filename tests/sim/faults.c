@@ -1,11 +1,14 @@
 #include "tests/sim/faults.h"
 
 #include "tests/sim/calls.h"
+#include "tests/sim/dispatch.h"
 #include "tests/sim/fault_steps.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/node.h"
 #include "tests/sim/operator.h"
+#include "tests/sim/outside.h"
 #include "tests/sim/peers.h"
+#include "tests/sim/ticking.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -293,11 +296,12 @@ struct fault {
     bool always; /* goes on after the healing */
 };
 
-#define FAULT_KINDS 29
+#define FAULT_KINDS 34
 
 static struct fault fault_of(const struct world *world, int kind)
 {
     const struct options *o = &world->options;
+    bool with_schedules = o->schedules > 0;
     const struct fault faults[FAULT_KINDS] = {
         {"crash", crash, o->crash, false},
         {"crash_point", crash_point, o->crash_point, false},
@@ -328,6 +332,11 @@ static struct fault fault_of(const struct world *world, int kind)
         {"wish", operator_wish, o->wish, false},
         {"remove", operator_remove, o->remove, false},
         {"wall", operator_wall, o->wall, false},
+        {"redefine", ticking_redefine, with_schedules ? o->redefine : 0, false},
+        {"meddle", ticking_meddle, with_schedules ? o->meddle : 0, false},
+        {"errand", outside_new_errand, o->intents != 0 ? o->errand : 0, false},
+        {"decision", outside_decide, o->intents != 0 ? o->decision : 0, false},
+        {"manager_crash", dispatch_crash, o->intents != 0 ? o->manager_crash : 0, false},
     };
     return faults[kind];
 }
@@ -411,6 +420,7 @@ void faults_heal(struct world *world)
     options->duplicate = 0;
     options->tail_percent = 0;
     options->late = 0;
+    ticking_heal(world);
     int dead = choose_dead(world);
     for (int i = 0; i < world->node_count; i++) {
         heal_node(world, &world->nodes[i], i == dead);

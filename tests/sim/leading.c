@@ -218,7 +218,7 @@ void leading_applied(struct node *node, const struct state_effect *effect)
         node->peers == NULL || record == NULL) {
         return;
     }
-    int64_t age_ms = node_now_ms(node) - node->peers->started_ms;
+    int64_t age_ms = (node_now_ms(node) - node->peers->started_ms) * node->world->options.wall_rate;
     bool in_this_life = record->wall_ms >= node_wall_ms(node) - age_ms;
     bool counts =
         record->is.cause == CONSENSUS_CAUSE_HEALTH || record->is.cause == CONSENSUS_CAUSE_GRAY;

@@ -1,8 +1,14 @@
 #include "tests/sim/machine.h"
 
+#include "consensus/state_internal.h"
 #include "node/base/invariant.h"
 #include "tests/sim/check.h"
 #include "tests/sim/leading.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/node.h"
+#include "tests/sim/outside.h"
+#include "tests/sim/running.h"
+#include "tests/sim/ticking.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -45,6 +51,40 @@ void machine_destroy(struct machine **self_p)
     }
 }
 
+/* Without the rule run_once the state lets a run's attempt be assigned again. A snapshot has it as
+ * ever. */
+static void put_once(struct machine *self, bool once)
+{
+    if (!self->node->world->options.world_off.run_once) {
+        return;
+    }
+    for (size_t i = 0; i < self->state->duty_count; i++) {
+        struct state_duty *duty = &self->state->duties[i];
+        duty->is.once = once && running_is_attempt(duty->is.id);
+    }
+}
+
+/* `first`: no node has applied the command before. */
+static void note_work(struct machine *self, const uint8_t *bytes, size_t length,
+                      const struct state_effect *effect, bool first)
+{
+    static struct command command;
+    struct world *world = self->node->world;
+    struct err err = {0};
+    put_once(self, false);
+    if (first && command_decode(bytes, length, &command, &err) == 0) {
+        if (world->timetable != NULL) {
+            ledger_applied(self->node, &command, effect);
+        }
+        if (world->outside != NULL) {
+            outside_applied(self->node, &command, effect);
+        }
+    }
+    if (world->timetable != NULL) {
+        ticking_applied(self->node, effect);
+    }
+}
+
 static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *bytes, size_t length)
 {
     struct machine *self = context;
@@ -52,6 +92,7 @@ static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *b
         check_failed(self->node->world, "I2", "n%d applies entry %" PRIu64 " after entry %" PRIu64,
                      self->node->index, index, self->index);
     }
+    bool first = self->position == check_committed(self->node->world);
     check_applied(self->node, (size_t)self->position, index, term, hash_bytes(bytes, length));
     struct state_effect effect;
     int code = state_apply(self->state, index, term, bytes, length, &effect);
@@ -60,6 +101,9 @@ static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *b
     self->index = index;
     self->changed = true;
     leading_applied(self->node, &effect);
+    if (self->node->world->timetable != NULL || self->node->world->outside != NULL) {
+        note_work(self, bytes, length, &effect, first);
+    }
 }
 
 /* The number of commands travels in front of the state. */
@@ -68,7 +112,9 @@ static int snapshot(void *context, uint8_t **ret, size_t *ret_length)
     struct machine *self = context;
     uint8_t *bytes = NULL;
     size_t length = 0;
+    put_once(self, true);
     int code = state_snapshot(self->state, &bytes, &length);
+    put_once(self, false);
     if (code != 0) {
         return code;
     }
@@ -102,10 +148,12 @@ static int restore(void *context, uint64_t index, const uint8_t *bytes, size_t l
         check_failed(self->node->world, "OK", "n%d cannot restore its state: %s", self->node->index,
                      err.msg);
     }
+    put_once(self, false);
     self->position = position;
     self->index = index;
     self->changed = true;
     self->node->world->verdict->stats.restores++;
+    ticking_restored(self->node);
     return 0;
 }
 
@@ -120,11 +168,13 @@ const struct state *machine_state(const struct machine *self)
     return self->state;
 }
 
-uint64_t machine_digest(const struct machine *self)
+uint64_t machine_digest(struct machine *self)
 {
     uint8_t *bytes = NULL;
     size_t length = 0;
+    put_once(self, true);
     int code = state_snapshot(self->state, &bytes, &length);
+    put_once(self, false);
     invariant(code == 0);
     uint64_t hash = hash_bytes(bytes, length);
     free(bytes);

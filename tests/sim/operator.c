@@ -47,6 +47,9 @@ void operator_wall(struct world *world)
 {
     struct node *node = any_node(world);
     node->wall_offset_ms = world_between(world, -HOUR_MS, HOUR_MS);
+    if (world->options.schedules > 0 && world_percent(world, 50)) { /* right again, or nearly so */
+        node->wall_offset_ms = world_between(world, -1000, 1000);
+    }
     TRACE(world, "n%d has its wall clock set by %" PRId64 " ms", node->index, node->wall_offset_ms);
 }
 

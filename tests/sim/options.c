@@ -30,20 +30,28 @@ static const struct named_profile profiles[] = {
     {"reload", "instances are made afresh", "delay=3 tail=200 tail_percent=2 late=10 reload=800"},
     {"disk", "crash points, disks that fail, are full, slow or stuck",
      "delay=10 tail=500 crash_point=400 storage_error=3000 slow_disk=4000 stuck_disk=8000 "
-     "failing_disk=6000"},
+     "failing_disk=6000 schedules=3 wall_rate=60 redefine=3000 intents=1"},
     {"hostile", "everything at once",
      "nodes=5 delay=40 tail=3000 tail_percent=6 loss=8 crash=1500 freeze=1000 partition=1200 "
      "false_evidence=1000 transfer=1200 bounce=100 crash_point=2000 roles=3000 late=30"},
     {"seven", "seven nodes, five vote",
      "nodes=7 delay=25 tail=1500 manage=1 remove=6000 wish=4000 "
-     "drain=6000"},
+     "drain=6000 schedules=4 wall_rate=60 redefine=4000 meddle=4000"},
     {"health", "health swings and moves leadership",
      "nodes=5 delay=10 tail=500 manage=1 swing=700 drain=4000 wall=5000 crash=6000 calm=18000"},
     {"everything", "all faults there are",
      "nodes=5 voters=3 delay=40 tail=2000 loss=5 manage=1 swing=1500 drain=5000 wish=5000 "
      "remove=6000 wall=8000 slow_disk=6000 stuck_disk=15000 failing_disk=10000 long_freeze=20000 "
      "flap=8000 moving_cut=8000 crash_loop=15000 storage_error=8000 reload=8000 calm=18000 "
-     "recovery=13000"},
+     "recovery=13000 schedules=4 wall_rate=20 redefine=3000 meddle=2500 intents=1 "
+     "manager_crash=3000"},
+    {"schedule", "six schedules, their runs, and clocks that go wrong",
+     "delay=10 tail=500 duties=1 crash=2000 schedules=6 wall_rate=60 redefine=1500 meddle=1200 "
+     "wall=4000"},
+    {"slots", "schedules every few seconds, in real time",
+     "delay=10 tail=500 duties=1 crash=2000 schedules=6 redefine=2500 meddle=2000 wall=6000"},
+    {"intents", "effects outside the cluster",
+     "delay=10 tail=500 duties=1 crash=2000 intents=1 errand=250 manager_crash=1200"},
     {"local", "the shortest timeouts: heartbeat 20, election 120, lease 90 ms",
      "heartbeat=20 election=120 lease=90 delay=2 tail=100 tail_percent=2 late=10 manager_lag=3 "
      "duration=25000 calm=12000"},
@@ -105,7 +113,13 @@ static const struct named_profile profiles[] = {
     X(refutation, gossip_off.refutation)                             \
     X(vote_is_durable, world_off.vote_is_durable)                    \
     X(guard_deadline, world_off.guard_deadline)                      \
-    X(former_lock, world_off.former_lock)
+    X(former_lock, world_off.former_lock)                            \
+    X(run_once, world_off.run_once)                                  \
+    X(decided_is_replicated, schedule_off.decided_is_replicated)     \
+    X(check_key, intents_off.check_key)                              \
+    X(verify_earlier, intents_off.verify_earlier)                    \
+    X(verify_given, intents_off.verify_given)                        \
+    X(object_first, intents_off.object_first)
 
 struct named_option {
     const char *name;

@@ -5,7 +5,9 @@
 #include "consensus/consensus.h"
 #include "consensus/evidence.h"
 #include "consensus/grants.h"
+#include "consensus/intents.h"
 #include "consensus/placement.h"
+#include "consensus/schedule.h"
 #include "gossip/gossip.h"
 #include "node/base/err.h"
 
@@ -79,6 +81,14 @@ struct schedule; /* schedule.h */
     X(wish, 0, "with manage: the roster wants another role for a node, mean")        \
     X(remove, 0, "with manage: a node leaves the roster, mean")                      \
     X(wall, 0, "a node's wall clock jumps by up to an hour, mean")                   \
+    X(schedules, 0, "schedules, 0 to 6")                                             \
+    X(wall_rate, 1, "seconds of wall time in a second of the run")                   \
+    X(redefine, 0, "with schedules: one changes, goes or comes back, mean")          \
+    X(meddle, 0, "with schedules: a run is started or cancelled, a pause, mean")     \
+    X(intents, 0, "with effects outside the cluster, each for one errand")           \
+    X(errand, 300, "with intents: a new errand, mean")                               \
+    X(decision, 1500, "with intents: a person decides about a parked one, mean")     \
+    X(manager_crash, 0, "with intents: the leader's manager crashes alone, mean")    \
     X(liveness, 1, "check L1 to L3 at the end")                                      \
     X(messages, 0, "trace the engine's messages too")
 
@@ -87,6 +97,7 @@ struct world_switches {
     bool vote_is_durable; /* a restarted process finds its vote again */
     bool guard_deadline;  /* a guard ends its process at the grant's deadline */
     bool former_lock;     /* what an earlier life held is released when nothing of it runs */
+    bool run_once;        /* (no promise) the state assigns a run's attempt only once */
 };
 
 struct options {
@@ -98,6 +109,8 @@ struct options {
     struct placement_switches placement_off;
     struct evidence_switches evidence_off;
     struct gossip_switches gossip_off;
+    struct schedule_switches schedule_off;
+    struct intents_switches intents_off;
     struct world_switches world_off;
     const struct schedule *replay; /* these faults instead of random ones; NULL: random */
     struct schedule *record;       /* where the list of faults goes; NULL: nowhere */

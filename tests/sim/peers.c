@@ -32,6 +32,8 @@ void peers_start(struct node *node)
     self->voters_changed = true;
     leading_start(node);
     placing_start(node);
+    ticking_start(node);
+    dispatch_start(node);
     if (node->world->options.gossip != 0) {
         rumour_start(node);
     }
@@ -48,6 +50,8 @@ void peers_end(struct node *node)
     grants_holder_destroy(&self->holder);
     gossip_destroy(&self->gossip);
     placement_destroy(&self->placing);
+    ticking_end(node);
+    dispatch_end(node);
     mp_writer_deinit(&self->writer);
     free(self);
     node->peers = NULL;
@@ -127,6 +131,9 @@ void peers_receive(struct node *node, const struct message *message)
         break;
     case MESSAGE_OBITUARY:
         take_obituary(node, message);
+        break;
+    case MESSAGE_RUN_REPORT:
+        running_receive(node, message);
         break;
     }
 }

@@ -7,9 +7,13 @@
 #include "consensus/placement.h"
 #include "consensus/policy.h"
 #include "gossip/gossip.h"
+#include "tests/sim/dispatch.h"
+#include "tests/sim/running.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/ticking.h"
 
-#define PROPOSALS_MAX 32
+#define PROPOSALS_MAX 128
+#define PROPOSALS_FEW 32 /* without schedules and errands */
 
 struct proposal {
     uint64_t token; /* 0: free */
@@ -44,6 +48,10 @@ struct peers {
     uint64_t recorded_term;
     struct placement *placing;
     uint64_t placing_term; /* that it remembers */
+    /* ticking.c, running.c, dispatch.c */
+    struct ticking ticking;
+    struct running running;
+    struct dispatcher dispatcher;
 };
 
 /* With the process: create after node->incarnation is known. */
@@ -76,6 +84,12 @@ void duties_name(int duty, char ret[DUTY_ID_SIZE]);
 bool duties_propose(struct node *node, struct command *command, int subject);
 void duties_commit_release(struct node *node, int duty, const struct state_duty *row,
                            enum release_proof proof);
+/* A number for what has a name: a duty, a run, an intent. */
+int duties_subject(const char *name);
+/* The leader sends its log to the node: a spare would not learn what it is assigned. */
+bool duties_is_served(const struct node *leader, uint64_t id);
+/* A live node other than `not_here`, or NULL. */
+struct node *duties_choose_holder(struct node *node, const struct node *not_here);
 /* A holder gives one of its duties up. */
 void duties_give_up(struct node *node);
 /* A leader wants one of the duties elsewhere. */
@@ -98,6 +112,8 @@ void rumour_ended(struct node *node, int other, uint64_t incarnation);
 bool rumour_alive(const struct node *node, int other);
 /* What `node` holds of the one with this raft id; false: nothing. */
 bool rumour_member(const struct node *node, uint64_t id, struct gossip_member *ret);
+/* The other's present incarnation, as `node` was told; 0: unknown. */
+uint64_t rumour_incarnation(const struct node *node, const struct node *other);
 /* Of how many managers it can do the work, as `node` was told. */
 uint32_t rumour_capabilities(const struct node *node, uint64_t id);
 

@@ -6,6 +6,7 @@
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
+#include "tests/sim/timetable.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -13,13 +14,14 @@
 #include <string.h>
 
 #define MANAGER "sim"
+#define PLACED_MAX (SIM_DUTIES_MAX + 64) /* duties and attempts of runs */
 
 struct placement_work {
     size_t node_count;
     struct placement_node nodes[NODES_MAX];
     size_t duty_count;
-    struct placement_duty duties[SIM_DUTIES_MAX];
-    int number[SIM_DUTIES_MAX]; /* the duty's, as the simulator counts */
+    struct placement_duty duties[PLACED_MAX];
+    int number[PLACED_MAX]; /* the duty's, as the simulator counts */
     struct placement_target targets[PLACEMENT_MOVES_MAX];
 };
 
@@ -64,6 +66,11 @@ static struct placement_node describe_node(const struct node *node, const struct
     struct placement_manager *manager = &ret.managers[ret.manager_count++];
     (void)snprintf(manager->name, sizeof manager->name, MANAGER);
     manager->percent = rumour_capabilities(node, row->is.raft_id) > 0 ? 100 : 0;
+    if (node->world->timetable != NULL) { /* who can do the one can do the other */
+        struct placement_manager *runs = &ret.managers[ret.manager_count++];
+        (void)snprintf(runs->name, sizeof runs->name, TIMETABLE_MANAGER);
+        runs->percent = manager->percent;
+    }
     return ret;
 }
 
@@ -87,6 +94,38 @@ static struct placement_duty describe_duty(const struct node *node, const struct
     (void)snprintf(ret.group, sizeof ret.group, "sim/g%d", duty % 2);
     ret.avoid[ret.avoid_count++] = node->world->nodes[duty % node->world->node_count].id;
     return ret;
+}
+
+static struct placement_duty describe_attempt(const struct node *node, const struct state_duty *row)
+{
+    struct placement_duty ret = {.wanted = row->is.wanted,
+                                 .once = true,
+                                 .spent = row->assignment.number != 0,
+                                 .priority = row->is.priority,
+                                 .raft_id = row->assignment.raft_id,
+                                 .incarnation = row->assignment.incarnation};
+    (void)snprintf(ret.id, sizeof ret.id, "%s", row->is.id);
+    (void)snprintf(ret.manager, sizeof ret.manager, "%s", row->manager);
+    enum release_proof proof;
+    ret.assigned =
+        state_duty_held(row) && !grants_leader_released(node->peers->leader, row, &proof);
+    ret.rests = !runs_may_place(machine_state(node->machine), row->is.id, node_wall_ms(node));
+    return ret;
+}
+
+static void fill_attempts(const struct node *node, struct placement_work *work)
+{
+    const struct state *state = machine_state(node->machine);
+    for (size_t i = 0; i < state_run_count(state) && work->duty_count < PLACED_MAX; i++) {
+        const struct state_run *run = state_run_at(state, i);
+        char id[DUTY_ID_SIZE];
+        run_duty_id(&run->key, run->attempt, id);
+        const struct state_duty *row = state_duty_by_id(state, id);
+        if (row != NULL) {
+            work->number[work->duty_count] = duties_subject(id);
+            work->duties[work->duty_count++] = describe_attempt(node, row);
+        }
+    }
 }
 
 static void fill_nodes(const struct node *node, struct placement_work *work)
@@ -113,6 +152,7 @@ static void fill_duties(const struct node *node, struct placement_work *work)
             work->duties[work->duty_count++] = describe_duty(node, row, duty);
         }
     }
+    fill_attempts(node, work);
 }
 
 /* ---- the leader ---- */

@@ -25,6 +25,20 @@ void report_add(struct tally *self, const struct stats *one)
     sum->recovered_max_ms = longest;
 }
 
+static void report_work(const struct stats *s)
+{
+    if (s->slots > 0) {
+        (void)printf("         slots %" PRIu64 ", runs %" PRIu64 ", attempts begun %" PRIu64
+                     ", retries %" PRIu64 ", ends unknown %" PRIu64 "\n",
+                     s->slots, s->runs, s->effects, s->retries, s->unknown_runs);
+    }
+    if (s->intents > 0) {
+        (void)printf("         intents %" PRIu64 ", effects outside %" PRIu64 ", parked %" PRIu64
+                     "\n",
+                     s->intents, s->outside_effects, s->parked);
+    }
+}
+
 void report_tally(const char *name, const struct tally *tally, int64_t took_ms)
 {
     const struct stats *s = &tally->stats;
@@ -57,6 +71,7 @@ void report_tally(const char *name, const struct tally *tally, int64_t took_ms)
                  "; hand-overs by policy and roles %" PRIu64 ", moves for a better place %" PRIu64
                  "\n",
                  s->slow_disks, s->stuck_disks, s->failing_disks, s->policy_moves, s->rebalanced);
+    report_work(s);
     (void)printf("         recovery: mean %" PRIu64 " ms, longest %" PRIu64 " ms; events %" PRIu64
                  " a seed\n",
                  s->recovered_ms / runs, s->recovered_max_ms, s->events / runs);

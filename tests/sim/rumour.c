@@ -156,6 +156,16 @@ bool rumour_member(const struct node *node, uint64_t id, struct gossip_member *r
     return gossip_member_find(node->peers->gossip, name_of(index), ret);
 }
 
+uint64_t rumour_incarnation(const struct node *node, const struct node *other)
+{
+    struct gossip_member member;
+    if (node->peers->gossip == NULL || other == node) {
+        return other->incarnation;
+    }
+    return rumour_member(node, other->id, &member) ? member.incarnation >> GOSSIP_REFUTATION_BITS
+                                                   : 0;
+}
+
 uint32_t rumour_capabilities(const struct node *node, uint64_t id)
 {
     static struct gossip_health health;

@@ -7,6 +7,7 @@
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
 #include "tests/sim/peers.h"
+#include "tests/sim/running.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -279,6 +280,7 @@ static int64_t end_managers(struct node *node)
 static void stop_guards(struct node *node)
 {
     memset(node->guards, 0, sizeof node->guards);
+    running_stop_all(node);
 }
 
 void shell_process_ended(struct node *node)
@@ -316,6 +318,7 @@ void shell_host_wakes(struct node *node)
     if (!node->host_frozen) {
         return;
     }
+    running_host_wakes(node);
     /* Guards whose deadline passed in the freeze stop their process now; that it ran for an
      * instant beside another is what no guard can prevent. */
     for (int duty = 0; duty < SIM_DUTIES_MAX; duty++) {

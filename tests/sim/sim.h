@@ -26,6 +26,7 @@
 #define SIM_NODES_MAX 8
 #define SIM_IDS_MAX 64 /* raft ids of one run: a node that joins again has a new one */
 #define SIM_DUTIES_MAX 8
+#define SIM_SCHEDULES_MAX 6
 #define SIM_NONE (-1)
 #define SIM_MESSAGE_KINDS_MAX 16
 
@@ -37,6 +38,7 @@ enum message_kind {
     MESSAGE_GRANT,
     MESSAGE_RELEASE,
     MESSAGE_OBITUARY,
+    MESSAGE_RUN_REPORT,
 };
 
 struct message {
@@ -62,9 +64,12 @@ enum event_kind {
     EVENT_FAULT,
     EVENT_HEAL,
     EVENT_SCRIPT,
-    EVENT_DISK,  /* argument: the wait that is over */
-    EVENT_KILL,  /* the process */
-    EVENT_AGAIN, /* the next step of a fault of many: fault_steps.h */
+    EVENT_DISK,    /* argument: the wait that is over */
+    EVENT_KILL,    /* the process */
+    EVENT_AGAIN,   /* the next step of a fault of many: fault_steps.h */
+    EVENT_ATTEMPT, /* the program of a run's attempt ends; argument: the assignment */
+    EVENT_REQUEST, /* of the node's manager arrives outside: dispatch.h */
+    EVENT_ANSWER,
 };
 
 struct event {
@@ -100,6 +105,33 @@ struct guard {
     uint64_t incarnation; /* of the node that it runs for */
 };
 
+#define SIM_ATTEMPTS_MAX 32
+
+enum attempt_phase {
+    ATTEMPT_NONE,
+    ATTEMPT_RUNS,
+    ATTEMPT_ENDED,  /* by itself */
+    ATTEMPT_LAPSED, /* with its grant */
+};
+
+/* The attempt of a run on a host, under its guard: it outlives the node's process. */
+struct attempt {
+    enum attempt_phase phase;
+    char duty[DUTY_ID_SIZE];
+    uint64_t assignment;
+    uint64_t incarnation;
+    int64_t deadline_ms; /* on the host's clock */
+    int64_t started_wall_ms;
+    bool well;  /* it ends so */
+    bool known; /* a later process of the node finds out how it ended */
+};
+
+/* Which edition of a schedule is wanted (timetable.h). */
+struct wish {
+    bool present;
+    uint32_t edition;
+};
+
 /* How well a node is, as its sampler would find it. */
 struct wellness {
     int score_tenths; /* or GOSSIP_UNKNOWN */
@@ -112,6 +144,10 @@ struct wellness {
 struct machine; /* machine.h */
 struct peers;   /* peers.h */
 struct calls;   /* calls.h */
+struct dispatch;
+struct ledger;
+struct outside;
+struct timetable;
 
 struct node {
     struct world *world;
@@ -125,6 +161,7 @@ struct node {
     struct storage *storage;
     struct disk disk;
     int64_t wall_offset_ms; /* its wall clock is wrong by so much: commands carry its time */
+    int64_t wall_skew_ms;   /* and by so much always, which nobody minds */
     struct wellness health;
     uint64_t incarnation; /* durable */
 
@@ -153,6 +190,9 @@ struct node {
     struct managers managers;
     struct parent parent;
     struct guard guards[SIM_DUTIES_MAX];
+    size_t attempt_count; /* not ATTEMPT_NONE */
+    struct attempt attempts[SIM_ATTEMPTS_MAX];
+    struct dispatch *dispatch;         /* NULL without errands */
     bool linked[SIM_NODES_MAX];        /* the connection to that node is up */
     bool false_refusal[SIM_NODES_MAX]; /* its next probe is refused though it lives */
     bool host_down;
@@ -165,6 +205,7 @@ struct stats {
     uint64_t changes, stands, obituaries, proofs, waits_cut, reloads, silenced, commands;
     uint64_t grants, moves, releases, wake_overlaps, snapshots, restores, storage_errors;
     uint64_t slow_disks, stuck_disks, failing_disks, policy_moves, rebalanced;
+    uint64_t slots, runs, effects, retries, unknown_runs, intents, outside_effects, parked;
     uint64_t recovered_ms, recovered_max_ms, duty_us;
 };
 
@@ -223,6 +264,10 @@ struct world {
     void *route_context;
     struct message *held;
 
+    struct wish wishes[SIM_SCHEDULES_MAX];
+    struct timetable *timetable; /* NULL without schedules */
+    struct outside *outside;     /* NULL without errands */
+    struct ledger *ledger;
     struct check *check;
     struct verdict *verdict;
     bool tracing;

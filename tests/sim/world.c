@@ -3,10 +3,14 @@
 #include "node/base/invariant.h"
 #include "tests/sim/calls.h"
 #include "tests/sim/check.h"
+#include "tests/sim/dispatch.h"
 #include "tests/sim/fault_steps.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/inside.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/node.h"
+#include "tests/sim/running.h"
+#include "tests/sim/ticking.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,7 +19,6 @@
 #include <string.h>
 
 #define PARTS_PER_MILLION 1000000
-#define WALL_START_MS INT64_C(1700000000000)
 
 void trace_line(const struct world *world, const char *format, ...)
 {
@@ -71,7 +74,12 @@ int64_t node_true_us(const struct node *node, int64_t local_ms)
 
 int64_t node_wall_ms(const struct node *node)
 {
-    return WALL_START_MS + node->world->now_us / 1000 + node->wall_offset_ms;
+    return world_wall_ms(node->world) + node->wall_offset_ms + node->wall_skew_ms;
+}
+
+int64_t world_wall_ms(const struct world *world)
+{
+    return WORLD_WALL_START_S * 1000 + world->now_us * world->options.wall_rate / 1000;
 }
 
 /* ---- the queue of events: a binary heap, equal times in the order they were made ---- */
@@ -402,6 +410,15 @@ static void handle(struct world *self, const struct event *event)
     case EVENT_AGAIN:
         fault_steps_go_on(self, event->node, event->argument);
         break;
+    case EVENT_ATTEMPT:
+        running_ended(node, (uint64_t)event->argument);
+        break;
+    case EVENT_REQUEST:
+        dispatch_request_arrives(node, event->argument);
+        break;
+    case EVENT_ANSWER:
+        dispatch_answer_arrives(node, event->argument);
+        break;
     case EVENT_SCRIPT:
         break;
     }
@@ -467,6 +484,29 @@ static void make_node(struct world *self, int index)
     node->health = (struct wellness){.score_tenths = 1000 - 10 * index, .able = true};
 }
 
+/* What only runs with schedules or errands have; so the others draw what they always drew. */
+static void make_work(struct world *self)
+{
+    if (self->options.schedules > 0) {
+        invariant(self->options.schedules <= SIM_SCHEDULES_MAX);
+        self->timetable = timetable_create(&self->options, self->seed);
+        ticking_begin(self);
+    }
+    for (int i = 0; i < self->node_count && self->options.schedules > 0; i++) {
+        self->nodes[i].wall_skew_ms = world_between(self, -900, 900);
+    }
+    self->ledger = ledger_create();
+    if (self->options.intents == 0) {
+        return;
+    }
+    self->outside = calloc(1, sizeof *self->outside);
+    invariant(self->outside != NULL);
+    for (int i = 0; i < self->node_count; i++) {
+        self->nodes[i].dispatch = calloc(1, sizeof *self->nodes[i].dispatch);
+        invariant(self->nodes[i].dispatch != NULL);
+    }
+}
+
 struct world *world_create(const struct options *options, uint64_t seed, struct verdict *verdict,
                            bool tracing)
 {
@@ -494,6 +534,7 @@ struct world *world_create(const struct options *options, uint64_t seed, struct 
     for (int i = 0; i < self->node_count; i++) {
         make_node(self, i);
     }
+    make_work(self);
     return self;
 }
 
@@ -506,12 +547,16 @@ void world_destroy(struct world **self_p)
     for (int i = 0; i < self->node_count; i++) {
         node_end(&self->nodes[i]);
         storage_destroy(&self->nodes[i].storage);
+        free(self->nodes[i].dispatch);
     }
     while (self->heap_length > 0) {
         free(heap_pop(self).message);
     }
     network_forget(self);
     check_destroy(&self->check);
+    ledger_destroy(&self->ledger);
+    timetable_destroy(&self->timetable);
+    free(self->outside);
     free(self->heap);
     free(self);
     *self_p = NULL;

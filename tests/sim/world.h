@@ -4,6 +4,8 @@
 
 #include "tests/sim/sim.h"
 
+#define WORLD_WALL_START_S INT64_C(1700000000) /* 2023-11-14 22:13:20 UTC */
+
 /* A world with its nodes made but not started. `verdict` is written at the end. */
 struct world *world_create(const struct options *options, uint64_t seed, struct verdict *verdict,
                            bool tracing);
@@ -40,6 +42,8 @@ int64_t node_true_us(const struct node *node, int64_t local_ms);
 /* Its wall clock: only for what commands carry; no decision is made by it but one (leading.c), and
  * gossip and consensus take no wall time at all. */
 int64_t node_wall_ms(const struct node *node);
+/* What it ought to show. */
+int64_t world_wall_ms(const struct world *world);
 
 void network_send(struct world *self, uint64_t from, uint64_t to, enum message_kind kind,
                   const uint8_t *bytes, size_t length);
