@@ -245,6 +245,11 @@ static void a_program_gets_no_descriptor_of_ours(void **state)
     const char *text = bench_logs(bench, "run/a@m1");
     assert_non_null(strstr(text, "/dev/null\n"));
     assert_non_null(strstr(text, ".lock\n")); /* the guard's, on purpose */
+    size_t lines = 0;
+    for (const char *at = text; *at != '\0'; at++) {
+        lines += *at == '\n';
+    }
+    assert_int_equal(lines, 4); /* with the three standard ones */
     static const char *const foreign[] = {"socket:", "anon_inode", ".part", ".run", "pipe:"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
         if (strstr(text, foreign[i]) != NULL) {
