@@ -1,11 +1,17 @@
 #!/usr/bin/python3 -B
-"""Where duties run when there is little room: the lowest gives way and comes back; and labels."""
+"""Where duties run: when there is little room the lowest gives way and comes back; labels; copies."""
 
 import os
 import signal
 
-from cluster import ROOT, check, read_pid, run, say, wait_until
+from cluster import ROOT, Cluster, Skip, check, read_pid, run, say, wait_until
 from demo import PRIMARY, Demo, duty
+
+try:
+    import msgpack  # noqa: F401  the manager of the copies needs both
+    import zmq
+except ImportError:
+    zmq = None
 
 STANDBY = "standby"
 ALWAYS = {"low": 1, "middle": 2, "high": 3}
@@ -97,5 +103,44 @@ def placement():
         check(not demo.own_pids(), "something is left running")
 
 
+# ---- copies, and one for each node ----
+
+def running(cluster):
+    """Id -> node of what runs; nothing that is not wanted may be held."""
+    rows = cluster.wait_leader().cli("duty", "list").data
+    check(all(row["wanted"] or row["state"] == "idle" for row in rows), f"{rows}")
+    return {row["id"]: row["node"] for row in rows if row["state"] == "running"}
+
+
+def copies():
+    if zmq is None:
+        raise Skip("python3-zmq or python3-msgpack is not installed")
+    with Cluster(3, extra="leadership: {handover_below: 0}\n") as cluster:
+        want = os.path.join(cluster.folder, "want")
+        program = os.path.join(ROOT, "tests", "integration", "copies_manager.py")
+        cluster.managers = "\n  ".join([
+            "pm2: {enabled: false}", f'copier: {{program: "{program}", options: {{want: "{want}"}}}}'])
+        cluster.start()
+
+        def wanted(text, expected, what):
+            with open(want + ".new", "w", encoding="utf-8") as file:
+                file.write(text)
+            os.rename(want + ".new", want)
+
+            def reached():
+                found = running(cluster)
+                check(set(found) == expected, f"{found}")
+                return found
+            return wait_until(reached, what, pause_s=0.1)
+        three = {"copier/thing", "copier/thing~2", "copier/thing~3"}
+        found = wanted("3", three, "three copies run")
+        check(len(set(found.values())) == 3, f"two of them on one node: {found}")
+        wanted("1", {"copier/thing"}, "one of them is left")
+        names = {f"copier/thing~{node.name}": node.name for node in cluster.nodes}
+        found = wanted("per_node", set(names), "one runs for each node")
+        check(found == names, f"not on their nodes: {found}")
+        wanted("2", {"copier/thing", "copier/thing~2"}, "two copies again")
+
+
 if __name__ == "__main__":
-    run(placement)
+    run(placement, copies)
