@@ -1,6 +1,8 @@
 #include "node/base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t read_ns(clockid_t id)
@@ -30,9 +32,56 @@ int64_t clock_monotonic_us(void)
     return read_ns(CLOCK_MONOTONIC) / 1000;
 }
 
-int64_t clock_wall_ms(void)
+static struct {
+    int64_t boot_ms;
+    int64_t wall_ms;
+    int64_t rate; /* 0: the real clock */
+} test;
+
+int64_t clock_machine_wall_ms(void)
 {
     return read_ns(CLOCK_REALTIME) / 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    if (test.rate != 0) {
+        return test.wall_ms + (clock_boot_ms() - test.boot_ms) * test.rate;
+    }
+    return clock_machine_wall_ms();
+}
+
+int64_t clock_wall_delay_ms(int64_t wall_ms)
+{
+    int64_t left_ms = wall_ms - clock_wall_ms();
+    int64_t rate = test.rate == 0 ? 1 : test.rate;
+    return left_ms <= 0 ? 0 : (left_ms + rate - 1) / rate;
+}
+
+/* One number of at most 15 digits, up to `end`; -1: something else. */
+static int64_t read_number(const char **text, char end)
+{
+    size_t length = strspn(*text, "0123456789");
+    if (length == 0 || length > 15 || (*text)[length] != end) {
+        return -1;
+    }
+    int64_t ret = strtoll(*text, NULL, 10);
+    *text += length + (end != '\0');
+    return ret;
+}
+
+bool clock_use_test(const char *text)
+{
+    int64_t boot_ms = read_number(&text, ':');
+    int64_t wall_ms = boot_ms < 0 ? -1 : read_number(&text, ':');
+    int64_t rate = wall_ms < 0 ? -1 : read_number(&text, '\0');
+    if (rate < 1 || rate > 100000) {
+        return false;
+    }
+    test.boot_ms = boot_ms;
+    test.wall_ms = wall_ms;
+    test.rate = rate;
+    return true;
 }
 
 const char *clock_rfc3339(int64_t wall_ms, char ret[CLOCK_RFC3339_SIZE])

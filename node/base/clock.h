@@ -14,8 +14,23 @@ int64_t clock_boot_us(void);
 /* CLOCK_MONOTONIC, which stops while the machine is suspended: only for those who count in it. */
 int64_t clock_monotonic_us(void);
 
-/* Wall clock, milliseconds since 1970 UTC: for display and records only. */
+/* Wall clock, milliseconds since 1970 UTC: for display, records and schedules; never for leases. */
 int64_t clock_wall_ms(void);
+
+/* For tests of what takes weeks: from now on the wall clock of this process stands at WALL_MS when
+ * the time since boot is BOOT_MS, and runs RATE times as fast (1 to 100,000). `text` is
+ * "BOOT_MS:WALL_MS:RATE", so that all processes of a machine agree. False: malformed, nothing
+ * changes. Before other threads exist. */
+bool clock_use_test(const char *text);
+
+/* The machine's own wall clock, whatever clock_use_test() says: what is compared with others'. */
+int64_t clock_machine_wall_ms(void);
+
+/* Where a daemon leaves that text for its managers. */
+#define CLOCK_TEST_VARIABLE "UNDERSTUDY_TEST_CLOCK"
+
+/* How long until the wall clock shows `wall_ms`, in ms of real time; 0: it does already. */
+int64_t clock_wall_delay_ms(int64_t wall_ms);
 
 #define CLOCK_RFC3339_SIZE 32
 

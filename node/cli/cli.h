@@ -49,6 +49,11 @@ int cli_connect(const struct cli_options *options, struct understudy **ret,
 int local_run(const struct cli_options *options, const struct verb *verb, const json_t *args,
               struct understudy_error *error);
 
+/* ---- ticks_verify.c ---- */
+
+int ticks_verify(const struct cli_options *options, const struct verb *verb, const json_t *args,
+                 struct understudy_error *error);
+
 /* ---- main.c ---- */
 
 /* Print on standard error, as text or as one JSON line. Returns error->exit. */

@@ -244,6 +244,9 @@ int local_run(const struct cli_options *options, const struct verb *verb, const 
     if (strcmp(verb->words, "completion") == 0) {
         return run_completion(options, verb, args, error);
     }
+    if (strcmp(verb->words, "ticks verify") == 0) {
+        return ticks_verify(options, verb, args, error);
+    }
     if (strcmp(verb->words, "keys init") == 0) {
         return run_keys_init(options, verb, args, error);
     }

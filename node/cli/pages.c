@@ -40,6 +40,15 @@ static const struct table_column key_columns[] = {
 static const struct table_column audit_columns[] = {
     {"time", "TIME"}, {"what", "WHAT"}, {"target", "TARGET"},  {"reason", "REASON"},
     {"who", "WHO"},   {"why", "WHY"},   {"refused", "REFUSED"}};
+static const struct table_column schedule_columns[] = {
+    {"id", "SCHEDULE"},       {"expression", "WHEN"},     {"zone", "ZONE"},
+    {"next", "NEXT"},         {"last_slot", "LAST SLOT"}, {"last_outcome", "OUTCOME"},
+    {"failures", "FAILURES"}, {"under_way", "UNDER WAY"}, {"problem", "PROBLEM"}};
+static const struct table_column next_columns[] = {{"slot", "SLOT"}, {"schedule", "SCHEDULE"}};
+static const struct table_column run_columns[] = {
+    {"id", "RUN"},          {"state", "STATE"}, {"outcome", "OUTCOME"}, {"reason", "REASON"},
+    {"attempt", "ATTEMPT"}, {"slots", "SLOTS"}, {"node", "NODE"},       {"exit", "EXIT"},
+    {"started", "STARTED"}, {"ended", "ENDED"}};
 
 static const struct {
     const char *verb;
@@ -53,6 +62,9 @@ static const struct {
     {"recovery", recovery_columns, COUNT_OF(recovery_columns)},
     {"leader history", history_columns, COUNT_OF(history_columns)},
     {"audit show", audit_columns, COUNT_OF(audit_columns)},
+    {"schedule list", schedule_columns, COUNT_OF(schedule_columns)},
+    {"schedule next", next_columns, COUNT_OF(next_columns)},
+    {"run list", run_columns, COUNT_OF(run_columns)},
     {"keys list", key_columns, COUNT_OF(key_columns)},
     {"keys init", key_columns, COUNT_OF(key_columns)},
 };

@@ -31,6 +31,7 @@
 #define CONFIG_VALUES_MAX 20000    /* nodes of one file, aliases expanded */
 #define CONFIG_ERRORS_MAX 20       /* reported at once; the rest is counted */
 #define CONFIG_PATH_SIZE 256       /* bytes of a path in the file system, with its NUL */
+#define CONFIG_CLOCK_SIZE 64
 #define CONFIG_KEY_SIZE 192 /* bytes of "managers.pm2.backups[worker].settle", with its NUL */
 #define CONFIG_SOCKET_PATH_MAX 107 /* bytes of a socket's path without its NUL */
 #define CONFIG_LABELS_MAX 32
@@ -151,7 +152,8 @@ struct config {
     char data_dir[CONFIG_PATH_SIZE];    /* default /var/lib/understudy */
     char runtime_dir[CONFIG_PATH_SIZE]; /* default /run/understudy */
     struct config_log log;
-    int64_t debug_record_bytes; /* of each file of the decision log; 0: none */
+    int64_t debug_record_bytes;          /* of each file of the decision log; 0: none */
+    char debug_clock[CONFIG_CLOCK_SIZE]; /* for tests; empty: the real one */
     bool history_enabled;
     struct config_label labels[CONFIG_LABELS_MAX];
     size_t label_count;

@@ -180,6 +180,10 @@ const struct schema_row schema_rows[] = {
     {"debug.record", SCHEMA_SIZE, RESTART, "0", 0, 10240 * MB, NULL, FIELD(debug_record_bytes),
      "bound of each of the two files of the decision log in data_dir; 0: none is written"},
 
+    {"debug.clock", SCHEMA_TEXT, RESTART, NULL, 0, CONFIG_CLOCK_SIZE - 1, NULL, FIELD(debug_clock),
+     "BOOT_MS:WALL_MS:RATE: a wall clock that shows WALL_MS at BOOT_MS and runs RATE times as "
+     "fast"},
+
     {"history.enabled", SCHEMA_BOOL, 0, "true", 0, 0, NULL, FIELD(history_enabled),
      "keep the history of scores"},
     {"labels.NAME", SCHEMA_TEXT, 0, NULL, 0, NAME_SIZE - 1, NULL, NOFIELD,

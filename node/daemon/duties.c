@@ -300,8 +300,10 @@ static void tell_grant(struct node *self, struct local_duty *duty, const struct 
 {
     char manager[MANAGER_SIZE];
     manager_of(duty->id, manager);
-    struct manager_grant grant = {
-        .assignment = held->assignment, .term = held->term, .deadline_ms = held->deadline_ms};
+    struct manager_grant grant = {.assignment = held->assignment,
+                                  .term = held->term,
+                                  .deadline_ms = held->deadline_ms,
+                                  .digest = schedule_digest(self, duty->id)};
     (void)snprintf(grant.duty, sizeof grant.duty, "%s", duty->id);
     if (supervise_grant(self->supervise, manager, &grant, NULL) == 0) {
         duty->told = true;
@@ -437,8 +439,8 @@ void duties_manager_state(struct node *self, const struct manager_duty_state *st
 void duties_manager_released(struct node *self, const char *id, uint64_t assignment)
 {
     struct local_duty *duty = find_local(self, id);
-    if (duty == NULL || duty->assignment != assignment) {
-        return;
+    if (duty == NULL || duty->assignment != assignment || schedule_has_report(self, id)) {
+        return; /* the end of a run says it, too */
     }
     char locks[CONFIG_PATH_SIZE + 16];
     lock_dir(self, locks);
@@ -476,6 +478,20 @@ void duties_guard_started(void *context, const struct post_guard *guard)
               log_int("pid", guard->pid), log_int("child", guard->child));
 }
 
+static bool manager_runs(const struct node *self, const char *duty)
+{
+    struct supervise_row rows[MANAGERS_MAX];
+    char manager[MANAGER_SIZE];
+    manager_of(duty, manager);
+    size_t count = supervise_list(self->supervise, clock_boot_ms(), rows, MANAGERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, manager) == 0) {
+            return rows[i].pid != 0;
+        }
+    }
+    return false;
+}
+
 void duties_guard_released(void *context, const struct post_guard *guard, enum post_reason reason,
                            int status)
 {
@@ -483,7 +499,9 @@ void duties_guard_released(void *context, const struct post_guard *guard, enum p
     log_write(self->log, LOG_LEVEL_INFO, "guard.released", log_text("duty", guard->duty),
               log_int("reason", (int64_t)reason), log_int("status", status));
     struct local_duty *duty = find_local(self, guard->duty);
-    if (duty != NULL && duty->leaving && reason == POST_REVOKED &&
+    /* Of a run its manager says how it has ended, and that it has, in this order. */
+    bool told_by_manager = schedule_is_run(guard->duty) && manager_runs(self, guard->duty);
+    if (duty != NULL && duty->leaving && reason == POST_REVOKED && !told_by_manager &&
         guard->assignment == duty->assignment) {
         release(self, duty);
     }

@@ -109,7 +109,7 @@ static void propose_assign(struct node *self, const struct state_duty *duty,
     assign->raft_id = target->raft_id;
     assign->incarnation = target->incarnation;
     assign->grant_ttl_ms = self->config->grants.ttl_ms;
-    (void)snprintf(command.why, sizeof command.why, "%s", why);
+    (void)snprintf(command.why, sizeof command.why, "to %s: %s", target->name, why);
     propose_about(self, duty->is.id, &command);
 }
 
@@ -199,6 +199,10 @@ static size_t ids_of(const struct node *self, const char names[][NAME_SIZE], siz
 static bool find_places(const struct node *self, const struct state_duty *row,
                         struct placement_duty *ret)
 {
+    if (row->is.once) {
+        return schedule_places(self, row->is.id, ret->only, &ret->only_count, ret->avoid,
+                               &ret->avoid_count);
+    }
     const struct wish *wish = duties_wish(self, row->is.id);
     if (wish == NULL || wish->term != self->view.term) {
         return false;

@@ -5,6 +5,7 @@
 #include "node/daemon/handlers_record.h"
 #include "node/daemon/handlers_stream.h"
 #include "node/daemon/handlers_why.h"
+#include "node/daemon/handlers_work.h"
 #include "node/daemon/leadership_policy.h"
 #include "node/daemon/node.h"
 
@@ -355,6 +356,15 @@ static const struct control_handler HANDLERS[] = {
     {"why not duty", handlers_why_duty},
     {"why run", handlers_why_run},
     {"why alert", handlers_why_alert},
+    {"schedule list", handlers_schedule_list},
+    {"schedule show", handlers_schedule_show},
+    {"schedule next", handlers_schedule_next},
+    {"run list", handlers_run_list},
+    {"run show", handlers_run_show},
+    {"run logs", handlers_run_logs},
+    {"run cancel", handlers_run_cancel},
+    {"run start", handlers_run_start},
+    {"ticks ledger", handlers_ticks_ledger},
     {"events", handlers_stream_events},
     {"logs", handlers_stream_logs},
     {"start", on_start},

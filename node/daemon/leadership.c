@@ -50,6 +50,7 @@ static void on_effect(struct node *self, const struct state_effect *effect, int6
         return;
     }
     self->publish_now = true;
+    schedule_applied(self, effect);
     switch (effect->type) {
     case COMMAND_NODE_PUT:
     case COMMAND_NODE_REMOVE:
@@ -71,6 +72,12 @@ static void on_effect(struct node *self, const struct state_effect *effect, int6
     case COMMAND_MANAGER_MODE:
         managers_follow_state(self);
         maintenance_applied(self, effect);
+        duties_sync(self, now_ms);
+        break;
+    case COMMAND_SLOTS_DECIDE:
+    case COMMAND_RUN_START:
+    case COMMAND_RUN_END:
+    case COMMAND_RUN_CANCEL:
         duties_sync(self, now_ms);
         break;
     case COMMAND_LEADER_RECORD:
@@ -107,6 +114,7 @@ static void on_restored(struct node *self, const struct consensus_output *output
     invariant(rc == 0); /* the consensus thread has restored the same bytes */
     peers_sync(self);
     managers_follow_state(self);
+    schedule_restored(self);
     duties_sync(self, now_ms);
     self->publish_now = true;
 }

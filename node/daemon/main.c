@@ -1,4 +1,5 @@
 /* understudyd: reads its configuration and keys, then starts the watching parent and the node. */
+#include "node/base/clock.h"
 #include "node/config/config.h"
 #include "node/config/keys.h"
 #include "node/daemon/node.h"
@@ -174,6 +175,24 @@ static int prepare(struct daemon *daemon, struct err *err)
     return rc;
 }
 
+/* Managers find it in their environment. False: told on standard error. */
+static bool use_test_clock(const struct config *config)
+{
+    const char *text = config->debug_clock;
+    if (text[0] == '\0') {
+        return true;
+    }
+    if (!clock_use_test(text)) {
+        (void)fprintf(
+            stderr,
+            "understudyd: debug.clock: %s is not BOOT_MS:WALL_MS:RATE, whole numbers with "
+            "a rate of 1 to 100000\n",
+            text);
+        return false;
+    }
+    return setenv(CLOCK_TEST_VARIABLE, text, 1) == 0;
+}
+
 static int run(struct daemon *daemon)
 {
     struct err err = {0};
@@ -211,6 +230,10 @@ int main(int argc, char **argv)
         (void)printf("%s is good\n", options.file);
         config_destroy(&daemon.config);
         return 0;
+    }
+    if (!use_test_clock(daemon.config)) {
+        config_destroy(&daemon.config);
+        return DAEMON_EXIT_CONFIGURATION;
     }
     (void)parent_block_signals();
     code = run(&daemon);

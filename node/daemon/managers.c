@@ -176,6 +176,18 @@ static void on_duty_wanted(void *context, const char *manager,
     node_pump(node_of(context));
 }
 
+static void on_schedule_wanted(void *context, const char *manager,
+                               const struct manager_schedule_wanted *wanted)
+{
+    schedule_wanted(node_of(context), manager, wanted);
+    node_pump(node_of(context));
+}
+
+static void on_run_ended(void *context, const char *manager, const struct manager_run_ended *ended)
+{
+    schedule_run_ended(node_of(context), manager, ended);
+}
+
 static void on_duty_state(void *context, const char *manager,
                           const struct manager_duty_state *state)
 {
@@ -419,6 +431,8 @@ static int create_supervision(struct node *self, struct err *err)
         .observation = on_observation,
         .event = on_event,
         .duty_wanted = on_duty_wanted,
+        .schedule_wanted = on_schedule_wanted,
+        .run_ended = on_run_ended,
         .duty_state = on_duty_state,
         .intent = on_intent,
         .released = on_released,

@@ -97,6 +97,7 @@ static int64_t next_deadline_ms(const struct node *self, int64_t now_ms)
     at_ms = earlier(at_ms, evidence_deadline_ms(self->evidence));
     at_ms = earlier(at_ms, leadership_deadline_ms(self, now_ms));
     at_ms = earlier(at_ms, duties_deadline_ms(self));
+    at_ms = earlier(at_ms, schedule_deadline_ms(self, now_ms));
     if (self->leaving != LEAVING_NOT) {
         at_ms = earlier(at_ms, now_ms + NODE_HURRY_MS);
     }
@@ -143,6 +144,7 @@ void node_pump(struct node *self)
     failover_run(self, now_ms);
     membership_run(self, now_ms);
     names_run(self, now_ms);
+    schedule_run(self, now_ms);
     duties_run(self, now_ms);
     managers_run(self, now_ms);
     recoveries_run(self, now_ms);
@@ -364,8 +366,8 @@ static int open_storage(struct node *self, struct err *err)
 static int create_parts(struct node *self, void *zmq_context, struct err *err)
 {
     int (*const steps[])(struct node *, struct err *) = {
-        leadership_create, membership_create, failover_create,
-        duties_create,     managers_create,   publish_create,
+        leadership_create, membership_create, failover_create, duties_create,
+        managers_create,   schedule_create,   publish_create,
     };
     int rc = peers_create(self, zmq_context, err);
     for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++) {
@@ -432,6 +434,7 @@ static void stop(struct node *self)
     recoveries_destroy(&self->recoveries);
     sampler_destroy(&self->sampler);
     reload_destroy(&self->reload);
+    schedule_destroy(&self->schedules);
     resolver_destroy(&self->resolver);
     storage_close(&self->storage);
     events_destroy(&self->events);

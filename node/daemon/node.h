@@ -27,6 +27,8 @@
 #include "node/daemon/report.h"
 #include "node/daemon/resolver.h"
 #include "node/daemon/sampler.h"
+#include "node/daemon/schedule.h"
+#include "node/daemon/wall.h"
 #include "node/guard/post.h"
 #include "node/http/http.h"
 #include "node/log/log.h"
@@ -207,6 +209,9 @@ struct node {
     struct alerts *alerts;
     int64_t alerts_at_ms;
     struct recoveries *recoveries;
+
+    struct wall wall;
+    struct schedules *schedules;
 
     struct control *control;
     struct http *http; /* NULL: no dashboard */

@@ -311,6 +311,8 @@ static bool dispatch(struct node *self, const struct transport_message *message,
         return on_grant(self, message, now_ms);
     case TRANSPORT_RELEASE:
         return on_release(self, message);
+    case TRANSPORT_RUN_REPORT:
+        return schedule_receive(self, message->sender, message->bytes, message->length);
     case TRANSPORT_OBSERVATION:
         return reports_receive(self, message->sender, message->bytes, message->length);
     case TRANSPORT_FORWARD:

@@ -34,7 +34,7 @@ static void put_manager(struct mp_writer *writer, const struct report_manager *m
 
 int report_encode(const struct report *report, struct mp_writer *writer)
 {
-    mp_put_array(writer, 5);
+    mp_put_array(writer, 6);
     mp_put_u64(writer, REPORT_VERSION);
     mp_put_u64(writer, REPORT_SELF);
     mp_put_array(writer, report->manager_count);
@@ -49,6 +49,7 @@ int report_encode(const struct report *report, struct mp_writer *writer)
         mp_put_text(writer, report->duties[i].phase);
     }
     mp_put_u64(writer, report->leads_term);
+    mp_put_i64(writer, report->wall_ms);
     return mp_writer_ok(writer) ? 0 : ERR_FULL;
 }
 
@@ -115,6 +116,9 @@ static void decode_self(const msgpack_object *root, struct report *ret)
     const msgpack_object *duties = mp_at(root, 3);
     *ret = (struct report){0};
     (void)mp_u64(mp_at(root, 4), &ret->leads_term); /* appended: others do not say */
+    if (!mp_i64(mp_at(root, 5), &ret->wall_ms) || ret->wall_ms < 0) {
+        ret->wall_ms = 0;
+    }
     for (size_t i = 0; i < mp_count(managers) && ret->manager_count < MANAGERS_MAX; i++) {
         if (decode_manager(mp_at(managers, i), &ret->managers[ret->manager_count])) {
             ret->manager_count++;

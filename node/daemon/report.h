@@ -5,7 +5,8 @@
  *   [1, 2, [[name, state, active, shadow, restarts, score or nil, failures in a row, version,
  *            [capability, ...]], ...],
  *          [[duty, assignment, phase], ...],
- *          term that the node leads or 0]           a report
+ *          term that the node leads or 0,
+ *          its wall clock in ms or 0]               a report
  *   [1, "leave"]                                    a wish
  *   [1, term, index, bytes]                         the state: a snapshot, who leads in which term
  * Decoders ignore appended elements. Pure. */
@@ -49,6 +50,7 @@ struct report {
     char node[NAME_SIZE]; /* empty: the slot is free; not on the wire, it is the sender */
     int64_t taken_ms;     /* likewise */
     uint64_t leads_term;  /* 0: it does not lead */
+    int64_t wall_ms;      /* its clock as it sent this; 0: not told */
     size_t manager_count;
     struct report_manager managers[MANAGERS_MAX];
     size_t duty_count;

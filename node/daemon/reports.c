@@ -19,8 +19,9 @@
 static void describe_self(struct node *self, int64_t now_ms, struct report *ret)
 {
     struct supervise_row rows[MANAGERS_MAX];
-    *ret =
-        (struct report){.taken_ms = now_ms, .leads_term = self->view.ready ? self->view.term : 0};
+    *ret = (struct report){.taken_ms = now_ms,
+                           .leads_term = self->view.ready ? self->view.term : 0,
+                           .wall_ms = clock_machine_wall_ms()};
     (void)snprintf(ret->node, sizeof ret->node, "%s", node_name(self));
     ret->manager_count = supervise_list(self->supervise, now_ms, rows, MANAGERS_MAX);
     for (size_t i = 0; i < ret->manager_count; i++) {
@@ -181,6 +182,10 @@ bool reports_receive(struct node *self, const char *from, const uint8_t *bytes, 
         return true;
     }
     note_leader(self, from, message.self.leads_term);
+    if (message.self.wall_ms != 0) {
+        wall_told(&self->wall, clock_boot_ms(), node_id_of(self, from), message.self.wall_ms);
+        message.self.wall_ms = 0; /* of the moment: no news */
+    }
     struct report *report = report_slot(self, from);
     if (report != NULL) {
         message.self.taken_ms = report->taken_ms;

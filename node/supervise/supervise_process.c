@@ -18,13 +18,21 @@
 
 /* All that a manager gets from our environment. Secrets come by files that its section names. */
 static const char *const passed_on[] = {
-    "PATH",         "HOME",
-    "USER",         "LOGNAME",
-    "LANG",         "LC_ALL",
-    "TZ",           "TMPDIR",
-    "DEBUG",        "CREDENTIALS_DIRECTORY",
-    "ASAN_OPTIONS", "UBSAN_OPTIONS",
-    "TSAN_OPTIONS", "LSAN_OPTIONS",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "DEBUG",
+    "CREDENTIALS_DIRECTORY",
+    "ASAN_OPTIONS",
+    "UBSAN_OPTIONS",
+    "TSAN_OPTIONS",
+    "LSAN_OPTIONS",
+    CLOCK_TEST_VARIABLE,
 };
 
 #define ENVIRONMENT_MAX (sizeof passed_on / sizeof passed_on[0] + 4)

@@ -51,6 +51,7 @@ enum transport_kind {
     TRANSPORT_FORWARD_REPLY = 11,
     TRANSPORT_HELLO = 12,
     TRANSPORT_STATE = 13,
+    TRANSPORT_RUN_REPORT = 14,
 };
 #define TRANSPORT_KIND_MAX 127 /* unknown kinds up to here are handed on; the user drops them */
 

@@ -79,6 +79,7 @@ static void every_verb_of_the_contract_is_there(void **state)
                                         "run cancel",
                                         "run start",
                                         "ticks verify",
+                                        "ticks ledger",
                                         "alert list",
                                         "alert ack",
                                         "alert resolve",

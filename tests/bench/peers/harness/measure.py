@@ -15,7 +15,7 @@ from harness.netns import Missing
 PAUSE_S = 0.002  # between an answer and the next question
 PATIENCE_S = 90
 GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover",
-          "cut failover", "start", "idle", "status", "cli", "commits")
+          "cut failover", "start", "idle", "status", "cli", "commits", "lateness")
 
 
 class Unsettled(Exception):
