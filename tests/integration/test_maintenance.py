@@ -94,6 +94,7 @@ def maintenance_moves_nothing(demo):
     check(demo.worker_of(ALWAYS) == (pid, node), "a drain moved a duty in maintenance")
     answer(demo["n1"], "undrain", node.name)
     wait_until(lambda: not deferred(demo["n1"], "move", ALWAYS), "there is nothing to move")
+    assignment = demo.duties(demo["n1"])[duty(ALWAYS)]["assignment"]
     node.kill_both()
     others = [other for other in demo.nodes if other is not node]
     leader = demo.wait_leader(among=others, members_alive=2)
@@ -101,7 +102,10 @@ def maintenance_moves_nothing(demo):
                "its move is deferred")
     wait_until(lambda: not demo.workers(ALWAYS), "its grant has ended, and its guard ended it")
     node.start()
-    demo.wait_leader()
+    leader = demo.wait_leader()
+    wait_until(lambda: len(managers(demo, "state", "paused")) == len(demo.nodes), "all are paused")
+    row = demo.duties(leader)[duty(ALWAYS)]
+    check(row["assignment"] in (None, assignment), f"it was placed in maintenance: {row}")
     check(not demo.workers(BACKUP), "a backup was started in maintenance")
 
 
