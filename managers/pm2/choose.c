@@ -355,11 +355,10 @@ static const struct decide_view *find_trouble(const struct decide_view *views, s
         if (told && (view->state == DECIDE_UP || view->state == DECIDE_BETWEEN)) {
             return NULL;
         }
-        if (told && view->state == DECIDE_DOWN) {
-            found = view;
-        } else if (found == NULL && !view->left &&
-                   (!view->reachable || view->state == DECIDE_UNKNOWN) &&
-                   view->for_ms >= PM2_STALE_MS) {
+        bool down = told && view->state == DECIDE_DOWN;
+        bool unknown = !view->left && (!view->reachable || view->state == DECIDE_UNKNOWN) &&
+                       view->for_ms >= PM2_STALE_MS;
+        if (down || (found == NULL && unknown)) {
             found = view;
         }
     }

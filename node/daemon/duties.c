@@ -163,23 +163,17 @@ static bool stands_still(const struct node *self, const char *manager)
     return gate != GATE_OPEN && gate != GATE_STOPPED;
 }
 
-static bool wants_elsewhere(const struct node *self, const struct state_duty *row, const char **why)
+/* There is a better place, as far as somebody may move it now. */
+static bool is_moved(const struct node *self, const struct state_duty *row, const char **why)
 {
     char key[SETTING_KEY_SIZE];
     placement_move_key(row->is.id, key);
     const char *target = state_setting(self->state, key);
     const struct state_node *own = state_node_by_name(self->state, node_name(self));
-    if (!row->is.wanted) {
-        *why = "not wanted any more";
-    } else if (self->managers_stopped) {
-        *why = "the cluster's managers are stopped";
-    } else if (self->leaving != LEAVING_NOT) {
-        *why = "the node leaves";
-    } else if (own != NULL && own->removed) {
-        *why = "the node was removed";
-    } else if (stands_still(self, row->manager)) {
+    if (stands_still(self, row->manager)) {
         return false;
-    } else if (own != NULL && own->draining) {
+    }
+    if (own != NULL && own->draining) {
         *why = "the node drains";
     } else if (target != NULL && strcmp(target, PLACEMENT_NOWHERE) == 0) {
         *why = "it gives way to others";
@@ -189,6 +183,23 @@ static bool wants_elsewhere(const struct node *self, const struct state_duty *ro
         *why = "its manager cannot work here now";
     } else {
         return false;
+    }
+    return true;
+}
+
+static bool wants_elsewhere(const struct node *self, const struct state_duty *row, const char **why)
+{
+    const struct state_node *own = state_node_by_name(self->state, node_name(self));
+    if (!row->is.wanted) {
+        *why = "not wanted any more";
+    } else if (self->managers_stopped) {
+        *why = "the cluster's managers are stopped";
+    } else if (self->leaving != LEAVING_NOT) {
+        *why = "the node leaves";
+    } else if (own != NULL && own->removed) {
+        *why = "the node was removed";
+    } else {
+        return is_moved(self, row, why);
     }
     return true;
 }

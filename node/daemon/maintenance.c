@@ -61,7 +61,7 @@ static void defer(json_t *rows, const char *duty, const char *node, const char *
 static void defer_duty(const struct node *self, const struct state_duty *duty, json_t *rows)
 {
     char key[SETTING_KEY_SIZE];
-    (void)snprintf(key, sizeof key, "duty.move/%.80s", duty->is.id);
+    placement_move_key(duty->is.id, key);
     const char *node = duty->assignment.node;
     const struct state_node *row = state_node_by_name(self->state, node);
     struct gossip_member member;
@@ -76,7 +76,7 @@ static void defer_duty(const struct node *self, const struct state_duty *duty, j
     } else if (row != NULL && row->draining) {
         defer(rows, duty->is.id, node, "move", "its node drains");
     } else if (state_setting(self->state, key) != NULL) {
-        defer(rows, duty->is.id, node, "move", "asked for by an operator");
+        defer(rows, duty->is.id, node, "move", "another place is set for it");
     }
 }
 

@@ -150,11 +150,11 @@ static void move_on(struct node *self, const struct state_duty *duty)
         next = next == NULL && order > 0 ? row : next;
     }
     next = next == NULL ? first : next; /* in turn, by name */
-    if (next == NULL || strlen(duty->is.id) > 80) {
+    if (next == NULL) {
         return;
     }
     struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_RECOVERY};
-    (void)snprintf(command.setting.key, sizeof command.setting.key, "duty.move/%.80s", duty->is.id);
+    placement_move_key(duty->is.id, command.setting.key);
     (void)snprintf(command.setting.value, sizeof command.setting.value, "%s", next->is.name);
     (void)snprintf(command.who, sizeof command.who, "%s", node_name(self));
     (void)snprintf(command.why, sizeof command.why, "%.40s failed on %.40s whatever was tried",
