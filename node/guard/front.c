@@ -60,8 +60,17 @@ static struct guard_message compose(const struct front *self, enum guard_kind ki
     return message;
 }
 
+bool front_may_say(void)
+{
+    struct pollfd polled = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&polled, 1, 0) == 1 && (polled.revents & POLLOUT) != 0;
+}
+
 static void say(const char *text)
 {
+    if (!front_may_say()) {
+        return;
+    }
     (void)dprintf(STDERR_FILENO, "understudy-guard: %s\n", text);
 }
 

@@ -5,6 +5,10 @@
 
 #include "node/guard/options.h"
 
+/* Whether a line to standard error is taken without waiting. It may be a pipe that is full, and
+ * whose reader is gone or stopped: a guard that waited there would hold its lock for ever. */
+bool front_may_say(void);
+
 /* From the first grant to the end of the tree. Returns the guard's exit code. */
 int front_run(const struct guard_options *options);
 

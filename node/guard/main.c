@@ -15,6 +15,9 @@ static int refuse_lock(const struct guard_options *options, pid_t holder)
         (void)fprintf(stderr, "understudy-guard: %s: %s\n", options->lock_path, strerror(errno));
         return GUARD_EXIT_FAILED;
     }
+    if (!front_may_say()) {
+        return POST_EXIT_LOST;
+    }
     bool alive = holder > 0 && (kill(holder, 0) == 0 || errno == EPERM);
     (void)fprintf(
         stderr, "understudy-guard: %s runs on this host already, under guard %ld%s; not started\n",

@@ -242,6 +242,16 @@ void fixture_pump(struct fixture *self, int wait_ms)
 
 /* --- guards -------------------------------------------------------------------------------- */
 
+static void fill(int fd)
+{
+    static const char bytes[4096];
+    int flags = fcntl(fd, F_GETFL);
+    assert_int_equal(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(fd, bytes, sizeof(bytes)) > 0) {
+    }
+    assert_int_equal(fcntl(fd, F_SETFL, flags), 0);
+}
+
 struct guard_process guard_start(struct fixture *self, const char *kill_timeout,
                                  const char *on_disconnect, const char *mode)
 {
@@ -252,6 +262,9 @@ struct guard_process guard_start(struct fixture *self, const char *kill_timeout,
     assert_true(length > 0);
     victim_program[length] = '\0';
     assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+    if (self->full_errors) {
+        fill(errors[1]);
+    }
     struct guard_process guard = {.pid = fork(), .errors = errors[0]};
     if (guard.pid == 0) {
         (void)dup2(errors[1], STDERR_FILENO);

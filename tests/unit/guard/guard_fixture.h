@@ -25,6 +25,8 @@ struct fixture {
     struct post_guard last;
     enum post_reason reason;
     int status;
+    /* what guards are started with */
+    bool full_errors; /* a standard error that takes nothing, and that nobody reads */
     /* what the fixture does by itself while it pumps */
     bool renew;
     int64_t ttl_ms;

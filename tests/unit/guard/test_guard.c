@@ -107,6 +107,20 @@ static void the_end_file_says_why_and_how_it_ended(void **state)
     guard_end(&guard);
 }
 
+/* Its last words find no room, and nobody makes any: it ends all the same, and so does its lock. */
+static void a_full_standard_error_holds_up_no_end(void **state)
+{
+    struct fixture *self = *state;
+    self->full_errors = true;
+    struct guard_process guard = guard_start(self, "200", "keep", "run");
+    pump_until(self, self->starts == 1);
+    assert_int_equal(post_revoke(self->post, DUTY, NULL), 0);
+    pump_until(self, guard_ended(&guard));
+    assert_int_equal(guard.code, POST_EXIT_LOST);
+    assert_true(post_lock_free(self->dir, DUTY));
+    guard_end(&guard);
+}
+
 static void renewals_keep_it_alive(void **state)
 {
     struct fixture *self = *state;
@@ -583,6 +597,7 @@ int main(int argc, char *argv[])
         GUARD_TEST(no_node_means_exit_86),
         GUARD_TEST(a_grant_shorter_than_the_kill_timeout_starts_nothing),
         GUARD_TEST(the_end_file_says_why_and_how_it_ended),
+        GUARD_TEST(a_full_standard_error_holds_up_no_end),
         GUARD_TEST(renewals_keep_it_alive),
         GUARD_TEST(a_lapse_is_sigterm_then_sigkill_at_the_deadline),
         GUARD_TEST(a_grandchild_with_its_own_session_dies_too),
