@@ -94,6 +94,12 @@ static bool is_told_again(struct bench *bench)
     return bench->job->reports >= 3;
 }
 
+/* It releases first, and forgets then. */
+static bool is_forgotten(struct bench *bench)
+{
+    return access(bench_path(bench, "managers/run/runs/a/m1.run"), F_OK) != 0;
+}
+
 static void an_end_that_nobody_has_heard_is_told_by_every_life(void **state)
 {
     struct bench *bench = *state;
@@ -112,6 +118,7 @@ static void an_end_that_nobody_has_heard_is_told_by_every_life(void **state)
     assert_memory_equal(&job->ended, &first, sizeof first);
     assert_int_equal(strlen(bench_text(bench, "begun")),
                      strcspn(bench_text(bench, "begun"), "\n") + 1);
+    RUN_UNTIL(bench, is_forgotten);
     /* Known and forgotten: a grant that comes now, to yet another life, begins nothing. */
     bench_kill_manager(bench);
     job->reports = 0;
