@@ -241,7 +241,7 @@ static const struct verb verbs[] = {
      CLUSTER_READ,
      .arguments = {REQUIRED("id", "ID", "the alert")}},
     {.words = "why not duty",
-     .summary = "why a duty does not run",
+     .summary = "why a duty does not run; the acting leader adds what speaks against each node",
      CLUSTER_READ,
      .arguments = {REQUIRED("id", "ID", "the duty")}},
     {.words = "events",

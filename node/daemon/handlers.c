@@ -353,7 +353,7 @@ static const struct control_handler HANDLERS[] = {
     {"audit show", handlers_audit_show},
     {"why leader", handlers_why_leader},
     {"why duty", handlers_why_duty},
-    {"why not duty", handlers_why_duty},
+    {"why not duty", handlers_why_not_duty},
     {"why run", handlers_why_run},
     {"why alert", handlers_why_alert},
     {"schedule list", handlers_schedule_list},

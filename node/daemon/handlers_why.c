@@ -9,7 +9,7 @@
 
 #define AUDIT_ROWS_DEFAULT 100
 
-static json_t *document(const struct why *why)
+json_t *handlers_why_document(const struct why *why)
 {
     json_t *steps = json_array();
     for (size_t i = 0; i < why->count; i++) {
@@ -33,7 +33,7 @@ static void answer(struct control_request *request, int rc, const struct why *wh
     if (rc != 0) {
         control_fail_err(request, err);
     } else {
-        control_reply(request, document(why));
+        control_reply(request, handlers_why_document(why));
     }
 }
 

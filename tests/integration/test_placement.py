@@ -54,7 +54,20 @@ def spread(demo):
     check(len(set(found.values())) == 3, f"more than one on a node: {found}")
     row = demo.duties(demo.leader())[duty(LABELLED)]
     check(row["wanted"] and row["state"] != "running", f"no node has its label: {row}")
+    told = why_not(demo, LABELLED)
+    check(told["verdict"] == "nobody_can" and told["best"] is None, f"{told}")
+    check([row["reason"] for row in told["nodes"]] == 3 * ["label_missing"], f"{told}")
     return found
+
+
+def why_not(demo, name):
+    """What the acting leader makes of each node; the others do not know it."""
+    leader = demo.leader()
+    answers = {node.name: node.cli("why", "not", "duty", duty(name)) for node in demo.nodes}
+    check(all(answer.exit == 0 for answer in answers.values()), f"{answers}")
+    told = answers.pop(leader.name).data["placement"]
+    check(all(answer.data["placement"] is None for answer in answers.values()), f"{answers}")
+    return told
 
 
 def gives_way(demo, before):
@@ -66,6 +79,9 @@ def gives_way(demo, before):
     check(found[STANDBY] == before[victim], f"the backup is not where {victim} was: {found}")
     row = demo.duties(demo.leader())[duty(victim)]
     check(row["wanted"], f"it is wanted still: {row}")
+    told = why_not(demo, victim)
+    check(told["verdict"] in ("sent_away", "waits_for_room"), f"{told}")
+    check({row["reason"] for row in told["nodes"]} == {"no_room"}, f"{told}")
     say(f"  {victim} gave way on {found[STANDBY]}")
 
 
