@@ -17,7 +17,8 @@ enum gate maintenance_gate(const struct node *self, const char *manager)
 
 void maintenance_run(struct node *self)
 {
-    if (!node_may_act(self) || !maintenance_is_over(self->state, clock_wall_ms(), true)) {
+    bool trusted = self->wall.looked && self->wall.verdict == WALL_TRUSTED;
+    if (!node_may_act(self) || !maintenance_is_over(self->state, clock_wall_ms(), trusted)) {
         return;
     }
     struct command command;

@@ -216,7 +216,7 @@ def bad():
         check(rows["watched"]["restarts"] == 0, f"the good one was harmed: {rows['watched']}")
         for name in ("garbage", "forge"):
             check(rows[f"bad-{name}"]["restarts"] == 0 and
-                  rows[f"bad-{name}"]["state"] in ("running", "degraded"), f"{rows[f'bad-{name}']}")
+                  rows[f"bad-{name}"]["state"] in ("running", "standby"), f"{rows[f'bad-{name}']}")
         alerts = wait_until(lambda: {row["key"]: row for row in node.cli("alert", "list").data
                                      if row["kind"] == "manager.failed"}, "manager.failed is raised")
         check("manager.failed/n1/bad-version" in alerts or "manager.failed/n1/bad-crash" in alerts,
