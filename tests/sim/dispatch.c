@@ -65,8 +65,12 @@ void dispatch_request_arrives(struct node *node, int64_t argument)
 {
     int errand;
     struct task *task = waiting_task(node, argument, &errand);
-    if (task == NULL || !node_acts(node)) {
-        return; /* its connection has ended */
+    if (task != NULL && !node_acts(node)) {
+        task->serial = 0; /* its connection has ended: no answer comes */
+        return;
+    }
+    if (task == NULL) {
+        return;
     }
     if (task->phase == TASK_VERIFYING) {
         task->evidence = outside_verify(node->world, errand);
