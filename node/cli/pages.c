@@ -155,6 +155,26 @@ static void print_manager(FILE *out, const json_t *rows, bool colour)
     }
 }
 
+/* What a program printed, line by line. */
+static void print_output(FILE *out, const json_t *data)
+{
+    const char *line = doc_get_text(data, "text", "");
+    while (line[0] != '\0') {
+        size_t length = strcspn(line, "\n");
+        json_t *text = json_stringn(line, length);
+        if (length > 0) {
+            (void)table_print_value(out, text, false);
+        }
+        (void)fputc('\n', out);
+        json_decref(text);
+        line += length + (line[length] == '\n' ? 1 : 0);
+    }
+    if (json_is_integer(json_object_get(data, "next_offset"))) {
+        (void)fprintf(stderr, "understudy: there is more: --offset %lld\n",
+                      (long long)doc_get_integer(data, "next_offset", 0));
+    }
+}
+
 void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour)
 {
     const json_t *data = json_object_get(envelope, "data");
@@ -168,6 +188,10 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
     }
     if (strcmp(verb, "manager show") == 0 && json_is_array(data)) {
         print_manager(out, data, colour);
+        return;
+    }
+    if (strcmp(verb, "run logs") == 0 && json_is_object(data)) {
+        print_output(out, data);
         return;
     }
     for (size_t i = 0; i < COUNT_OF(tables); i++) {

@@ -1,0 +1,88 @@
+#!/usr/bin/python3 -B
+"""The verbs about scheduled work, on one real node: what is said is what happened."""
+
+from cluster import Cluster, check, run, say, wait_until
+
+MANAGER = """pm2: {enabled: false}
+  run:
+    schedules:
+      - {name: tick, every: 2s, run: [/bin/sh, -c, 'echo line one; echo "of $UNDERSTUDY_RUN"']}
+      - {name: broken, every: 5s, run: [/bin/sh, -c, 'echo no >&2; exit 3']}
+      - {name: slow, cron: "0 0 29 2 *", zone: Asia/Kathmandu, run: [/bin/sleep, "600"]}"""
+
+
+def rows(node, *words):
+    answer = node.cli(*words)
+    check(answer.exit == 0, f"{' '.join(words)}: {answer}")
+    return answer.data
+
+
+def ended(node, schedule, outcome):
+    return [row for row in rows(node, "run", "list", "--schedule", schedule)
+            if row["outcome"] == outcome]
+
+
+def test_schedules_are_told(node):
+    wait_until(lambda: len(rows(node, "schedule", "list")) == 3, "the schedules are known")
+    names = [row["id"] for row in rows(node, "schedule", "list")]
+    check(names == ["run/broken", "run/slow", "run/tick"], f"schedules {names}")
+    shown = rows(node, "schedule", "show", "run/slow")
+    check(shown["zone"] == "Asia/Kathmandu" and shown["problem"] is None, f"show {shown}")
+    check(len(shown["slots"]) == 5 and all(slot.endswith("-28T18:15:00.000Z")
+                                           for slot in shown["slots"]), f"{shown['slots']}")
+    coming = rows(node, "schedule", "next", "--limit", "4")
+    slots = [row["slot"] for row in coming]
+    check(len(slots) == 4 and slots == sorted(slots), f"next {coming}")
+    check(node.cli("schedule", "show", "run/none").exit == 7, "an unknown schedule is not found")
+
+
+def test_runs_are_told(node):
+    row = wait_until(lambda: ended(node, "run/tick", "ran"), "a slot has run")[0]
+    check(row["reason"] == "exit" and row["exit"] == 0 and row["node"] == "n1", f"{row}")
+    logs = rows(node, "run", "logs", row["id"])
+    check(logs["text"] == f"line one\nof {row['id']}\n", f"output {logs}")
+    page = node.cli("run", "logs", row["id"], json_output=False)
+    check(page.stdout == f"line one\nof {row['id']}\n", f"page {page}")
+    failed = wait_until(lambda: ended(node, "run/broken", "failed"), "a run has failed")[0]
+    check(failed["exit"] == 3, f"{failed}")
+    why = rows(node, "why", "run", failed["id"])
+    check(why["reason"] == "exit" and "exit status 3" in why["steps"][0]["text"], f"{why}")
+    check(node.cli("run", "show", "run/tick@20200101T000000Z").exit == 7, "it never was")
+
+
+def test_by_hand(node):
+    check(node.cli("run", "start", "run/slow").exit == 0, "run start")
+    def running():
+        found = [row for row in rows(node, "run", "list", "--schedule", "run/slow")
+                 if row["state"] == "running" and row["slot"] is None]
+        return found[0]["id"] if found else None
+    run_id = wait_until(running, "it runs")
+    check(node.cli("run", "cancel", run_id).exit == 0, "run cancel")
+    row = wait_until(lambda: [row for row in ended(node, "run/slow", "failed")
+                              if row["id"] == run_id], "it has ended")[0]
+    check(row["reason"] == "cancelled", f"{row}")
+    audit = rows(node, "audit", "show", "--target", run_id)
+    check([entry["what"] for entry in audit] == ["run_cancel"] and audit[0]["reason"] == "operator",
+          f"audit {audit}")
+
+
+def test_ticks(node):
+    answer = wait_until(lambda: (lambda a: a if a.exit == 0 else None)(node.cli("ticks", "verify")),
+                        "ticks verify is content")
+    check(answer.data["schedules"] == 3 and answer.data["slots"] >= 2, f"{answer.data}")
+    check(answer.envelope["schema"] == "understudy.ticks.verify/1", f"{answer.envelope}")
+    say(f"ticks verify: {answer.data}")
+
+
+def test_verbs():
+    with Cluster(1, managers=MANAGER) as cluster:
+        cluster.start()
+        node = cluster["n1"]
+        test_schedules_are_told(node)
+        test_runs_are_told(node)
+        test_by_hand(node)
+        test_ticks(node)
+
+
+if __name__ == "__main__":
+    run(test_verbs)
