@@ -201,6 +201,18 @@ static enum recovery_seen see_manager(const struct report_manager *manager)
     return down ? RECOVERY_SEEN_NOTHING : RECOVERY_SEEN_WELL; /* its node tries by itself */
 }
 
+/* What is counted already. A leader that is new goes by the row: an end that the one before it did
+ * not live to count is counted now. */
+static uint64_t counted_before(const struct watched *watched, const struct state_recovery *row,
+                               uint64_t failures)
+{
+    uint64_t counted = row != NULL ? row->attempt : 0;
+    if (watched->counting) {
+        counted = watched->failures;
+    }
+    return counted < failures ? counted : failures; /* less: it was well in between */
+}
+
 static void step_manager(struct node *self, const struct report *report,
                          const struct report_manager *manager, int64_t now_ms)
 {
@@ -215,10 +227,8 @@ static void step_manager(struct node *self, const struct report *report,
     const struct state_recovery *row = state_recovery_of(self->state, component);
     struct command command;
     note(watched, see_manager(manager), now_ms);
-    if (!watched->counting || manager->failures < watched->failures) {
-        watched->counting = true; /* a new leader; or it was well in between, or started by hand */
-        watched->failures = manager->failures;
-    }
+    watched->failures = counted_before(watched, row, manager->failures);
+    watched->counting = true;
     if (!may_propose(watched, now_ms)) {
         return;
     }

@@ -464,6 +464,14 @@ static enum supervise_state state_of(const struct child *child)
     return child->role_term != 0 ? SUPERVISE_RUNNING : SUPERVISE_STANDBY;
 }
 
+/* As the next end would count them: a manager that runs well for long starts anew. */
+static unsigned failures_of(const struct child *child, int64_t now_ms)
+{
+    bool healthy =
+        child->phase == CHILD_READY && now_ms - child->started_ms >= SUPERVISE_HEALTHY_MS;
+    return healthy ? 0 : child->failures;
+}
+
 static void fill_row(const struct child *child, int64_t now_ms, struct supervise_row *ret)
 {
     *ret = (struct supervise_row){
@@ -473,7 +481,7 @@ static void fill_row(const struct child *child, int64_t now_ms, struct supervise
         .shadow = child->shadow,
         .pid = child->pid,
         .restarts = child->starts > 0 ? child->starts - 1 : 0,
-        .failures = child->failures,
+        .failures = failures_of(child, now_ms),
         .heartbeat_age_ms = child->has_beat ? now_ms - child->beat_ms : -1,
         .silent_ms = child->phase == CHILD_READY ? now_ms - child->beat_ms : 0,
         .dropped = child->dropped,

@@ -47,7 +47,7 @@ struct supervise_row {
     bool shadow;
     int64_t pid;              /* 0 when none runs */
     uint64_t restarts;        /* since the node started */
-    unsigned failures;        /* ends in a row that nobody asked for */
+    unsigned failures;        /* ends in a row that nobody asked for; 0 once it is healthy */
     int64_t heartbeat_age_ms; /* -1 before the first */
     int64_t silent_ms;        /* since its last sign of life; 0 while it starts or is down */
     bool score_known;

@@ -116,20 +116,25 @@ def kill(pid, number=signal.SIGKILL):
         pass
 
 
+PORTS_HELD = []  # sockets that keep this process's ports from other tests, until it ends
+
+
 def free_base_port(count):
     """A base such that base+10*i and the two after it are free for 1..count."""
     for _ in range(200):
         base = random.randrange(10000, 32000 - 10 * count, 10)
-        held = []
+        held, kept = [], []
         try:
             for i in range(1, count + 1):
-                for port in (base + 10 * i, base + 10 * i + 1, base + 10 * i + 2):
+                for port in range(base + 10 * i, base + 10 * i + 4):
                     sock = socket.socket()
-                    held.append(sock)
+                    (held if port % 10 < 3 else kept).append(sock)
                     sock.bind(("127.0.0.1", port))
+            PORTS_HELD.extend(kept)
             return base
         except OSError:
-            continue
+            for sock in kept:
+                sock.close()
         finally:
             for sock in held:
                 sock.close()

@@ -174,12 +174,14 @@ static void since_and_what_was_forgotten_bound_it(void **state)
 static void a_malformed_ledger_is_refused(void **state)
 {
     (void)state;
+    static const char one_slot[] =
+        "{\"schedules\": [{\"id\": \"run/x\", \"defined_s\": 1, \"decided_s\": 2, "
+        "\"kept_from_s\": 1, \"slots\": [[1]]}], \"now_s\": 5}";
     static const char *const pages[] = {
         "{}",
         "{\"schedules\": 1, \"now_s\": 5}",
         "{\"schedules\": [{}], \"now_s\": 5}",
-        "{\"schedules\": [{\"id\": \"run/x\", \"defined_s\": 1, \"decided_s\": 2, "
-        "\"kept_from_s\": 1, \"slots\": [[1]]}], \"now_s\": 5}",
+        one_slot,
     };
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         struct err err = {0};
