@@ -28,6 +28,9 @@ static const struct table_column alert_columns[] = {{"severity", "SEVERITY"},
                                                     {"raised", "RAISED"},
                                                     {"key", "ALERT"},
                                                     {"text", "TEXT"}};
+static const struct table_column intent_columns[] = {
+    {"key", "INTENT"},      {"state", "STATE"},     {"policy", "POLICY"}, {"attempt", "ATTEMPT"},
+    {"verdict", "VERDICT"}, {"changed", "CHANGED"}, {"text", "TEXT"}};
 static const struct table_column recovery_columns[] = {
     {"component", "COMPONENT"}, {"phase", "PHASE"}, {"attempt", "ATTEMPT"}, {"next", "NEXT"}};
 static const struct table_column shadow_columns[] = {
@@ -59,6 +62,7 @@ static const struct {
     {"manager list", manager_columns, COUNT_OF(manager_columns)},
     {"duty list", duty_columns, COUNT_OF(duty_columns)},
     {"alert list", alert_columns, COUNT_OF(alert_columns)},
+    {"intent list", intent_columns, COUNT_OF(intent_columns)},
     {"recovery", recovery_columns, COUNT_OF(recovery_columns)},
     {"leader history", history_columns, COUNT_OF(history_columns)},
     {"audit show", audit_columns, COUNT_OF(audit_columns)},

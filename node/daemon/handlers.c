@@ -2,6 +2,7 @@
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 #include "node/daemon/handlers_change.h"
+#include "node/daemon/handlers_intent.h"
 #include "node/daemon/handlers_record.h"
 #include "node/daemon/handlers_stream.h"
 #include "node/daemon/handlers_why.h"
@@ -365,6 +366,9 @@ static const struct control_handler HANDLERS[] = {
     {"run cancel", handlers_run_cancel},
     {"run start", handlers_run_start},
     {"ticks ledger", handlers_ticks_ledger},
+    {"intent list", handlers_intent_list},
+    {"intent retry", handlers_intent_retry},
+    {"intent drop", handlers_intent_drop},
     {"events", handlers_stream_events},
     {"logs", handlers_stream_logs},
     {"start", on_start},

@@ -98,6 +98,14 @@ void handlers_run_start(void *context, struct control_request *request)
                      "no schedule %s", id);
         return;
     }
+    if (!self->wall.looked || self->wall.verdict != WALL_TRUSTED) {
+        /* The leader's, as this is: deadlines and retries would count from a wrong instant. */
+        control_fail(request, "clock_not_trusted", EXIT_PRECONDITION,
+                     "set that clock right, or let another lead: `understudy leader transfer`",
+                     "the wall clock of %s is not trusted (%s)", node_name(self),
+                     wall_verdict_name(self->wall.verdict));
+        return;
+    }
     (void)snprintf(command.run_start.schedule, sizeof command.run_start.schedule, "%s", id);
     handlers_propose(self, request, &command);
 }

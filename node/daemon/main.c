@@ -6,6 +6,7 @@
 #include "node/daemon/parent.h"
 
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 extern char **environ;
 
 #define DEFAULT_FILE "/etc/understudy/understudy.yml"
+#define FORMER_WAIT_MS 2000 /* for one that is dying */
+#define FORMER_LOOK_MS 20
 
 struct options {
     const char *file;
@@ -154,6 +157,21 @@ static int name_holder(const struct config *config, struct err *err)
         config->runtime_dir, config->data_dir, pid);
 }
 
+/* One that was killed lives for some more milliseconds while the kernel takes it apart: whoever
+ * starts the next at once shall not be refused for that. */
+static int listen_for_guards(const struct config *config, int *ret_fd, struct err *err)
+{
+    char path[CONFIG_PATH_SIZE + 16];
+    (void)snprintf(path, sizeof path, "%s/guard.sock", config->runtime_dir);
+    int64_t give_up_ms = clock_boot_ms() + FORMER_WAIT_MS;
+    int rc = post_listen(path, 0666, ret_fd, err);
+    while (rc == ERR_BUSY && clock_boot_ms() < give_up_ms) {
+        (void)poll(NULL, 0, FORMER_LOOK_MS);
+        rc = post_listen(path, 0666, ret_fd, err);
+    }
+    return rc == ERR_BUSY ? name_holder(config, err) : rc;
+}
+
 static int prepare(struct daemon *daemon, struct err *err)
 {
     const struct config *config = daemon->config;
@@ -166,13 +184,7 @@ static int prepare(struct daemon *daemon, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    char path[CONFIG_PATH_SIZE + 16];
-    (void)snprintf(path, sizeof path, "%s/guard.sock", config->runtime_dir);
-    rc = post_listen(path, 0666, &daemon->guard_listen_fd, err);
-    if (rc == ERR_BUSY) {
-        return name_holder(config, err);
-    }
-    return rc;
+    return listen_for_guards(config, &daemon->guard_listen_fd, err);
 }
 
 /* Managers find it in their environment. False: told on standard error. */

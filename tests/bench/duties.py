@@ -63,8 +63,19 @@ class Takeover:
         return {"running": arrived - began, "writing": self.first_line(began, old) - began,
                 "node": name}
 
-    def rest(self):
+    def at_rest(self):
+        """Where the duties run, when placement has nothing to move."""
         found = self.demo.settled(BOTH)
+        leader = self.demo.leader()
+        for name in BOTH:
+            told = leader.cli("why", "not", "duty", duty(name)).data["placement"]
+            rests = told and told["verdict"] == "stays" and all(row["can"] for row in told["nodes"])
+            if not rests:
+                return None
+        return found if self.demo.settled(BOTH) == found else None
+
+    def rest(self):
+        found = wait_until(self.at_rest, "placement has nothing to move")
         wait_until(lambda: self.events.connected([node.name for node in self.demo.nodes]),
                    "all nodes are observed")
         time.sleep(0.5)  # nothing to wait for: a settled cluster is left alone between trials

@@ -4,15 +4,21 @@
 from faults import check, history, kill, main, wait_until
 
 HOUR_S = 3600
+SCHEDULE = "run/leap"
+SETTINGS = """  run:
+    schedules:
+      - {name: leap, cron: "0 0 29 2 *", run: [/bin/true], overlap: allow}
+leadership: {handover_below: 0}
+"""
 
 
 def at_rest(world, leader):
-    """Every node may have every duty, and placement would move none by itself."""
+    """Every duty runs, every node may have it, and placement would move none by itself."""
     for name in world.wanted_duties():
         told = leader.cli("why", "not", "duty", f"pm2/{name}").data["placement"]
         if not told or told["verdict"] != "stays" or not all(row["can"] for row in told["nodes"]):
             return False
-    return True
+    return world.all_run()
 
 
 def unmoved(world, shifts):
@@ -88,6 +94,28 @@ def log_flush_with_a_clock_set_back(world):
     return "it ended in time"
 
 
+def run_by_hand(world):
+    """Its deadlines would count from the wrong instant: a leader whose clock is wrong refuses."""
+    leader = world.wait_leader()
+    other = world.others(leader)[0]
+
+    def start(node):
+        return node.cli("run", "start", SCHEDULE)
+
+    wait_until(lambda: start(leader).exit == 0, "the schedule is known and clocks are trusted")
+    leader.clock(HOUR_S)
+    wait_until(lambda: start(other).exit == 8, f"{leader.name} refuses")
+    refusal = start(leader).error
+    check(refusal["code"] == "clock_not_trusted" and leader.name in refusal["message"],
+          f"{refusal}")
+    leader.clock(0)
+    wait_until(lambda: start(other).exit == 0, f"{leader.name} starts runs again")
+    other.clock(HOUR_S)
+    world.keeps(lambda: start(other).exit == 0, 1, "a follower's clock counts")
+    other.clock(0)
+    return "refused while the leader's clock was wrong, and not while a follower's was"
+
+
 if __name__ == "__main__":
-    main([leader_forward, leader_back, all_different, far, crash_with_wrong_clocks,
-          log_flush_with_a_clock_set_back])
+    main([leader_forward, leader_back, all_different, far, crash_with_wrong_clocks, run_by_hand,
+          log_flush_with_a_clock_set_back], extra=SETTINGS)

@@ -7,6 +7,7 @@ The build is build/ of the repository, or UNDERSTUDY_BUILD. UNDERSTUDY_KEEP=1 ke
 """
 
 import glob
+import gzip
 import http.client
 import json
 import os
@@ -318,8 +319,9 @@ managers:
 
     def log_text(self):
         text = ""
-        for path in sorted(glob.glob(f"{self.folder}/log/*.log*")):
-            with open(path, encoding="utf-8", errors="replace") as file:
+        for path in sorted(glob.glob(f"{self.folder}/log/*.log*"), key=os.path.getmtime):
+            opened = gzip.open if path.endswith(".gz") else open
+            with opened(path, "rt", encoding="utf-8", errors="replace") as file:
                 text += file.read()
         return text
 

@@ -87,7 +87,7 @@ class Manager:
 
     def want(self, key):
         wish = self.wishes[key]
-        policy = SKIP if "blind" in key else RETRY
+        policy = SKIP if "blind" in key else PARK if "ask" in key else RETRY
         self.send(WANTED, key, "the-file", policy, 3600000, self.term, wish.ticket)
         self.stop_if_armed("wanted", key)
 
@@ -123,7 +123,8 @@ class Manager:
     def verify(self, key):
         self.stop_if_armed("verify", key)
         written = any(line[0] == key for line in self.lines("effects"))
-        evidence = CANNOT_TELL if "blind" in key else HAPPENED if written else DID_NOT
+        blind = "blind" in key or "ask" in key
+        evidence = CANNOT_TELL if blind else HAPPENED if written else DID_NOT
         self.send(VERIFIED, key, evidence, "read the file", self.term, self.wishes[key].begun)
         self.stop_if_armed("verified", key)
         self.want(key)

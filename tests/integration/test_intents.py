@@ -44,12 +44,12 @@ class World:
             file.write(step + "\n")
         os.rename(self.path("arm.new"), self.path("arm"))
 
-    def ask_for(self, number):
+    def ask_for(self, number, kind_of_all=None):
         """New keys, each fourth of which the other side cannot tell about."""
         keys = []
         for _ in range(number):
             self.count += 1
-            kind = "blind" if self.count % 4 == 0 else "key"
+            kind = kind_of_all or ("blind" if self.count % 4 == 0 else "key")
             keys.append(f"outside/{kind}-{self.count}")
         with open(self.path("keys.new"), "w", encoding="utf-8") as file:
             file.writelines(key + "\n" for line in self.lines("keys") for key in line)
@@ -65,17 +65,23 @@ class World:
     def closed(self):
         return {line[0] for line in self.lines("closed")}
 
+    def check_key(self, key, times):
+        found = [line for line in self.lines("effects") if line[0] == key]
+        check(len(found) == times, f"{key} happened {len(found)} times instead of {times}: {found}")
+
     def check(self):
         written = {}
         for line in self.lines("effects"):
             written.setdefault(line[0], []).append(line[1:])
         for key in [line[0] for line in self.lines("keys")]:
             times = len(written.pop(key, []))
-            least = 0 if "blind" in key else 1  # its policy is: at most once
+            least = 1 if "/key-" in key else 0  # the others' policies give some up
             check(least <= times <= 1, f"{key} happened {times} times: {self.lines('effects')}")
-            verdicts = {line[2] for line in self.lines("closed") if line[0] == key}
+            verdicts = {line[2] for line in self.lines("closed")
+                        if line[0] == key and line[1] == "done"}
             check(len(verdicts) == 1, f"{key} ended as {verdicts}")
-            check("skipped" in verdicts or times == 1, f"{key}: {verdicts}, {times} times")
+            check(verdicts & {"skipped", "dropped"} or times == 1,
+                  f"{key}: {verdicts}, {times} times")
         check(not written, f"nobody asked for {written}")
 
 
@@ -135,6 +141,47 @@ def held_still(cluster, world):
     check(not early, f"performed in maintenance: {early}")
 
 
+def parked(cluster, world):
+    """Its manager dies with the effect under way, and the other side cannot tell."""
+    world.arm("perform")
+    key, = world.ask_for(1, "ask")
+    reached = wait_until(world.reached, "an effect is under way")
+    strike(cluster, "node", reached[1], reached[2])
+    leader = cluster.wait_leader()
+
+    def waits():
+        rows = {row["key"]: row for row in leader.cli("intent", "list").data}
+        return key in rows and rows[key]["state"] == "parked"
+
+    wait_until(waits, f"{key} is parked")
+    wait_until(lambda: f"intent.parked/{key}" in {row["key"] for row in
+                                                  leader.cli("alert", "list").data},
+               "people are told")
+    check(not any(line[0] == key for line in world.lines("effects")), "performed after all")
+    return leader, key
+
+
+def settled_by_people(cluster, world):
+    """What nobody else can settle: performed again, or given up, and never both."""
+    leader, key = parked(cluster, world)
+    for words in (("retry", "outside/none"), ("drop", "outside/none")):
+        check(leader.cli("intent", *words).exit == 7, f"{words}")
+    check(leader.cli("intent", "retry", key).exit == 0, "no retry")
+    wait_until(lambda: [key, "done", "happened"] in [line[:3] for line in world.lines("closed")],
+               f"{key} is performed")
+    answer = leader.cli("intent", "drop", key)
+    check(answer.exit == 8 and answer.error["code"] == "not_parked", f"drop of a done one: {answer}")
+    wait_until(lambda: f"intent.parked/{key}" not in {row["key"] for row in
+                                                      leader.cli("alert", "list").data},
+               "the alert is resolved")
+    leader, key = parked(cluster, world)
+    check(leader.cli("intent", "drop", key, "--why", "seen by eye").exit == 0, "no drop")
+    rows = {row["key"]: row for row in leader.cli("intent", "list", "--all").data}
+    check(rows[key]["verdict"] == "dropped" and rows[key]["text"] == "seen by eye", f"{rows[key]}")
+    check(leader.cli("intent", "retry", key).exit == 8, "what was given up is performed")
+    world.check_key(key, 0)
+
+
 def intents():
     if zmq is None:
         raise Skip("python3-zmq or python3-msgpack is missing")
@@ -151,6 +198,7 @@ def intents():
                  for line in leader.cli("events", "--since", "1h").stdout.splitlines()}
         check({"intent.open", "intent.done"} <= kinds, f"events tell nothing of it: {kinds}")
         held_still(cluster, world)
+        settled_by_people(cluster, world)
         for step in STEPS:
             for victim in VICTIMS:
                 one_round(cluster, world, step, victim)

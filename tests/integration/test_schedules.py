@@ -186,31 +186,37 @@ def check_slots(found):
     return outcomes
 
 
-def check_effects(node, effects):
-    """What the file says against what the runs say."""
-    lines = collections.Counter()
-    with open(effects, encoding="ascii") as file:
-        for line in file:
-            run_id, attempt, _ = line.split()
-            lines[run_id, int(attempt)] += 1
-    doubled = [key for key, count in lines.items() if count > 1]
-    check(not doubled, f"an attempt had its effect twice: {doubled[:5]}")
-    per_run = collections.Counter(run_id for run_id, _ in lines)
+def listed(node):
+    """Run id -> its row, of all schedules."""
     runs = {}
     for name, _, _ in SCHEDULES:
         answer = node.cli("run", "list", "--schedule", f"run/{name}", "--limit", "2000")
         check(answer.exit == 0, f"run list: {answer}")
         runs.update({row["id"]: row for row in answer.data})
-    told = 0
-    for run_id, row in runs.items():
-        count = per_run.pop(run_id, 0)
-        if row["outcome"] == "ran":
-            check(count >= 1, f"{run_id} is told as ran, and left no line")
-        if row["outcome"] in ("skipped", "missed"):
-            check(count == 0, f"{run_id} is told as {row['outcome']}, and left a line")
+    return runs
+
+
+def check_effects(node, effects):
+    """What the file says against what the runs say: work goes on, so they are read before the file,
+    for what must have left its line, and after it, for what must not."""
+    before = listed(node)
+    lines = collections.Counter()
+    with open(effects, encoding="ascii") as file:
+        for line in file:
+            run_id, attempt, _ = line.split()
+            lines[run_id, int(attempt)] += 1
+    after = listed(node)
+    doubled = [key for key, count in lines.items() if count > 1]
+    check(not doubled, f"an attempt had its effect twice: {doubled[:5]}")
+    per_run = collections.Counter(run_id for run_id, _ in lines)
+    silent = [key for key, row in before.items() if row["outcome"] == "ran" and not per_run[key]]
+    check(not silent, f"told as ran, and left no line: {silent[:5]}")
+    for run_id, row in after.items():
+        count = per_run[run_id]
+        check(count == 0 or row["outcome"] not in ("skipped", "missed"),
+              f"{run_id} is told as {row['outcome']}, and left a line")
         check(count <= 1, f"{run_id} had its effect {count} times: {row}")
-        told += count
-    return told, per_run
+    return sum(per_run.values()), [key for key in per_run if key not in after]
 
 
 def test_schedules(options):

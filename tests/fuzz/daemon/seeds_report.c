@@ -6,7 +6,17 @@ int main(int argc, char **argv)
     static const struct report report = {
         .leads_term = 7,
         .manager_count = 2,
-        .managers = {{"pm2", "running", true, false, 2, true, 87.5}, {.name = "other"}},
+        .managers = {{.name = "pm2",
+                      .state = "running",
+                      .active = true,
+                      .restarts = 2,
+                      .score_known = true,
+                      .score = 87.5,
+                      .failures = 1,
+                      .version = "1",
+                      .capability_count = 1,
+                      .capabilities = {"fork"}},
+                     {.name = "other"}},
         .duty_count = 2,
         .duties = {{"pm2/a", 3, "running"}, {"pm2/b", UINT64_MAX, "stopping"}},
     };
