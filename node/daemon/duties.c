@@ -100,6 +100,10 @@ static void revoke_duty(struct node *self, struct local_duty *duty, const char *
  * death), and would wait for the end of the grant. */
 static void release_former(struct node *self)
 {
+    bool replayed = self->view.leader != 0 && self->view.applied_index >= self->view.commit_index;
+    if (!replayed) {
+        return; /* what the log tells so far may be long over */
+    }
     char locks[CONFIG_PATH_SIZE + 16];
     lock_dir(self, locks);
     bool any = false;
@@ -251,7 +255,6 @@ void duties_sync(struct node *self, int64_t now_ms)
         }
     }
     drop_lost(self);
-    release_former(self);
     self->placement_at_ms = 0;
 }
 
