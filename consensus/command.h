@@ -58,7 +58,8 @@
     X(COMMAND_RECOVERY_SET, 26, "recovery_set")       \
     X(COMMAND_ALERT_RAISE, 27, "alert_raise")         \
     X(COMMAND_ALERT_ACK, 28, "alert_ack")             \
-    X(COMMAND_ALERT_RESOLVE, 29, "alert_resolve")
+    X(COMMAND_ALERT_RESOLVE, 29, "alert_resolve")     \
+    X(COMMAND_DUTY_PROVEN, 30, "duty_proven")
 
 enum command_type {
     COMMAND_NONE = 0,
@@ -249,6 +250,7 @@ struct command {
         struct command_recovery recovery;
         struct command_alert alert;
         struct command_alert_key alert_key; /* ack, resolve */
+        struct command_proven proven;
     };
 };
 

@@ -4,7 +4,7 @@
 
 #include "consensus/command.h"
 
-#define COMMAND_TYPE_LAST COMMAND_ALERT_RESOLVE
+#define COMMAND_TYPE_LAST COMMAND_DUTY_PROVEN
 
 /* Writes on while `ok`; the first value outside its bounds ends that. */
 struct command_encoder {

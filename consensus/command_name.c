@@ -115,6 +115,8 @@ static const char *work_target(const struct command *command)
     case COMMAND_ALERT_ACK:
     case COMMAND_ALERT_RESOLVE:
         return command->alert_key.key;
+    case COMMAND_DUTY_PROVEN:
+        return command->proven.duty;
     default:
         return "";
     }

@@ -1,5 +1,5 @@
 /* What the commands about work carry (command.h): schedules and their slots, runs, intents,
- * recoveries, alerts.
+ * recoveries, alerts, proofs that duties can run.
  *
  * Instants of a calendar are whole seconds of UTC since 1970 (`_s`); what is for display only is
  * the proposer's wall time (`_wall_ms`), as in every command. */
@@ -254,6 +254,21 @@ struct command_alert {      /* raise; ack and resolve use the key alone */
 
 struct command_alert_key {
     char key[DUTY_ID_SIZE];
+};
+
+/* ---- proofs that a duty can run ---- */
+
+/* Stable values and names. */
+enum proven_by {
+    PROVEN_BY_RUN = 1, /* it stood in: a real run */
+};
+
+/* The duty runs, and has run for a while, under its present assignment. */
+struct command_proven {
+    char duty[DUTY_ID_SIZE];
+    uint64_t assignment;
+    int64_t ran_ms; /* without a break, as far as the leader saw it: > 0 */
+    enum proven_by by;
 };
 
 #endif

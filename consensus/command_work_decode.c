@@ -184,6 +184,19 @@ static bool get_alert(const msgpack_object *array, struct command_alert *ret)
     return true;
 }
 
+static bool get_proven(const msgpack_object *array, struct command_proven *ret)
+{
+    int by;
+    if (mp_array(array, 4) == NULL ||
+        !command_get_name(mp_at(array, 0), ret->duty, sizeof(ret->duty)) ||
+        !mp_u64(mp_at(array, 1), &ret->assignment) || !mp_i64(mp_at(array, 2), &ret->ran_ms) ||
+        !command_get_choice(mp_at(array, 3), PROVEN_BY_RUN, UINT16_MAX, &by)) {
+        return false;
+    }
+    ret->by = (enum proven_by)by; /* a newer one keeps its number */
+    return true;
+}
+
 /* A payload that is one name. */
 static bool get_one(const msgpack_object *array, char *ret, size_t size)
 {
@@ -220,6 +233,8 @@ bool command_get_work(enum command_type type, const msgpack_object *payload, str
     case COMMAND_ALERT_ACK:
     case COMMAND_ALERT_RESOLVE:
         return get_one(payload, ret->alert_key.key, sizeof(ret->alert_key.key));
+    case COMMAND_DUTY_PROVEN:
+        return get_proven(payload, &ret->proven);
     default:
         return false;
     }

@@ -137,6 +137,15 @@ static void put_alert(struct command_encoder *encoder, const struct command_aler
     command_put_text(encoder, alert->text, sizeof(alert->text));
 }
 
+static void put_proven(struct command_encoder *encoder, const struct command_proven *proven)
+{
+    mp_put_array(encoder->writer, 4);
+    command_put_name(encoder, proven->duty, sizeof(proven->duty));
+    mp_put_u64(encoder->writer, proven->assignment);
+    mp_put_i64(encoder->writer, proven->ran_ms);
+    command_put_choice(encoder, (int)proven->by, PROVEN_BY_RUN, PROVEN_BY_RUN);
+}
+
 /* A payload that is one name. */
 static void put_one(struct command_encoder *encoder, const char *name, size_t size)
 {
@@ -191,6 +200,9 @@ void command_put_work(struct command_encoder *encoder, const struct command *com
     case COMMAND_ALERT_ACK:
     case COMMAND_ALERT_RESOLVE:
         put_one(encoder, command->alert_key.key, sizeof(command->alert_key.key));
+        return;
+    case COMMAND_DUTY_PROVEN:
+        put_proven(encoder, &command->proven);
         return;
     default:
         encoder->ok = false;

@@ -5,7 +5,7 @@
  * display only. Each kind is bounded, with its policy at the bound below. Each node keeps one copy
  * per thread that needs one; a copy belongs to one thread.
  *
- * Schedules, runs, intents, recoveries and alerts are told by state_work.h.
+ * Schedules, runs, intents, recoveries, alerts and proofs are told by state_work.h.
  *
  * Policies at the bounds: roster, duties, settings and managers refuse the new with ERR_FULL (the
  * roster first forgets the node that was removed longest ago); leader history and audit forget
@@ -81,7 +81,8 @@ struct state_leader {
 };
 
 /* Of each command, but for what went well in the course of runs (slots_decide, run_end, assignment
- * and release of a run's duty): their rows tell that, and there are thousands of them. */
+ * and release of a run's duty) and of proving that a duty runs (duty_proven): their rows tell that,
+ * and there are thousands of them. */
 struct state_audit {
     uint64_t index;
     uint64_t term;

@@ -165,6 +165,9 @@ static void dispatch(struct state *self, struct state_change *change)
     case COMMAND_ALERT_RESOLVE:
         state_apply_alert(self, change);
         return;
+    case COMMAND_DUTY_PROVEN:
+        state_apply_proven(self, change);
+        return;
     case COMMAND_AUDIT_NOTE: /* the audit ring is all that it is for */
     case COMMAND_NONE:
         return;
@@ -256,7 +259,7 @@ static void audit(struct state *self, const struct state_change *change)
     state_audit_push(self, &entry);
 }
 
-/* What runs make by the thousand has rows of its own: it would wash all else out of the ring. */
+/* What comes by the thousand has rows of its own: it would wash all else out of the ring. */
 static bool is_on_record(struct state *self, const struct state_change *change)
 {
     if (change->effect->status != 0) {
@@ -265,6 +268,7 @@ static bool is_on_record(struct state *self, const struct state_change *change)
     switch (change->command->type) {
     case COMMAND_SLOTS_DECIDE:
     case COMMAND_RUN_END:
+    case COMMAND_DUTY_PROVEN: /* said again every hour */
         return true;
     case COMMAND_DUTY_ASSIGN:
     case COMMAND_DUTY_RELEASE:

@@ -1,4 +1,4 @@
-/* What is on record about troubles: the recovery of components, and alerts. */
+/* What is on record: the recovery of components, alerts, and which duties were seen to run. */
 #include "consensus/state_internal.h"
 
 #include <string.h>
@@ -156,4 +156,76 @@ void state_apply_alert(struct state *self, struct state_change *change)
     } else {
         resolve(change, row);
     }
+}
+
+/* ---- proofs ---- */
+
+/* The duty that ran under that assignment, or NULL with the refusal written. */
+static const struct state_duty *duty_that_ran(const struct state *self, struct state_change *change)
+{
+    const struct command_proven *told = &change->command->proven;
+    const struct state_duty *duty = state_duty_by_id(self, told->duty);
+    if (duty == NULL) {
+        state_refuse(change, ERR_NOTFOUND, "no duty %s", told->duty);
+        return NULL;
+    }
+    if (duty->is.once) {
+        state_refuse(change, ERR_DENIED, "duty %s is a run's: its end tells how it went",
+                     told->duty);
+        return NULL;
+    }
+    if (told->assignment == 0 || duty->assignment.number != told->assignment) {
+        state_refuse(change, ERR_STALE, "duty %s has assignment %llu, not %llu", told->duty,
+                     (unsigned long long)duty->assignment.number,
+                     (unsigned long long)told->assignment);
+        return NULL;
+    }
+    if (told->ran_ms < 1) {
+        state_refuse(change, ERR_INVALID, "it has not run for any time");
+        return NULL;
+    }
+    return duty;
+}
+
+/* Room for a new one is always there: what was proven longest ago is forgotten. */
+static struct state_proven *insert_proven(struct state *self, const char *duty)
+{
+    struct state_table table = state_table_proven(self);
+    struct state_proven *rows = self->work.proven.first;
+    if (self->work.proven.count >= STATE_PROVEN_MAX) {
+        struct state_proven *oldest = &rows[0];
+        for (size_t i = 1; i < self->work.proven.count; i++) {
+            oldest = rows[i].index < oldest->index ? &rows[i] : oldest;
+        }
+        state_table_remove(&table, oldest);
+    }
+    return state_table_insert(&table, duty);
+}
+
+void state_apply_proven(struct state *self, struct state_change *change)
+{
+    const struct command_proven *told = &change->command->proven;
+    const struct state_duty *duty = duty_that_ran(self, change);
+    if (duty == NULL) {
+        return;
+    }
+    struct state_table table = state_table_proven(self);
+    struct state_proven *row = state_table_find(&table, told->duty);
+    bool again = row != NULL && row->assignment == told->assignment;
+    if (again && row->last_wall_ms >= change->command->wall_ms && row->ran_ms >= told->ran_ms) {
+        state_unchanged(change);
+        return;
+    }
+    if (row == NULL) {
+        row = insert_proven(self, told->duty);
+        memcpy(row->duty, told->duty, sizeof(row->duty));
+    }
+    row->ran_ms = again && row->ran_ms > told->ran_ms ? row->ran_ms : told->ran_ms;
+    memcpy(row->node, duty->assignment.node, sizeof(row->node));
+    row->assignment = told->assignment;
+    row->term = change->term;
+    row->index = change->index;
+    row->by = told->by;
+    bool earlier = again && row->last_wall_ms > change->command->wall_ms; /* another clock's */
+    row->last_wall_ms = earlier ? row->last_wall_ms : change->command->wall_ms;
 }

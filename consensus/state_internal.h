@@ -30,6 +30,7 @@ struct state_work {
     struct state_rows intents;    /* struct state_intent, by key */
     struct state_rows recoveries; /* struct state_recovery, by component */
     struct state_rows alerts;     /* struct state_alert, by key */
+    struct state_rows proven;     /* struct state_proven, by duty */
 };
 
 /* Rows of tables are sorted by the text at their beginning; rings are written at `next`. */
@@ -72,6 +73,7 @@ struct state_table state_table_schedules(struct state *self);
 struct state_table state_table_intents(struct state *self);
 struct state_table state_table_recoveries(struct state *self);
 struct state_table state_table_alerts(struct state *self);
+struct state_table state_table_proven(struct state *self);
 
 void *state_table_find(const struct state_table *table, const char *key);
 /* A zeroed row at its place, its key yet to be written; NULL when full. The key must be new. */
@@ -104,6 +106,7 @@ void state_apply_run(struct state *self, struct state_change *change);
 void state_apply_intent(struct state *self, struct state_change *change);
 void state_apply_recovery(struct state *self, struct state_change *change);
 void state_apply_alert(struct state *self, struct state_change *change);
+void state_apply_proven(struct state *self, struct state_change *change);
 
 /* "manager/name": copies the manager; false when the id has no such form. */
 bool state_duty_manager(const char *id, char ret[NAME_SIZE]);

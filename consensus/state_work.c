@@ -14,6 +14,7 @@ static_assert(offsetof(struct state_intent, key) == 0, "tables find a row by its
 static_assert(offsetof(struct state_recovery, component) == 0,
               "tables find a row by its first member");
 static_assert(offsetof(struct state_alert, key) == 0, "tables find a row by its first member");
+static_assert(offsetof(struct state_proven, duty) == 0, "tables find a row by its first member");
 static_assert(STATE_RUNS_UNDER_WAY_MAX <= DUTIES_MAX, "each run under way has a duty");
 
 /* ---- memory ---- */
@@ -68,6 +69,8 @@ int state_work_reserve(struct state *self, const struct command *command)
                                   sizeof(struct state_recovery));
     case COMMAND_ALERT_RAISE:
         return state_rows_reserve(&work->alerts, 1, STATE_ALERTS_MAX, sizeof(struct state_alert));
+    case COMMAND_DUTY_PROVEN:
+        return state_rows_reserve(&work->proven, 1, STATE_PROVEN_MAX, sizeof(struct state_proven));
     default:
         return 0;
     }
@@ -81,6 +84,7 @@ void state_work_deinit(struct state_work *self)
     free(self->intents.first);
     free(self->recoveries.first);
     free(self->alerts.first);
+    free(self->proven.first);
     *self = (struct state_work){0};
 }
 
@@ -108,6 +112,12 @@ struct state_table state_table_alerts(struct state *self)
 {
     return (struct state_table){self->work.alerts.first, &self->work.alerts.count, STATE_ALERTS_MAX,
                                 sizeof(struct state_alert)};
+}
+
+struct state_table state_table_proven(struct state *self)
+{
+    return (struct state_table){self->work.proven.first, &self->work.proven.count, STATE_PROVEN_MAX,
+                                sizeof(struct state_proven)};
 }
 
 /* The row at `position` of `rows`, or NULL behind the last one. */
@@ -332,7 +342,7 @@ const struct state_intent *state_intent_open_on(const struct state *self, const 
     return first;
 }
 
-/* ---- recoveries and alerts ---- */
+/* ---- recoveries, alerts and proofs ---- */
 
 size_t state_recovery_count(const struct state *self)
 {
@@ -364,4 +374,20 @@ const struct state_alert *state_alert_by_key(const struct state *self, const cha
 {
     return state_rows_find(self->work.alerts.first, self->work.alerts.count,
                            sizeof(struct state_alert), key);
+}
+
+size_t state_proven_count(const struct state *self)
+{
+    return self->work.proven.count;
+}
+
+const struct state_proven *state_proven_at(const struct state *self, size_t position)
+{
+    return row_at(&self->work.proven, position, sizeof(struct state_proven));
+}
+
+const struct state_proven *state_proven_of(const struct state *self, const char *duty)
+{
+    return state_rows_find(self->work.proven.first, self->work.proven.count,
+                           sizeof(struct state_proven), duty);
 }

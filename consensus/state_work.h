@@ -1,9 +1,10 @@
 /* The part of the replicated state (state.h) that is about work: schedules and what became of each
- * of their slots, intents, recoveries, alerts.
+ * of their slots, intents, recoveries, alerts, and when which duty was seen to run.
  *
  * Bounds: schedules and runs under way refuse the new (ERR_FULL); ended runs are a ring, and each
  * schedule says since when the ring is whole for it. Intents refuse the new when no row may be
- * forgotten; alerts forget the resolved that changed longest ago, recoveries refuse.
+ * forgotten; alerts forget the resolved that changed longest ago, recoveries refuse; of the proofs
+ * the one that is oldest goes.
  *
  * A run is an exclusive duty as long as an attempt of it is under way: the commands below make and
  * remove that duty in the same step, so that each attempt is assigned to one node at most once in
@@ -19,6 +20,7 @@
 #define STATE_INTENTS_MAX 4096
 #define STATE_RECOVERIES_MAX 512
 #define STATE_ALERTS_MAX 512
+#define STATE_PROVEN_MAX 512
 
 struct state;
 
@@ -159,5 +161,25 @@ const struct state_alert *state_alert_at(const struct state *self, size_t positi
 const struct state_alert *state_alert_by_key(const struct state *self, const char *key);
 const char *alert_state_name(enum alert_state state);
 const char *alert_severity_name(enum alert_severity severity);
+
+/* ---- proofs that a duty can run ---- */
+
+/* The last one of the duty; it outlives the duty's row. The attempts of runs have none: their rows
+ * tell how they ended. */
+struct state_proven {
+    char duty[DUTY_ID_SIZE];
+    char node[NAME_SIZE]; /* where it ran */
+    uint64_t assignment;
+    uint64_t term;  /* of the leader who saw it */
+    uint64_t index; /* of the entry that told it last */
+    enum proven_by by;
+    int64_t ran_ms;       /* the longest under that assignment */
+    int64_t last_wall_ms; /* it ran then */
+};
+
+size_t state_proven_count(const struct state *self); /* sorted by duty */
+const struct state_proven *state_proven_at(const struct state *self, size_t position);
+const struct state_proven *state_proven_of(const struct state *self, const char *duty);
+const char *proven_by_name(enum proven_by by); /* "run" */
 
 #endif

@@ -100,6 +100,15 @@ const char *alert_state_name(enum alert_state state)
     return "unknown";
 }
 
+const char *proven_by_name(enum proven_by by)
+{
+    switch (by) {
+    case PROVEN_BY_RUN:
+        return "run";
+    }
+    return "unknown";
+}
+
 const char *alert_severity_name(enum alert_severity severity)
 {
     switch (severity) {

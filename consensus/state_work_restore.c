@@ -164,6 +164,24 @@ static bool get_alert(const msgpack_object *array, void *row)
     return true;
 }
 
+static bool get_proven(const msgpack_object *array, void *row)
+{
+    struct state_proven *ret = row;
+    int by;
+    if (mp_array(array, 8) == NULL ||
+        !command_get_name(mp_at(array, 0), ret->duty, sizeof(ret->duty)) ||
+        !command_get_name(mp_at(array, 1), ret->node, sizeof(ret->node)) ||
+        !mp_u64(mp_at(array, 2), &ret->assignment) || !mp_u64(mp_at(array, 3), &ret->term) ||
+        !mp_u64(mp_at(array, 4), &ret->index) ||
+        !command_get_choice(mp_at(array, 5), PROVEN_BY_RUN, UINT16_MAX, &by) ||
+        !mp_i64(mp_at(array, 6), &ret->ran_ms) || ret->ran_ms < 1 ||
+        !mp_i64(mp_at(array, 7), &ret->last_wall_ms)) {
+        return false;
+    }
+    ret->by = (enum proven_by)by;
+    return true;
+}
+
 /* ---- tables ---- */
 
 static int compare_texts(const void *a, const void *b)
@@ -283,12 +301,16 @@ int state_work_restore(const msgpack_object *array, struct state *ret, struct er
          get_recovery, compare_texts},
         {"alerts", &work->alerts, STATE_ALERTS_MAX, sizeof(struct state_alert), get_alert,
          compare_texts},
+        {"proofs", &work->proven, STATE_PROVEN_MAX, sizeof(struct state_proven), get_proven,
+         compare_texts},
     };
+    size_t count = sizeof(tables) / sizeof(tables[0]);
     if (array == NULL) {
         return 0; /* written before there was any, or by a version without */
     }
     int rc = 0;
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && rc == 0; i++) {
+    count -= mp_count(array) < count ? 1 : 0; /* the version before knew no proofs */
+    for (size_t i = 0; i < count && rc == 0; i++) {
         rc = get_table(mp_at(array, i), &tables[i], err);
     }
     for (size_t i = 0; i < work->runs.count && rc == 0; i++) {

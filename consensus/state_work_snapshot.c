@@ -11,7 +11,8 @@ bool state_work_empty(const struct state *self)
 {
     const struct state_work *work = &self->work;
     return work->schedules.count == 0 && work->runs.count == 0 && work->ended.count == 0 &&
-           work->intents.count == 0 && work->recoveries.count == 0 && work->alerts.count == 0;
+           work->intents.count == 0 && work->recoveries.count == 0 && work->alerts.count == 0 &&
+           work->proven.count == 0;
 }
 
 /* ---- rows ---- */
@@ -114,6 +115,20 @@ static void put_alert(struct mp_writer *writer, const void *row)
     mp_put_text(writer, alert->text);
 }
 
+static void put_proven(struct mp_writer *writer, const void *row)
+{
+    const struct state_proven *proven = row;
+    mp_put_array(writer, 8);
+    mp_put_text(writer, proven->duty);
+    mp_put_text(writer, proven->node);
+    mp_put_u64(writer, proven->assignment);
+    mp_put_u64(writer, proven->term);
+    mp_put_u64(writer, proven->index);
+    mp_put_u64(writer, (uint64_t)proven->by);
+    mp_put_i64(writer, proven->ran_ms);
+    mp_put_i64(writer, proven->last_wall_ms);
+}
+
 /* ---- tables ---- */
 
 struct table {
@@ -159,8 +174,10 @@ void state_work_put(struct mp_writer *writer, const struct state *self)
         {&work->intents, 0, sizeof(struct state_intent), put_intent},
         {&work->recoveries, 0, sizeof(struct state_recovery), put_recovery},
         {&work->alerts, 0, sizeof(struct state_alert), put_alert},
+        {&work->proven, 0, sizeof(struct state_proven), put_proven},
     };
     size_t count = sizeof(tables) / sizeof(tables[0]);
+    count -= work->proven.count == 0 ? 1 : 0; /* as the version before wrote it */
     struct mp_writer piece;
     mp_writer_init(&piece, SNAPSHOT_BYTES_MAX);
     mp_put_array(writer, count);

@@ -63,6 +63,11 @@ static inline struct command seed_command(enum command_type type, uint64_t seque
         memcpy(command.leader.node, "n1", 3);
         return command;
     }
+    if (type == COMMAND_DUTY_PROVEN) {
+        command.proven = (struct command_proven){
+            .duty = "pm2/a", .assignment = 3, .ran_ms = 10000, .by = PROVEN_BY_RUN};
+        return command;
+    }
     if (type >= COMMAND_SCHEDULE_PUT) {
         memcpy(command.schedule.id, "run/a", 6);
         seed_work(&command);

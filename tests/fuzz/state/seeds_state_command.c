@@ -6,7 +6,7 @@ int main(int argc, char **argv)
     if (argc != 2) {
         return 2;
     }
-    for (int type = COMMAND_NODE_PUT; type <= COMMAND_ALERT_RESOLVE; type++) {
+    for (int type = COMMAND_NODE_PUT; type <= COMMAND_DUTY_PROVEN; type++) {
         struct command command = seed_command((enum command_type)type, (uint64_t)type);
         struct mp_writer writer;
         mp_writer_init(&writer, COMMAND_BYTES_MAX);

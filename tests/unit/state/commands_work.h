@@ -170,6 +170,16 @@ static inline struct command alert_named(enum command_type type, const char *key
     return command;
 }
 
+static inline struct command duty_proven(const char *duty, uint64_t assignment, int64_t ran_ms)
+{
+    struct command command = command_of(COMMAND_DUTY_PROVEN);
+    copy_text(command.proven.duty, DUTY_ID_SIZE, duty);
+    command.proven.assignment = assignment;
+    command.proven.ran_ms = ran_ms;
+    command.proven.by = PROVEN_BY_RUN;
+    return command;
+}
+
 /* Apply at the next index under a term of its own. */
 static inline struct state_effect apply_in_term(struct state *state, struct command command,
                                                 uint64_t term)

@@ -84,6 +84,7 @@ static size_t work_commands(struct command *ret)
     ret[count++] = alert_raise("primary.down/pm2/worker", ALERT_CRITICAL, "it is down");
     ret[count++] = alert_named(COMMAND_ALERT_ACK, "primary.down/pm2/worker");
     ret[count++] = alert_named(COMMAND_ALERT_RESOLVE, "primary.down/pm2/worker");
+    ret[count++] = duty_proven("pm2/worker-backup", 99, 12345);
     return count;
 }
 
@@ -114,9 +115,9 @@ static size_t all_commands(struct command *ret)
 static void every_command_reads_back_equal(void **unused)
 {
     (void)unused;
-    struct command commands[COMMAND_ALERT_RESOLVE];
+    struct command commands[COMMAND_DUTY_PROVEN];
     size_t count = all_commands(commands);
-    assert_int_equal(count, COMMAND_ALERT_RESOLVE);
+    assert_int_equal(count, COMMAND_DUTY_PROVEN);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(commands[i].type, i + 1);
         struct mp_writer writer;
@@ -137,7 +138,7 @@ static void every_command_reads_back_equal(void **unused)
 static void every_truncation_is_refused(void **unused)
 {
     (void)unused;
-    struct command commands[COMMAND_ALERT_RESOLVE];
+    struct command commands[COMMAND_DUTY_PROVEN];
     size_t count = all_commands(commands);
     for (size_t i = 0; i < count; i++) {
         struct mp_writer writer;
@@ -160,7 +161,7 @@ static void newer_version_or_type_is_unsupported(void **unused)
         uint64_t type;
         int expected;
     } table[] = {{COMMAND_VERSION + 1, COMMAND_NODE_PUT, ERR_UNSUPPORTED},
-                 {COMMAND_VERSION, COMMAND_ALERT_RESOLVE + 1, ERR_UNSUPPORTED},
+                 {COMMAND_VERSION, COMMAND_DUTY_PROVEN + 1, ERR_UNSUPPORTED},
                  {COMMAND_VERSION, UINT64_MAX, ERR_UNSUPPORTED},
                  {COMMAND_VERSION, 0, ERR_UNSUPPORTED},
                  {0, COMMAND_NODE_PUT, ERR_PROTO}};
@@ -240,6 +241,7 @@ static void what_a_command_is_about_has_its_name(void **unused)
         {run_cancel(run_key_of("run/report", 0, 12)), "run/report@m12"},
         {recovery_set("pm2/worker", 1, RECOVERY_WELL), "pm2/worker"},
         {alert_named(COMMAND_ALERT_ACK, "a/b"), "a/b"},
+        {duty_proven("pm2/worker", 9, 1), "pm2/worker"},
         {key, cut},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -273,7 +275,10 @@ static void work_outside_its_bounds_is_not_encoded(void **unused)
         recovery_set("a/b", 1, (enum recovery_phase)(RECOVERY_ESCALATED + 1)),
         alert_raise("k", (enum alert_severity)(ALERT_CRITICAL + 1), "t"),
         alert_named(COMMAND_ALERT_ACK, ""),
+        duty_proven("", 1, 1),
+        duty_proven("pm2/worker", 1, 1),
     };
+    table[17].proven.by = 0;
     memset(table[1].schedule.is.zone, 'z', ZONE_NAME_SIZE);
     table[2].schedule.is.expression[0] = '\0';
     table[3].slots.count = SLOTS_PER_COMMAND_MAX + 1;
@@ -317,7 +322,7 @@ static void random_bytes_never_crash(void **unused)
     (void)unused;
     struct rng rng;
     rng_init(&rng, 20);
-    struct command commands[COMMAND_ALERT_RESOLVE];
+    struct command commands[COMMAND_DUTY_PROVEN];
     size_t count = all_commands(commands);
     struct state *state = state_create();
     assert_non_null(state);

@@ -52,6 +52,10 @@ static void without_memory_nothing_changes(void **unused)
         {intent_open("k", "o", INTENT_SKIP), 1},
         {recovery_set("pm2/a", 1, RECOVERY_ACTING), 1},
         {alert_raise("a", ALERT_INFO, "x"), 1},
+        {node_put("n1", 1), 0},
+        {duty_put("pm2/a", true, true), 0},
+        {duty_assign("pm2/a", 0, "n1", 1, 1), 0},
+        {duty_proven("pm2/a", 11, 1), 1}, /* the index of its assignment */
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct mp_writer writer;
@@ -197,6 +201,10 @@ static void fill_rest(struct state *state)
         fill_text(command.recovery.component, COMPONENT_SIZE, "k", i);
         command.recovery.next_wall_ms = INT64_MAX;
         apply_large(state, command);
+    }
+    for (unsigned i = 0; i < STATE_PROVEN_MAX; i++) {
+        const struct state_duty *duty = state_duty_at(state, i);
+        apply_large(state, duty_proven(duty->is.id, duty->assignment.number, INT64_MAX));
     }
 }
 

@@ -92,6 +92,29 @@ static struct command random_trouble(struct rng *rng)
     }
 }
 
+/* About one of some shared duties, which are made, assigned, removed and proven. */
+static struct command random_proof(struct rng *rng, const struct state *state)
+{
+    char id[DUTY_ID_SIZE];
+    (void)snprintf(id, sizeof(id), "pm2/d%u", (unsigned)rng_below(rng, 6));
+    const struct state_duty *duty = state_duty_by_id(state, id);
+    uint64_t assignment = duty == NULL ? 0 : duty->assignment.number;
+    switch (rng_below(rng, 6)) {
+    case 0:
+        return duty_put(id, false, true);
+    case 1:
+        return rng_below(rng, 8) == 0
+                   ? duty_remove(id)
+                   : duty_assign(id, assignment, "n1", 1, rng_below(rng, 1000) + 1);
+    default: {
+        struct command command =
+            duty_proven(id, assignment - rng_below(rng, 10) / 9, (int64_t)rng_below(rng, 100) + 1);
+        command.wall_ms += (int64_t)rng_below(rng, 100);
+        return command;
+    }
+    }
+}
+
 static struct command random_command(struct rng *rng, const struct state *state)
 {
     char id[SCHEDULE_ID_SIZE];
@@ -115,6 +138,8 @@ static struct command random_command(struct rng *rng, const struct state *state)
         return random_intent(rng);
     case 7:
         return random_trouble(rng);
+    case 8:
+        return random_proof(rng, state);
     default:
         return random_run(rng, state, id);
     }
@@ -158,6 +183,7 @@ static void assert_same_work(const struct state *one, const struct state *other)
     assert_same_rows(&a->intents, &b->intents, sizeof(struct state_intent));
     assert_same_rows(&a->recoveries, &b->recoveries, sizeof(struct state_recovery));
     assert_same_rows(&a->alerts, &b->alerts, sizeof(struct state_alert));
+    assert_same_rows(&a->proven, &b->proven, sizeof(struct state_proven));
     assert_int_equal(state_ended_count(one), state_ended_count(other));
     for (size_t i = 0; i < state_ended_count(one); i++) {
         assert_memory_equal(state_ended_at(one, i), state_ended_at(other, i),
@@ -201,6 +227,7 @@ static void a_restored_state_goes_on_alike(void **unused)
     assert_true(counters.unchanged > 20);
     assert_int_equal(counters.malformed, 0);
     assert_true(state_ended_count(whole) > 300);
+    assert_true(state_proven_count(whole) > 3);
     state_destroy(&whole);
     state_destroy(&other);
 }
@@ -249,12 +276,19 @@ static void each_kind_of_row_is_in_the_digest(void **unused)
         intent_done("k", INTENT_HAPPENED),
         recovery_set("pm2/a", 1, RECOVERY_ACTING),
         alert_raise("pm2/a", ALERT_INFO, "x"),
+        node_put("n1", 1),
+        duty_put("pm2/a", true, true),
+        duty_assign("pm2/a", 0, "n1", 1, 1),
+        duty_proven("pm2/a", 10, 1), /* the index of its assignment */
     };
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         apply_ok(state, commands[i]);
         assert_true(state_digest(state) != former);
         former = state_digest(state);
     }
+    state->work.proven.count = 0;
+    assert_true(state_digest(state) != former);
+    former = state_digest(state);
     state->work.alerts.count = 0; /* not only by their audit rows */
     assert_true(state_digest(state) != former);
     former = state_digest(state);
@@ -313,6 +347,46 @@ static void a_state_without_work_is_as_before(void **unused)
     assert_false(state_duty_by_id(other, "pm2/a")->is.once);
     apply_ok(state, recovery_set("pm2/a", 1, RECOVERY_ACTING));
     assert_int_equal(body_elements(state), 9);
+    state_destroy(&state);
+    state_destroy(&other);
+}
+
+static size_t work_tables(const struct state *state)
+{
+    const struct mp_limits limits = {.bytes = SNAPSHOT_BYTES_MAX, .elements = 400000, .depth = 6};
+    uint8_t *bytes;
+    size_t length;
+    assert_int_equal(state_snapshot(state, &bytes, &length), 0);
+    size_t begin = body_begin(bytes, length);
+    struct mp_doc doc;
+    assert_int_equal(mp_parse(bytes + begin, length - begin, &limits, &doc, NULL), 0);
+    size_t count = mp_count(mp_at(&doc.root, 8));
+    mp_doc_deinit(&doc);
+    free(bytes);
+    return count;
+}
+
+/* Without proofs it has the six tables of the version before, which is read so. */
+static void a_state_without_proofs_is_as_before(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    apply_ok(state, node_put("n1", 1));
+    apply_ok(state, duty_put("pm2/a", true, true));
+    uint64_t assignment = apply_ok(state, duty_assign("pm2/a", 0, "n1", 1, 1)).number;
+    apply_ok(state, recovery_set("pm2/a", 1, RECOVERY_ACTING));
+    assert_int_equal(work_tables(state), 6);
+    struct state *other = filled(3, 900);
+    assert_true(state_proven_count(other) > 0);
+    uint8_t *bytes;
+    size_t length;
+    assert_int_equal(state_snapshot(state, &bytes, &length), 0);
+    assert_int_equal(state_restore(other, 4, bytes, length, NULL), 0);
+    free(bytes);
+    assert_true(state_digest(state) == state_digest(other));
+    assert_int_equal(state_proven_count(other), 0);
+    apply_ok(state, duty_proven("pm2/a", assignment, 5));
+    assert_int_equal(work_tables(state), 7);
     state_destroy(&state);
     state_destroy(&other);
 }
@@ -386,6 +460,15 @@ static struct state *sample(void)
     apply_ok(state, recovery_set("pm2/b", 1, RECOVERY_ACTING));
     apply_ok(state, alert_raise("a/a", ALERT_INFO, "x"));
     apply_ok(state, alert_raise("a/b", ALERT_INFO, "x"));
+    apply_ok(state, node_put("n1", 1));
+    for (int i = 0; i < 2; i++) {
+        const char *duty = i == 0 ? "watch/a" : "watch/b";
+        apply_ok(state, duty_put(duty, true, true));
+        uint64_t assignment = apply_ok(state, duty_assign(duty, 0, "n1", 1, 1)).number;
+        apply_ok(state, duty_proven(duty, assignment, 5));
+        apply_ok(state, duty_release(duty, assignment, RELEASE_BY_HOLDER));
+        apply_ok(state, duty_remove(duty)); /* the proof stays */
+    }
     return state;
 }
 
@@ -524,7 +607,27 @@ static const char *damage_record(struct state *state, int number)
     }
 }
 
-#define DAMAGES 31
+static const char *damage_proof(struct state *state, int number)
+{
+    struct state_proven *proven = state->work.proven.first;
+    switch (number) {
+    case 0:
+        proven[0].ran_ms = 0;
+        break;
+    case 1:
+        proven[0].by = 0;
+        break;
+    case 2:
+        proven[0].node[0] = '\0';
+        break;
+    default:
+        copy_text(proven[0].duty, DUTY_ID_SIZE, "watch/c");
+        break;
+    }
+    return "proofs";
+}
+
+#define DAMAGES 35
 
 /* What the refusal must name; NULL: no damage. */
 static const char *damage(struct state *state, int number)
@@ -536,7 +639,8 @@ static const char *damage(struct state *state, int number)
            : number < 12 ? damage_run(state, number - 6)
            : number < 18 ? damage_ended(state, number - 12)
            : number < 24 ? damage_schedule(state, number - 18)
-                         : damage_record(state, number - 24);
+           : number < 31 ? damage_record(state, number - 24)
+                         : damage_proof(state, number - 31);
 }
 
 static void rows_that_no_command_makes_are_refused(void **unused)
@@ -568,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_is_read_back_in_its_order),
         cmocka_unit_test(each_kind_of_row_is_in_the_digest),
         cmocka_unit_test(a_state_without_work_is_as_before),
+        cmocka_unit_test(a_state_without_proofs_is_as_before),
         cmocka_unit_test(any_body_is_refused_or_sound),
         cmocka_unit_test(rows_that_no_command_makes_are_refused),
     };
