@@ -71,6 +71,41 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
                      "primaries", primaries, "backups", backups);
 }
 
+static json_t *texts_of(const char texts[][NAME_SIZE], size_t count)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(ret, doc_text(texts[i]));
+    }
+    return ret;
+}
+
+/* What is configured, whether it runs or not: `coverage` holds it against what runs. */
+static void add_declared(const struct settings *settings, json_t *document)
+{
+    json_t *primaries = json_array();
+    json_t *backups = json_array();
+    for (size_t i = 0; i < settings->primary_count; i++) {
+        const struct settings_primary *primary = &settings->primaries[i];
+        (void)json_array_append_new(primaries,
+                                    json_pack("{so sb so}", "name", doc_text(primary->name),
+                                              "critical", primary->critical, "on",
+                                              texts_of(primary->on.nodes, primary->on.count)));
+    }
+    for (size_t i = 0; i < settings->backup_count; i++) {
+        const struct settings_backup *backup = &settings->backups[i];
+        bool built = backup->mode != SETTINGS_CRON && !backup->enhanced;
+        (void)json_array_append_new(
+            backups, json_pack("{so so so so sb sI}", "duty", doc_text(backup->duty),
+                               "stands_in_for", doc_text(backup->stands_in_for), "on",
+                               texts_of(backup->on.nodes, backup->on.count), "labels",
+                               texts_of(backup->labels, backup->label_count), "built", built,
+                               "priority", (json_int_t)backup->priority));
+    }
+    (void)json_object_set_new(document, "primaries_declared", primaries);
+    (void)json_object_set_new(document, "backups_declared", backups);
+}
+
 /* What the node's alerts, `manager show` and the next leader's manager read. */
 static void add_decisions(const struct pm2 *self, json_t *document, int64_t now_ms)
 {
@@ -105,9 +140,11 @@ void observe_send(struct pm2 *self, int64_t now_ms)
     json_t *document = observe_document(self, now_ms);
     struct err err = {0};
     add_decisions(self, document, now_ms);
+    add_declared(self->settings, document);
     int rc = send_document(self, document, &err);
-    if (rc == ERR_FULL) { /* what others decide by goes first */
-        (void)json_object_del(document, "shadow");
+    static const char *const spare[] = {"shadow", "backups_declared", "primaries_declared"};
+    for (size_t i = 0; rc == ERR_FULL && i < sizeof spare / sizeof spare[0]; i++) {
+        (void)json_object_del(document, spare[i]); /* what others decide by goes first */
         rc = send_document(self, document, &err);
     }
     if (rc != 0) {
@@ -146,7 +183,7 @@ static void set_member_state(struct peer *peer, enum manager_member_state state,
 void observe_peer(struct pm2 *self, const struct manager_peer_observation *observation)
 {
     static const struct mp_limits limits = {
-        .bytes = MANAGER_OBSERVATION_BYTES_MAX, .elements = 8192, .depth = 6};
+        .bytes = MANAGER_OBSERVATION_BYTES_MAX, .elements = 16384, .depth = 6};
     if (strcmp(observation->node, self->configure.node) == 0) {
         return; /* our own eyes are better */
     }

@@ -159,6 +159,92 @@ static void print_manager(FILE *out, const json_t *rows, bool colour)
     }
 }
 
+/* ---- coverage ---- */
+
+static const struct table_column coverage_columns[] = {
+    {"primary", "PRIMARY"}, {"nodes", "ON"},      {"backup", "BACKUP"},  {"where", "WHERE"},
+    {"proven", "PROVEN"},   {"shares", "SHARES"}, {"verdict", "VERDICT"}};
+
+/* Texts with a comma between them; null: there are none. */
+static json_t *joined(const json_t *texts)
+{
+    char ret[256] = "";
+    size_t length = 0;
+    size_t index;
+    json_t *text;
+    json_array_foreach(texts, index, text)
+    {
+        const char *part = json_is_string(text) ? json_string_value(text) : "?";
+        int written =
+            snprintf(ret + length, sizeof ret - length, "%s%s", index == 0 ? "" : ",", part);
+        length += (size_t)written < sizeof ret - length ? (size_t)written : 0;
+    }
+    return doc_text(ret);
+}
+
+static json_t *copy_of(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    return value == NULL ? json_null() : json_incref(value);
+}
+
+/* The primary is named in the row of its first backup. */
+static void add_backup(json_t *rows, const json_t *primary, const json_t *backup, bool first)
+{
+    json_t *where = json_object_get(backup, "node");
+    where = json_is_string(where) ? where : json_object_get(backup, "would");
+    (void)json_array_append_new(
+        rows, json_pack("{s:o, s:o, s:o, s:O*, s:o, s:o, s:o}", "primary",
+                        first ? copy_of(primary, "name") : json_string(""), "nodes",
+                        first ? joined(json_object_get(primary, "nodes")) : json_string(""),
+                        "backup", copy_of(backup, "duty"), "where", where, "proven",
+                        copy_of(json_object_get(backup, "proven"), "time"), "shares",
+                        joined(json_object_get(backup, "shares")), "verdict",
+                        copy_of(backup == NULL ? primary : backup, "verdict")));
+}
+
+static json_t *rows_of(const json_t *primaries)
+{
+    json_t *ret = json_array();
+    size_t index;
+    json_t *primary;
+    json_array_foreach(primaries, index, primary)
+    {
+        const json_t *backups = json_object_get(primary, "backups");
+        size_t count = json_array_size(backups);
+        for (size_t i = 0; i < count || i == 0; i++) {
+            add_backup(ret, primary, json_array_get(backups, i), i == 0);
+        }
+    }
+    return ret;
+}
+
+static void print_coverage(FILE *out, const json_t *data, bool colour)
+{
+    const json_t *summary = json_object_get(data, "summary");
+    const json_t *primaries = json_object_get(data, "primaries");
+    put_value(out, "Covered  ", summary, "covered", colour);
+    put_value(out, " of ", summary, "primaries", colour);
+    put_value(out, " primaries, ", summary, "percent", colour);
+    put_value(out, " %; critical: ", summary, "alarms", colour);
+    (void)fputs("\n\n", out);
+    json_t *rows = rows_of(primaries);
+    table_print(out, rows, coverage_columns, COUNT_OF(coverage_columns), colour);
+    json_decref(rows);
+    const char *blank = "\n";
+    size_t index;
+    json_t *primary;
+    json_array_foreach(primaries, index, primary)
+    {
+        if (strcmp(doc_get_text(primary, "verdict", ""), "covered") != 0) {
+            put_value(out, blank, primary, "name", colour);
+            put_value(out, ": ", primary, "text", colour);
+            (void)fputs(doc_get_bool(primary, "alarm", false) ? " (critical)\n" : "\n", out);
+            blank = "";
+        }
+    }
+}
+
 /* What a program printed, line by line. */
 static void print_output(FILE *out, const json_t *data)
 {
@@ -192,6 +278,10 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
     }
     if (strcmp(verb, "manager show") == 0 && json_is_array(data)) {
         print_manager(out, data, colour);
+        return;
+    }
+    if (strcmp(verb, "coverage") == 0 && json_is_object(data)) {
+        print_coverage(out, data, colour);
         return;
     }
     if (strcmp(verb, "run logs") == 0 && json_is_object(data)) {

@@ -65,9 +65,11 @@ static const char *colour_of(const char *text)
         const char *word;
         const char *colour;
     } rows[] = {
-        {"alive", good},   {"running", good}, {"healthy", good}, {"active", good}, {"suspect", odd},
-        {"degraded", odd}, {"warning", odd},  {"starting", odd}, {"paused", odd},  {"warn", odd},
-        {"dead", bad},     {"failed", bad},   {"critical", bad}, {"error", bad},
+        {"alive", good},   {"running", good},    {"healthy", good},  {"active", good},
+        {"suspect", odd},  {"degraded", odd},    {"warning", odd},   {"starting", odd},
+        {"paused", odd},   {"warn", odd},        {"dead", bad},      {"failed", bad},
+        {"critical", bad}, {"error", bad},       {"covered", good},  {"unproven", odd},
+        {"unknown", odd},  {"shared_fate", odd}, {"uncovered", bad},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i].word, text) == 0) {

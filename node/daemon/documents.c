@@ -173,7 +173,7 @@ json_t *document_manager(struct node *self, const char *name)
 
 /* ---- duties ---- */
 
-static const char *duty_state(const struct node *self, const struct state_duty *duty)
+const char *document_duty_state(const struct node *self, const struct state_duty *duty)
 {
     if (!state_duty_held(duty)) {
         return duty->is.wanted ? "waiting" : "idle";
@@ -212,7 +212,7 @@ static json_t *describe_duty(const struct node *self, const struct state_duty *d
     put(ret, "node", held ? doc_text(duty->assignment.node) : json_null());
     put(ret, "exclusive", json_boolean(duty->is.exclusive));
     put(ret, "wanted", json_boolean(duty->is.wanted));
-    put(ret, "state", doc_text(duty_state(self, duty)));
+    put(ret, "state", doc_text(document_duty_state(self, duty)));
     put(ret, "term", held ? json_integer((json_int_t)duty->assignment.term) : json_null());
     put(ret, "assignment", held ? json_integer((json_int_t)duty->assignment.number) : json_null());
     put(ret, "grant_ms", grant_left(self, duty));

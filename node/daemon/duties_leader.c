@@ -424,15 +424,21 @@ static void drop_vain_moves(struct node *self, const struct placement_work *work
     }
 }
 
-static void describe(const struct node *self, int64_t now_ms, struct placement_work *ret)
+size_t duties_describe_nodes(const struct node *self, struct placement_node *ret)
 {
-    ret->node_count = 0;
-    for (size_t i = 0; i < state_node_count(self->state) && ret->node_count < NODES_MAX; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < state_node_count(self->state) && count < NODES_MAX; i++) {
         const struct state_node *row = state_node_at(self->state, i);
         if (!row->removed) {
-            ret->nodes[ret->node_count++] = describe_node(self, row);
+            ret[count++] = describe_node(self, row);
         }
     }
+    return count;
+}
+
+static void describe(const struct node *self, int64_t now_ms, struct placement_work *ret)
+{
+    ret->node_count = duties_describe_nodes(self, ret->nodes);
     ret->duty_count = 0;
     for (size_t i = 0; i < state_duty_count(self->state) && ret->duty_count < DUTIES_MAX; i++) {
         ret->duties[ret->duty_count++] = describe_duty(self, state_duty_at(self->state, i), now_ms);

@@ -2,6 +2,7 @@
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 #include "node/daemon/handlers_change.h"
+#include "node/daemon/handlers_coverage.h"
 #include "node/daemon/handlers_intent.h"
 #include "node/daemon/handlers_record.h"
 #include "node/daemon/handlers_stream.h"
@@ -351,6 +352,7 @@ static const struct control_handler HANDLERS[] = {
     {"duty move", on_duty_move},
     {"primary list", on_pm2_list},
     {"backup list", on_pm2_list},
+    {"coverage", handlers_coverage},
     {"audit show", handlers_audit_show},
     {"why leader", handlers_why_leader},
     {"why duty", handlers_why_duty},

@@ -5,6 +5,7 @@
 #include "node/daemon/alerts.h"
 #include "node/daemon/apply.h"
 #include "node/daemon/names.h"
+#include "node/daemon/proving.h"
 #include "node/daemon/recoveries.h"
 #include "node/daemon/service.h"
 #include "node/transport/accept_guard.h"
@@ -148,6 +149,7 @@ void node_pump(struct node *self)
     duties_run(self, now_ms);
     managers_run(self, now_ms);
     recoveries_run(self, now_ms);
+    proving_run(self, now_ms);
     alerts_run(self, now_ms);
     reports_run(self, now_ms);
     outside_run(self, now_ms);
@@ -391,8 +393,9 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     self->state = self->mirror;
     self->alerts = alerts_create();
     self->recoveries = recoveries_create();
+    self->proving = proving_create();
     if (self->events == NULL || self->state == NULL || self->alerts == NULL ||
-        self->recoveries == NULL) {
+        self->recoveries == NULL || self->proving == NULL) {
         return err_set(err, ERR_NOMEM, "cannot make the node");
     }
     self->reload = reload_create(self->config->file, self->config->cluster.keys);
@@ -432,6 +435,7 @@ static void stop(struct node *self)
     state_destroy(&self->told_state);
     alerts_destroy(&self->alerts);
     recoveries_destroy(&self->recoveries);
+    proving_destroy(&self->proving);
     sampler_destroy(&self->sampler);
     reload_destroy(&self->reload);
     schedule_destroy(&self->schedules);

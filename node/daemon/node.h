@@ -209,6 +209,7 @@ struct node {
     struct alerts *alerts;
     int64_t alerts_at_ms;
     struct recoveries *recoveries;
+    struct proving *proving;
 
     struct wall wall;
     struct schedules *schedules;
@@ -287,6 +288,8 @@ void duties_leader_run(struct node *self, int64_t now_ms);
 void duties_leader_renew(struct node *self, int64_t now_ms, uint64_t from,
                          const struct grants_renew *request);
 void duties_leader_release(struct node *self, uint64_t from, const struct grants_release *release);
+/* The roster as placement sees it, into ret[NODES_MAX]; on any node. Returns how many. */
+size_t duties_describe_nodes(const struct node *self, struct placement_node *ret);
 /* As acting leader: why the duty is where it is, and why not on other nodes; their names go to
  * ret_names[NODES_MAX], as in *ret. False: this node does not act, or there is no such duty. */
 bool duties_leader_explain(struct node *self, int64_t now_ms, const char *duty,
@@ -324,6 +327,8 @@ json_t *document_members(struct node *self);
 json_t *document_leader(struct node *self);
 json_t *document_history(struct node *self);
 json_t *document_duties(struct node *self);
+/* "idle", "waiting", "assigned", or what its holder says: "starting", "running", ... */
+const char *document_duty_state(const struct node *self, const struct state_duty *duty);
 json_t *document_managers(struct node *self);
 /* One manager on every node, with what it told of itself; an empty array: none has it. */
 json_t *document_manager(struct node *self, const char *name);

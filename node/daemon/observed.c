@@ -10,7 +10,7 @@ json_t *observed_document(const struct node *self, const char *node, const char 
                           int64_t *ret_age_ms)
 {
     static const struct mp_limits limits = {
-        .bytes = MANAGER_OBSERVATION_BYTES_MAX, .elements = 8192, .depth = 8};
+        .bytes = MANAGER_OBSERVATION_BYTES_MAX, .elements = 16384, .depth = 8};
     for (size_t i = 0; i < sizeof self->observations / sizeof self->observations[0]; i++) {
         const struct observation *seen = &self->observations[i];
         json_t *document = NULL;

@@ -25,7 +25,7 @@ static const struct {
     {"status", "status"},         {"members", "members"},
     {"leader", "leader"},         {"leader history", "leader/history"},
     {"duty list", "duty/list"},   {"manager list", "manager/list"},
-    {"alert list", "alert/list"},
+    {"alert list", "alert/list"}, {"coverage", "coverage"},
 };
 
 /* ---- figures ---- */

@@ -88,12 +88,12 @@ def protocol(cluster, leader):
     check(reply["ok"] is True, f"{reply}")
     check_envelope(reply["result"], "status", leader.name)
     check_types(reply["result"]["data"], STATUS, "status")
-    for verb, code, exit_code in (("no such verb", None, 2), ("coverage", None, 2),
+    for verb, code, exit_code in (("no such verb", None, 2), ("report list", None, 2),
                                   ("status now", None, 2)):
         reply = client.ask(verb)
         check(reply["ok"] is False and reply["error"]["exit"] == exit_code, f"{verb}: {reply}")
         check(set(reply["error"]) >= {"code", "exit", "message", "hint"}, f"{verb}: {reply}")
-    check("not in this version" in client.ask("coverage")["error"]["message"], "a later verb")
+    check("not in this version" in client.ask("report list")["error"]["message"], "a later verb")
     check(client.ask("remove", node="n9")["error"]["exit"] == 7, "an unknown node")
     check(client.ask("remove")["error"]["exit"] == 2, "a missing argument")
     check(client.ask("status", nonsense=1)["error"]["exit"] == 2, "an unknown argument")
@@ -230,8 +230,8 @@ def follow_on_the_command_line(cluster, leader):
 def usage_and_absence(cluster, leader):
     check_error(leader.cli("stats"), None, 2, "a verb that nearly exists")
     check("status" in leader.cli("stats").stderr, "the nearest verb is not named")
-    check_error(leader.cli("coverage"), None, 2, "a verb of a later version")
-    check("not in this version" in leader.cli("coverage").stderr, "a verb of a later version")
+    check_error(leader.cli("report", "list"), None, 2, "a verb of a later version")
+    check("not in this version" in leader.cli("report", "list").stderr, "a verb of a later version")
     check_error(leader.cli("remove"), None, 2, "a missing word")
     check_error(leader.cli("status", "--nonsense"), None, 2, "an unknown option")
     check_error(leader.cli("join", "x", "y", "z"), None, 2, "a malformed join")

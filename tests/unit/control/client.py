@@ -63,7 +63,7 @@ def main():
     assert reply["ok"] is True and reply["exit"] == 1, reply
 
     assert client.ask("no such verb")["error"]["exit"] == 2
-    assert client.ask("coverage")["error"]["exit"] == 2
+    assert client.ask("report list")["error"]["exit"] == 2
 
     # A stream: lines under one id until it is cancelled; then silence under that id.
     number = client.send("events", {"follow": True})

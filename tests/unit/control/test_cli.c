@@ -151,7 +151,7 @@ static void exit_codes_are_those_of_the_contract(void **state)
     expect_error("timed_out", 4);
     run("statsu", 2);
     assert_non_null(strstr(got.error, "\"status\""));
-    run("coverage --json", 2);
+    run("report list --json", 2);
     expect_error("not_in_this_version", 2);
     assert_non_null(strstr(got.error, "not in this version"));
     run("members", 2); /* a node of an older version */
