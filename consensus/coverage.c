@@ -22,7 +22,7 @@ static const struct words reasons[] = {
 };
 
 static const char *const verdicts[] = {
-#define VERDICT_ROW(symbol, code) [symbol] = code,
+#define VERDICT_ROW(symbol, code) [symbol] = (code),
     COVERAGE_VERDICT_MAP(VERDICT_ROW)
 #undef VERDICT_ROW
 };

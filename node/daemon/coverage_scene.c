@@ -232,30 +232,41 @@ static bool is_failed(const struct node *self, const struct state_duty *duty)
                0;
 }
 
-/* Does anything keep it from being started at all? */
+/* What holds its manager's work still; false: nothing does. */
+static bool find_gate(const struct coverage_scene *scene, enum coverage_reason *ret)
+{
+    enum gate gate = maintenance_gate(scene->self, scene->manager);
+    switch (gate) {
+    case GATE_STOPPED:
+        *ret = COVERAGE_STOPPED;
+        return true;
+    case GATE_MAINTENANCE:
+        *ret = COVERAGE_MAINTENANCE;
+        return true;
+    case GATE_PAUSED:
+        *ret = COVERAGE_PAUSED;
+        return true;
+    case GATE_SHADOW:
+    case GATE_OPEN:
+        break;
+    }
+    *ret = COVERAGE_SHADOW;
+    return gate == GATE_SHADOW || leader_in_shadow(scene->self, scene->manager);
+}
+
+/* Does anything keep it from being started at all? What runs goes on behind any gate. */
 static bool find_bar(const struct coverage_scene *scene, const json_t *row,
                      const struct state_duty *duty, enum coverage_reason *ret)
 {
-    const struct node *self = scene->self;
-    enum gate gate = maintenance_gate(self, scene->manager);
     if (!doc_get_bool(row, "built", true)) {
         *ret = COVERAGE_NOT_BUILT;
-    } else if (is_failed(self, duty)) {
-        *ret = COVERAGE_FAILED;
-    } else if (duty != NULL && state_duty_held(duty)) {
-        return false; /* what runs goes on */
-    } else if (gate == GATE_STOPPED) {
-        *ret = COVERAGE_STOPPED;
-    } else if (gate == GATE_MAINTENANCE) {
-        *ret = COVERAGE_MAINTENANCE;
-    } else if (gate == GATE_PAUSED) {
-        *ret = COVERAGE_PAUSED;
-    } else if (gate == GATE_SHADOW || leader_in_shadow(self, scene->manager)) {
-        *ret = COVERAGE_SHADOW;
-    } else {
-        return false;
+        return true;
     }
-    return true;
+    if (is_failed(scene->self, duty)) {
+        *ret = COVERAGE_FAILED;
+        return true;
+    }
+    return (duty == NULL || !state_duty_held(duty)) && find_gate(scene, ret);
 }
 
 static size_t ids_of(const struct node *self, const json_t *names, uint64_t *ret, size_t max)
