@@ -387,6 +387,11 @@ static void a_state_without_proofs_is_as_before(void **unused)
     assert_int_equal(state_proven_count(other), 0);
     apply_ok(state, duty_proven("pm2/a", assignment, 5));
     assert_int_equal(work_tables(state), 7);
+    apply_ok(state, recovery_set("pm2/a", 1, RECOVERY_WELL)); /* the proof is all that is left */
+    assert_int_equal(state_snapshot(state, &bytes, &length), 0);
+    assert_int_equal(state_restore(other, 6, bytes, length, NULL), 0);
+    free(bytes);
+    assert_int_equal(state_proven_of(other, "pm2/a")->ran_ms, 5);
     state_destroy(&state);
     state_destroy(&other);
 }
