@@ -175,8 +175,12 @@ def fates(demo):
     for node in demo.nodes:
         reconfigure(demo, node)
     data = wait_told(demo, 1, planted, "the planted fates are found")
-    status, body = demo["n2"].http("/api/v1/coverage")
-    check(status == 200 and json.loads(body)["data"]["summary"] == data["summary"], f"{body}")
+
+    def published():
+        status, body = demo["n2"].http("/api/v1/coverage")
+        check(status == 200 and json.loads(body)["data"]["summary"] == data["summary"], f"{body}")
+        return True
+    wait_until(published, "/api/v1/coverage tells the same")
     text = demo["n3"].cli("coverage", json_output=False)
     check(text.exit == 1 and "planted-alone: nothing stands in for it (critical)" in text.stdout,
           f"{text}")
