@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STOPPED_SETTING "managers.stopped"
-
 const char *gate_name(enum gate gate)
 {
     switch (gate) {

@@ -26,6 +26,7 @@ enum gate {
 enum gate gate_of(const struct state *state, const char *manager, int64_t wall_ms);
 const char *gate_name(enum gate gate); /* "open", "stopped", "maintenance", "paused", "shadow" */
 
+#define STOPPED_SETTING "managers.stopped"      /* `stop`: there, whatever its value */
 #define MAINTENANCE_SETTING "maintenance.until" /* value: wall time in ms, who, and why */
 #define MAINTENANCE_MS_MAX (INT64_C(7) * 86400 * 1000)
 

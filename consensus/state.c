@@ -32,6 +32,20 @@ void state_destroy(struct state **self_p)
     *self_p = NULL;
 }
 
+struct state *state_copy(const struct state *self)
+{
+    struct state *ret = malloc(sizeof *ret);
+    if (ret == NULL) {
+        return NULL;
+    }
+    memcpy(ret, self, sizeof *ret);
+    if (state_work_copy(&self->work, &ret->work) != 0) {
+        free(ret);
+        return NULL;
+    }
+    return ret;
+}
+
 uint64_t state_index(const struct state *self)
 {
     return self->index;

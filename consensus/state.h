@@ -128,6 +128,9 @@ struct state_counters {
 /* NULL when out of memory. */
 struct state *state_create(void);
 void state_destroy(struct state **self_p);
+/* Another one with the same contents, which may go to another thread. Costs little beside a
+ * snapshot. NULL when out of memory. */
+struct state *state_copy(const struct state *self);
 
 /* Apply one committed command. `index` > state_index(), `term` of its entry. 0 with *ret filled,
  * whatever the bytes are; ERR_STALE: index not above the last one, nothing done; ERR_NOMEM: the

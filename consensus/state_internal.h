@@ -118,6 +118,8 @@ int state_work_reserve(struct state *self, const struct command *command);
 /* Room for `extra` rows more, but not for more than `max` in all. 0, ERR_NOMEM. */
 int state_rows_reserve(struct state_rows *self, size_t extra, size_t max, size_t row_size);
 void state_work_deinit(struct state_work *self);
+/* 0, ERR_NOMEM with nothing in `ret`. */
+int state_work_copy(const struct state_work *self, struct state_work *ret);
 
 /* Durations, counts and instants within their bounds; NULL, or what is not. */
 const char *state_definition_fault(const struct schedule_definition *is);

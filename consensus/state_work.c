@@ -15,6 +15,8 @@ static_assert(offsetof(struct state_recovery, component) == 0,
               "tables find a row by its first member");
 static_assert(offsetof(struct state_alert, key) == 0, "tables find a row by its first member");
 static_assert(offsetof(struct state_proven, duty) == 0, "tables find a row by its first member");
+static_assert(sizeof(struct state_work) == 7 * sizeof(struct state_rows) + sizeof(size_t),
+              "state_work_copy and state_work_deinit know every kind of rows");
 static_assert(STATE_RUNS_UNDER_WAY_MAX <= DUTIES_MAX, "each run under way has a duty");
 
 /* ---- memory ---- */
@@ -86,6 +88,39 @@ void state_work_deinit(struct state_work *self)
     free(self->alerts.first);
     free(self->proven.first);
     *self = (struct state_work){0};
+}
+
+static int copy_rows(const struct state_rows *from, struct state_rows *ret, size_t row_size)
+{
+    *ret = (struct state_rows){0};
+    if (from->count == 0) {
+        return 0;
+    }
+    ret->first = malloc(from->count * row_size);
+    if (ret->first == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(ret->first, from->first, from->count * row_size);
+    ret->count = from->count;
+    ret->capacity = from->count;
+    return 0;
+}
+
+int state_work_copy(const struct state_work *self, struct state_work *ret)
+{
+    *ret = (struct state_work){.ended_oldest = self->ended_oldest};
+    int rc = copy_rows(&self->schedules, &ret->schedules, sizeof(struct state_schedule));
+    rc = rc != 0 ? rc : copy_rows(&self->runs, &ret->runs, sizeof(struct state_run));
+    rc = rc != 0 ? rc : copy_rows(&self->ended, &ret->ended, sizeof(struct state_run));
+    rc = rc != 0 ? rc : copy_rows(&self->intents, &ret->intents, sizeof(struct state_intent));
+    rc = rc != 0 ? rc
+                 : copy_rows(&self->recoveries, &ret->recoveries, sizeof(struct state_recovery));
+    rc = rc != 0 ? rc : copy_rows(&self->alerts, &ret->alerts, sizeof(struct state_alert));
+    rc = rc != 0 ? rc : copy_rows(&self->proven, &ret->proven, sizeof(struct state_proven));
+    if (rc != 0) {
+        state_work_deinit(ret);
+    }
+    return rc;
 }
 
 /* ---- tables ---- */

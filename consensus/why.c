@@ -1,5 +1,7 @@
 #include "consensus/why.h"
 
+#include "consensus/gate.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,6 +104,19 @@ static void add_audits(struct why *why, const struct state *state, const char *t
     }
 }
 
+/* The newest entry of that kind about `target`, done and not refused; NULL: forgotten. */
+static const struct state_audit *newest_audit(const struct state *state, enum command_type type,
+                                              const char *target)
+{
+    for (size_t i = 0; i < state_audit_count(state); i++) {
+        const struct state_audit *entry = state_audit_at(state, i);
+        if (entry->type == type && entry->status == 0 && strcmp(entry->target, target) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
 static const struct state_audit *audit_of(const struct state *state, uint64_t index)
 {
     for (size_t i = 0; index != 0 && i < state_audit_count(state); i++) {
@@ -118,21 +133,22 @@ static const struct state_audit *audit_of(const struct state *state, uint64_t in
 static void add_leader(struct why *why, const struct state_leader *row)
 {
     char text[WHY_TEXT_SIZE];
+    const char *previous = row->is.previous[0] == '\0' ? "the former leader" : row->is.previous;
     switch (row->is.cause) {
     case CONSENSUS_CAUSE_TRANSFER:
         (void)snprintf(text, sizeof text, "a person handed leadership over");
         break;
     case CONSENSUS_CAUSE_HEALTH:
         (void)snprintf(text, sizeof text, "the health of %s fell, and another node was better",
-                       row->is.previous);
+                       previous);
         break;
     case CONSENSUS_CAUSE_DRAIN:
         (void)snprintf(text, sizeof text, "%s was drained or ended, and handed over first",
-                       row->is.previous);
+                       previous);
         break;
     case CONSENSUS_CAUSE_GRAY:
         (void)snprintf(text, sizeof text, "the work of %s did not go on, though it answered",
-                       row->is.previous);
+                       previous);
         break;
     case CONSENSUS_CAUSE_TIMEOUT:
         (void)snprintf(text, sizeof text, "nothing was heard of %s for the election timeout",
@@ -141,10 +157,14 @@ static void add_leader(struct why *why, const struct state_leader *row)
     case CONSENSUS_CAUSE_START:
         (void)snprintf(text, sizeof text, "the cluster started and had no leader");
         break;
+    case CONSENSUS_CAUSE_OBITUARY:
+        (void)snprintf(text, sizeof text, "%s was dead: its parent said so", previous);
+        break;
+    case CONSENSUS_CAUSE_CRASH_EVIDENCE:
+        (void)snprintf(text, sizeof text, "%s was dead: its address refused connections", previous);
+        break;
     default:
-        (void)snprintf(text, sizeof text, "%s was dead: %s", row->is.previous,
-                       row->is.proof == LEADER_PROOF_OBITUARY ? "its parent said so"
-                                                              : "its address refused connections");
+        (void)snprintf(text, sizeof text, "for an unknown cause");
         break;
     }
     struct why_step *step = add_step(why, consensus_cause_name(row->is.cause),
@@ -187,18 +207,57 @@ static void say_where(const struct state_duty *duty, struct why *ret)
                    duty->is.id, assignment->node, assignment->number, assignment->term);
 }
 
+/* Who closed the gate, and why; forgotten: the chain is not whole. */
+static void add_gate(const struct state *state, enum gate gate, const char *manager,
+                     struct why *ret)
+{
+    static const struct {
+        enum command_type type;
+        const char *target; /* NULL: the manager */
+        const char *what;
+    } rows[] = {
+        [GATE_STOPPED] = {COMMAND_SETTING_PUT, STOPPED_SETTING, "the managers were stopped"},
+        [GATE_MAINTENANCE] = {COMMAND_SETTING_PUT, MAINTENANCE_SETTING, "maintenance began"},
+        [GATE_PAUSED] = {COMMAND_MANAGER_PAUSE, NULL, "its manager was paused"},
+        [GATE_SHADOW] = {COMMAND_MANAGER_MODE, NULL, "its manager was set to shadow"},
+    };
+    const char *target = rows[gate].target == NULL ? manager : rows[gate].target;
+    const struct state_audit *entry = newest_audit(state, rows[gate].type, target);
+    if (entry != NULL) {
+        add_audit(ret, entry, rows[gate].what);
+    } else {
+        ret->whole = false;
+    }
+}
+
+static const char *gate_text(enum gate gate)
+{
+    switch (gate) {
+    case GATE_STOPPED:
+        return "the cluster's managers are stopped (`understudy start` starts them)";
+    case GATE_MAINTENANCE:
+        return "there is maintenance, in which nothing is started";
+    case GATE_PAUSED:
+        return "its manager is paused";
+    case GATE_SHADOW:
+        return "its manager only watches (shadow)";
+    case GATE_OPEN:
+        break;
+    }
+    return "";
+}
+
 /* Why nothing of it runs, the nearest cause first. */
 static void say_why_not(const struct state *state, const struct state_duty *duty, int64_t wall_ms,
                         struct why *ret)
 {
     const char *text = "no node can take it now, or its placement is under way";
     const char *reason = "duty_unassigned";
-    if (state_setting(state, "managers.stopped") != NULL) {
-        text = "the cluster's managers are stopped (`understudy start` starts them)";
-        reason = "stopped";
-    } else if (state_manager_paused(state, duty->manager, wall_ms)) {
-        text = "its manager is paused";
-        reason = "paused";
+    enum gate gate = gate_of(state, duty->manager, wall_ms);
+    if (gate != GATE_OPEN) {
+        text = gate_text(gate);
+        reason = gate_name(gate);
+        add_gate(state, gate, duty->manager, ret);
     } else if (!duty->is.wanted) {
         text = "its manager does not want it now";
         reason = "duty_unwanted";
@@ -353,6 +412,36 @@ static void add_end(const struct state_run *run, struct why *ret)
     set_time(step, run->ended_wall_ms, 0, 0);
 }
 
+/* What is known of its last attempt that began. A run under way that was there before tells the
+ * start and end of the attempt before its present one. */
+static void add_attempts(const struct state_run *run, struct why *ret)
+{
+    bool ended = run->outcome != RUN_UNDER_WAY;
+    if (!ended && run->attempt > 1) {
+        set_time(add_step(ret, "retry",
+                          "attempt %" PRIu32 " did not go well; attempt %" PRIu32
+                          " is waiting for its time, or under way",
+                          run->attempt - 1, run->attempt),
+                 run->ended_wall_ms, 0, 0);
+    }
+    if (run->started_wall_ms > 0) {
+        set_time(add_step(ret, "started", "attempt %" PRIu32 " started",
+                          ended ? run->attempt : run->attempt - 1),
+                 run->started_wall_ms, 0, run->assignment);
+    }
+}
+
+/* Who started a run by hand. */
+static void add_start(const struct state *state, const struct state_run *run, struct why *ret)
+{
+    const struct state_audit *entry = audit_of(state, run->index);
+    if (entry != NULL) {
+        add_audit(ret, entry, what_of(COMMAND_RUN_START));
+    } else {
+        ret->whole = false;
+    }
+}
+
 int why_run(const struct state *state, const char *id, struct why *ret, struct err *err)
 {
     struct run_key key;
@@ -374,20 +463,21 @@ int why_run(const struct state *state, const char *id, struct why *ret, struct e
     if (ended) {
         add_end(run, ret);
     }
-    if (run->started_wall_ms > 0) {
-        set_time(
-            add_step(ret, "started", "its last attempt, number %" PRIu32 ", started", run->attempt),
-            run->started_wall_ms, 0, run->assignment);
-    }
+    add_attempts(run, ret);
     if (run->cancelled) {
         (void)add_step(ret, run_reason_name(run->cancel), "its end was asked for: %s",
                        run_reason_text(run->cancel));
     }
+    size_t before = ret->count;
+    add_audits(ret, state, id, 5, 0); /* of its cancelling */
+    ret->whole = ret->whole && (!run->cancelled || ret->count > before);
     say_slot(run, text);
     set_time(add_step(ret, run->attempt > 0 ? "decided" : run_reason_name(run->reason),
                       "it was decided by the leader of term %" PRIu64 "; %s", run->term, text),
              run->decided_wall_ms, run->term, run->index);
-    add_audits(ret, state, id, 5, 0);
+    if (run->key.slot_s == 0) {
+        add_start(state, run, ret);
+    }
     const struct state_schedule *schedule = state_schedule_by_id(state, key.schedule);
     if (schedule == NULL) {
         (void)add_step(ret, "removed", "its schedule %s is not there any more", key.schedule);
