@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SECONDS_MAX INT64_C(253402300799) /* the end of 9999 */
+
 static int64_t read_ns(clockid_t id)
 {
     struct timespec now;
@@ -88,8 +90,8 @@ const char *clock_rfc3339(int64_t wall_ms, char ret[CLOCK_RFC3339_SIZE])
 {
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm parts;
-    if (gmtime_r(&seconds, &parts) == NULL) {
-        seconds = 0;
+    if (seconds > SECONDS_MAX || gmtime_r(&seconds, &parts) == NULL) {
+        seconds = seconds > SECONDS_MAX ? SECONDS_MAX : 0;
         (void)gmtime_r(&seconds, &parts);
     }
     char day[24];

@@ -26,9 +26,4 @@ json_t *document_runs(struct node *self, const char *schedule, const char *outco
 /* NULL: there is no such run (any more). */
 json_t *document_run(struct node *self, const char *id);
 
-/* What `ticks verify` needs of the schedules behind the id `after`: definitions, what is decided
- * and kept, and each slot's row as [first, last, count, outcome, reason, attempts]. A page at a
- * time; "more" is the id to ask on from, or null. */
-json_t *document_ledger(struct node *self, const char *after);
-
 #endif

@@ -3,6 +3,7 @@
 #include "node/base/doc.h"
 #include "node/daemon/handlers_why.h"
 #include "node/daemon/node.h"
+#include "node/documents/why_document.h"
 
 static json_t *points_of(const struct placement_view *view)
 {
@@ -45,13 +46,12 @@ void handlers_why_not_duty(void *context, struct control_request *request)
 {
     struct node *self = context;
     const char *duty = control_arg_text(request, "id");
-    struct why why;
+    json_t *document = NULL;
     struct err err = {0};
-    if (why_duty(self->state, duty, clock_wall_ms(), &why, &err) != 0) {
+    if (why_document(self->state, "why not duty", duty, clock_wall_ms(), &document, &err) != 0) {
         control_fail_err(request, &err);
         return;
     }
-    json_t *document = handlers_why_document(&why);
     (void)json_object_set_new(document, "placement", placement_of(self, duty));
     control_reply(request, document);
 }

@@ -3,20 +3,12 @@
 #ifndef UNDERSTUDY_NODE_DAEMON_HANDLERS_WHY_H
 #define UNDERSTUDY_NODE_DAEMON_HANDLERS_WHY_H
 
-#include "consensus/why.h"
 #include "node/control/control.h"
 
-#include <jansson.h>
-
-/* New reference. */
-json_t *handlers_why_document(const struct why *why);
-
-void handlers_why_leader(void *context, struct control_request *request);
-void handlers_why_duty(void *context, struct control_request *request);
+/* `why leader`, `why duty`, `why run`, `why alert`. */
+void handlers_why(void *context, struct control_request *request);
 /* With what speaks for and against each node, when this node acts as leader (handlers_place.c). */
 void handlers_why_not_duty(void *context, struct control_request *request);
-void handlers_why_run(void *context, struct control_request *request);
-void handlers_why_alert(void *context, struct control_request *request);
 /* `audit show`: the replicated audit ring, the newest first. */
 void handlers_audit_show(void *context, struct control_request *request);
 

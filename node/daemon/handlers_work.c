@@ -1,8 +1,10 @@
 #include "node/daemon/handlers_work.h"
 
+#include "node/base/clock.h"
 #include "node/daemon/documents_work.h"
 #include "node/daemon/handlers_change.h"
 #include "node/daemon/node.h"
+#include "node/documents/ledger_document.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -135,5 +137,7 @@ void handlers_run_logs(void *context, struct control_request *request)
 
 void handlers_ticks_ledger(void *context, struct control_request *request)
 {
-    control_reply(request, document_ledger(context, control_arg_text(request, "after")));
+    const struct node *self = context;
+    control_reply(request, ledger_document(self->state, control_arg_text(request, "after"),
+                                           clock_wall_ms() / 1000));
 }
