@@ -49,6 +49,19 @@ int cli_connect(const struct cli_options *options, struct understudy **ret,
 int local_run(const struct cli_options *options, const struct verb *verb, const json_t *args,
               struct understudy_error *error);
 
+/* One envelope on standard output, as a JSON line or as a page, unless --quiet. */
+void cli_print(const struct cli_options *options, const struct verb *verb, const json_t *envelope);
+
+/* ---- snapshot_save.c, snapshot_answer.c ---- */
+
+int snapshot_save(const struct cli_options *options, const struct verb *verb, const json_t *args,
+                  struct understudy_error *error);
+int snapshot_inspect(const struct cli_options *options, const struct verb *verb, const json_t *args,
+                     struct understudy_error *error);
+/* A verb with `--snapshot FILE`: answered from the file. */
+int snapshot_answer(const struct cli_options *options, const struct verb *verb, const json_t *args,
+                    struct understudy_error *error);
+
 /* ---- ticks_verify.c ---- */
 
 int ticks_verify(const struct cli_options *options, const struct verb *verb, const json_t *args,

@@ -33,23 +33,29 @@ static json_t *envelope_of(const struct verb *verb, json_t *data_take)
                      data_take);
 }
 
-/* As a JSON line, or as `text` when there is one, else as a page. */
-static void print(const struct cli_options *options, const struct verb *verb, json_t *data_take,
-                  const char *text)
+void cli_print(const struct cli_options *options, const struct verb *verb, const json_t *envelope)
 {
-    json_t *envelope = envelope_of(verb, data_take);
     if (options->quiet || envelope == NULL) {
-        json_decref(envelope);
         return;
     }
     if (options->json) {
         char *line = doc_dump(envelope);
         (void)puts(line == NULL ? "" : line);
         free(line);
-    } else if (text != NULL) {
-        (void)fputs(text, stdout);
     } else {
         page_print(stdout, verb->words, envelope, options->colour);
+    }
+}
+
+/* As a JSON line, or as `text` when there is one, else as a page. */
+static void print(const struct cli_options *options, const struct verb *verb, json_t *data_take,
+                  const char *text)
+{
+    json_t *envelope = envelope_of(verb, data_take);
+    if (text != NULL && !options->quiet && !options->json) {
+        (void)fputs(text, stdout);
+    } else {
+        cli_print(options, verb, envelope);
     }
     json_decref(envelope);
 }
@@ -246,6 +252,15 @@ int local_run(const struct cli_options *options, const struct verb *verb, const 
     }
     if (strcmp(verb->words, "ticks verify") == 0) {
         return ticks_verify(options, verb, args, error);
+    }
+    if (strcmp(verb->words, "snapshot save") == 0) {
+        return snapshot_save(options, verb, args, error);
+    }
+    if (strcmp(verb->words, "snapshot inspect") == 0) {
+        return snapshot_inspect(options, verb, args, error);
+    }
+    if (verb->place != VERB_LOCAL) {
+        return snapshot_answer(options, verb, args, error);
     }
     if (strcmp(verb->words, "keys init") == 0) {
         return run_keys_init(options, verb, args, error);

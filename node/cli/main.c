@@ -183,7 +183,7 @@ static int run(const struct cli_options *options)
     if (!verb->present) {
         (void)err_set(&err, ERR_UNSUPPORTED, "%s: not in this version", verb->words);
         exit = fail_usage(options, "not_in_this_version", err.msg);
-    } else if (verb->place == VERB_LOCAL) {
+    } else if (verb_place_of(verb, args) == VERB_LOCAL) {
         struct understudy_error error = {0};
         exit = local_run(options, verb, args, &error);
         if (exit != UNDERSTUDY_DONE && error.exit != 0) {

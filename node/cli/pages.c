@@ -265,10 +265,23 @@ static void print_output(FILE *out, const json_t *data)
     }
 }
 
+/* A document that is made of a saved snapshot. */
+static void print_origin(FILE *out, const json_t *envelope, bool colour)
+{
+    put_value(out, "As ", envelope, "node", colour);
+    put_value(out, " of cluster ", envelope, "cluster", colour);
+    put_value(out, " had it at ", envelope, "time", colour);
+    put_value(out, " (term ", envelope, "term", colour);
+    put_value(out, ", index ", json_object_get(envelope, "snapshot"), "index", colour);
+    (void)fputs("), not as it is now.\n", out);
+}
+
 void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour)
 {
     const json_t *data = json_object_get(envelope, "data");
-    if (doc_get_bool(envelope, "stale", false)) {
+    if (json_is_object(json_object_get(envelope, "snapshot"))) {
+        print_origin(out, envelope, colour);
+    } else if (doc_get_bool(envelope, "stale", false)) {
         (void)fprintf(out, "%sNo quorum: what follows may be out of date.%s\n",
                       colour ? "\033[31m" : "", colour ? "\033[0m" : "");
     }

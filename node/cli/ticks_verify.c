@@ -2,7 +2,9 @@
 #include "node/cli/cli.h"
 
 #include "node/base/doc.h"
+#include "node/cli/saved.h"
 #include "node/cli/ticks.h"
+#include "node/documents/ledger_document.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,17 +40,37 @@ static int64_t since_of(const json_t *args, const json_t *page)
     return text == NULL ? 0 : doc_get_integer(page, "now_s", 0) - verb_duration_ms(text) / 1000;
 }
 
+/* The same page of a saved snapshot. */
+static int read_page(const struct saved *saved, const struct verb *verb, const char *after,
+                     json_t **ret)
+{
+    *ret = saved_envelope(saved, verb,
+                          ledger_document(saved->state, after, saved->about.saved_wall_ms / 1000));
+    return UNDERSTUDY_DONE;
+}
+
+/* Where pages come from: a node, or a saved snapshot when that is not NULL. */
+struct source {
+    const struct cli_options *options;
+    const struct verb *verb;
+    struct understudy *client;
+    const struct saved *saved;
+};
+
 /* All pages into *summary; *envelope is the last one's. An exit code. */
-static int check_all(const struct cli_options *options, const json_t *args,
-                     struct understudy *client, json_t *summary, json_t **envelope,
-                     struct understudy_error *error)
+static int check_all(const struct source *source, const json_t *args, json_t *summary,
+                     json_t **envelope, struct understudy_error *error)
 {
     char *after = NULL;
     int exit = UNDERSTUDY_DONE;
-    for (int i = 0; exit == UNDERSTUDY_DONE && i < PAGES_MAX; i++) {
+    /* A node without quorum still tells all that it has. */
+    for (int i = 0; (exit == UNDERSTUDY_DONE || exit == UNDERSTUDY_NO_QUORUM) && i < PAGES_MAX;
+         i++) {
         json_decref(*envelope);
         *envelope = NULL;
-        exit = ask_page(options, client, after, envelope, error);
+        exit = source->saved != NULL
+                   ? read_page(source->saved, source->verb, after, envelope)
+                   : ask_page(source->options, source->client, after, envelope, error);
         const json_t *page = json_object_get(*envelope, "data");
         struct err err = {0};
         if (*envelope != NULL && ticks_check_page(page, since_of(args, page), summary, &err) != 0) {
@@ -70,33 +92,17 @@ static void print(const struct cli_options *options, const struct verb *verb, js
 {
     (void)json_object_set_new(envelope, "schema", json_string("understudy.ticks.verify/1"));
     (void)json_object_set(envelope, "data", summary);
-    if (options->quiet) {
-        return;
-    }
-    if (options->json) {
-        char *line = doc_dump(envelope);
-        (void)puts(line == NULL ? "" : line);
-        free(line);
-    } else {
-        page_print(stdout, verb->words, envelope, options->colour);
-    }
+    cli_print(options, verb, envelope);
 }
 
-int ticks_verify(const struct cli_options *options, const struct verb *verb, const json_t *args,
-                 struct understudy_error *error)
+static int verify(const struct source *source, const json_t *args, struct understudy_error *error)
 {
-    struct understudy *client = NULL;
-    int exit = cli_connect(options, &client, error);
-    if (exit != UNDERSTUDY_DONE) {
-        return exit;
-    }
     json_t *summary = json_object();
     json_t *envelope = NULL;
-    exit = check_all(options, args, client, summary, &envelope, error);
-    understudy_destroy(&client);
+    int exit = check_all(source, args, summary, &envelope, error);
     bool told = envelope != NULL && (exit == UNDERSTUDY_DONE || exit == UNDERSTUDY_NO_QUORUM);
     if (told) {
-        print(options, verb, envelope, summary);
+        print(source->options, source->verb, envelope, summary);
     }
     if (told && ticks_violations(summary) > 0) {
         char text[96];
@@ -105,5 +111,24 @@ int ticks_verify(const struct cli_options *options, const struct verb *verb, con
     }
     json_decref(envelope);
     json_decref(summary);
+    return exit;
+}
+
+int ticks_verify(const struct cli_options *options, const struct verb *verb, const json_t *args,
+                 struct understudy_error *error)
+{
+    const char *file = doc_get_text(args, "snapshot", NULL);
+    struct saved saved = {0};
+    struct source source = {.options = options, .verb = verb};
+    int exit;
+    if (file != NULL) {
+        source.saved = &saved;
+        exit = saved_open(file, &saved, error);
+    } else {
+        exit = cli_connect(options, &source.client, error);
+    }
+    exit = exit != UNDERSTUDY_DONE ? exit : verify(&source, args, error);
+    understudy_destroy(&source.client);
+    saved_close(&saved);
     return exit;
 }

@@ -310,6 +310,12 @@ void request_run(struct control_request *request)
 {
     struct control *self = request->control;
     const struct handler_row *row = find_handler(self, request->verb);
+    if (request->verb->place != VERB_LOCAL &&
+        verb_place_of(request->verb, request->args) == VERB_LOCAL) {
+        control_fail(request, "invalid", EXIT_USAGE, "the command line reads the file by itself",
+                     "%s: a node answers from no file", request->verb->words);
+        return;
+    }
     if (!request->verb->present || request->verb->place == VERB_LOCAL || row == NULL) {
         control_fail(request, "not_in_this_version", EXIT_USAGE, NULL, "%s: not in this version",
                      request->verb->words);

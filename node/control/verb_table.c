@@ -32,6 +32,8 @@
         .many = true                                                                             \
     }
 
+#define SNAPSHOT OPTION("snapshot", "FILE", "answer from this file of `snapshot save`; no node")
+
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 /* A read that any node answers from what it holds; stale without quorum. */
@@ -41,6 +43,8 @@
 #define NODE_READ .access = VERB_VIEWER, .place = VERB_NODE, .present = true
 #define NODE_WRITE .access = VERB_OPERATOR, .place = VERB_NODE, .present = true
 #define LEADER_WRITE .access = VERB_OPERATOR, .place = VERB_LEADER, .present = true
+/* Answered from a saved snapshot, too: then by the command line itself. */
+#define SNAPSHOT_READ CLUSTER_READ, .file_option = "snapshot"
 #define LOCAL .access = VERB_VIEWER, .place = VERB_LOCAL, .present = true
 /* Named by the contract, not in this version. */
 #define LATER_READ .access = VERB_VIEWER, .place = VERB_NODE
@@ -172,7 +176,8 @@ static const struct verb verbs[] = {
     {.words = "ticks verify",
      .summary = "prove that every slot has exactly one outcome; exit 10 when one has not",
      LOCAL,
-     .arguments = {DURATION("since", "look back so far; otherwise as far as it is kept")}},
+     .arguments = {DURATION("since", "look back so far; otherwise as far as it is kept"),
+                   SNAPSHOT}},
     {.words = "ticks ledger",
      .summary = "what `ticks verify` looks at: schedules and the rows of their slots",
      CLUSTER_READ,
@@ -215,13 +220,14 @@ static const struct verb verbs[] = {
      .arguments = {REQUIRED("id", "ID", "the report")}},
     {.words = "audit show",
      .summary = "who decided what, when and why, the newest first",
-     CLUSTER_READ,
+     SNAPSHOT_READ,
      .arguments = {OPTION("target", "ID", "about this node, duty or other thing alone"),
                    {.name = "limit",
                     .placeholder = "N",
                     .summary = "at most so many (100)",
                     .type = VERB_INTEGER,
-                    .option = true}}},
+                    .option = true},
+                   SNAPSHOT}},
     {.words = "check",
      .summary = "run a check now",
      LATER_WRITE,
@@ -244,23 +250,26 @@ static const struct verb verbs[] = {
     {.words = "emergency status", .summary = "whether and why emergency mode is on", LATER_READ},
     {.words = "emergency on", .summary = "enter emergency mode", LATER_WRITE},
     {.words = "emergency off", .summary = "leave emergency mode", LATER_WRITE},
-    {.words = "why leader", .summary = "the causes behind the present leader", CLUSTER_READ},
+    {.words = "why leader",
+     .summary = "the causes behind the present leader",
+     SNAPSHOT_READ,
+     .arguments = {SNAPSHOT}},
     {.words = "why duty",
      .summary = "the causes behind a duty's place",
-     CLUSTER_READ,
-     .arguments = {REQUIRED("id", "ID", "the duty")}},
+     SNAPSHOT_READ,
+     .arguments = {REQUIRED("id", "ID", "the duty"), SNAPSHOT}},
     {.words = "why run",
      .summary = "the causes behind a run",
-     CLUSTER_READ,
-     .arguments = {REQUIRED("id", "ID", "the run")}},
+     SNAPSHOT_READ,
+     .arguments = {REQUIRED("id", "ID", "the run"), SNAPSHOT}},
     {.words = "why alert",
      .summary = "the causes behind an alert",
-     CLUSTER_READ,
-     .arguments = {REQUIRED("id", "ID", "the alert")}},
+     SNAPSHOT_READ,
+     .arguments = {REQUIRED("id", "ID", "the alert"), SNAPSHOT}},
     {.words = "why not duty",
      .summary = "why a duty does not run; the acting leader adds what speaks against each node",
-     CLUSTER_READ,
-     .arguments = {REQUIRED("id", "ID", "the duty")}},
+     SNAPSHOT_READ,
+     .arguments = {REQUIRED("id", "ID", "the duty"), SNAPSHOT}},
     {.words = "events",
      .summary = "what happened in the cluster",
      CLUSTER_READ,
@@ -356,8 +365,20 @@ static const struct verb verbs[] = {
     {.words = "recommend apply", .summary = "apply a recommendation", LATER_WRITE},
     {.words = "recommend undo", .summary = "undo a recommendation", LATER_WRITE},
     {.words = "doctor", .summary = "look for what is wrong on this host", LATER_LOCAL},
-    {.words = "snapshot save", .summary = "save the replicated state", LATER_READ},
-    {.words = "snapshot inspect", .summary = "look into a saved state", LATER_LOCAL},
+    {.words = "snapshot save",
+     .summary = "save the replicated state, as the asked node has it, into a file",
+     LOCAL,
+     .arguments = {REQUIRED("file", "FILE", "the file, readable by its owner alone"),
+                   FLAG("force", "replace the file when it is there")}},
+    {.words = "snapshot inspect",
+     .summary = "check a saved state and tell what is in it",
+     LOCAL,
+     .arguments = {REQUIRED("file", "FILE", "the file")}},
+    {.words = "snapshot page",
+     .summary = "what `snapshot save` asks: a part of the replicated state",
+     CLUSTER_READ,
+     .arguments = {OPTION("handle", "ID", "of this copy; otherwise of a new one"),
+                   NUMBER("offset", "BYTES", "from here on")}},
     {.words = "snapshot restore", .summary = "start a cluster from a saved state", LATER_LOCAL},
     {.words = "cluster recover", .summary = "go on after losing the majority", LATER_LOCAL},
     {.words = "debug bundle", .summary = "collect what a bug report needs", LATER_LOCAL},

@@ -48,6 +48,9 @@ enum verb_place verb_place_of(const struct verb *verb, const json_t *args)
         doc_get_bool(args, verb->here_flag, false)) {
         return VERB_NODE;
     }
+    if (verb->file_option != NULL && doc_get_text(args, verb->file_option, NULL) != NULL) {
+        return VERB_LOCAL;
+    }
     return verb->place;
 }
 

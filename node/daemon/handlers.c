@@ -5,6 +5,7 @@
 #include "node/daemon/handlers_coverage.h"
 #include "node/daemon/handlers_intent.h"
 #include "node/daemon/handlers_record.h"
+#include "node/daemon/handlers_snapshot.h"
 #include "node/daemon/handlers_stream.h"
 #include "node/daemon/handlers_why.h"
 #include "node/daemon/handlers_work.h"
@@ -371,6 +372,7 @@ static const struct control_handler HANDLERS[] = {
     {"intent list", handlers_intent_list},
     {"intent retry", handlers_intent_retry},
     {"intent drop", handlers_intent_drop},
+    {"snapshot page", handlers_snapshot_page},
     {"events", handlers_stream_events},
     {"logs", handlers_stream_logs},
     {"start", on_start},

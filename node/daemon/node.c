@@ -4,6 +4,7 @@
 #include "node/base/rng.h"
 #include "node/daemon/alerts.h"
 #include "node/daemon/apply.h"
+#include "node/daemon/handlers_snapshot.h"
 #include "node/daemon/names.h"
 #include "node/daemon/proving.h"
 #include "node/daemon/recoveries.h"
@@ -153,6 +154,7 @@ void node_pump(struct node *self)
     alerts_run(self, now_ms);
     reports_run(self, now_ms);
     outside_run(self, now_ms);
+    snapshots_expire(self->snapshots, now_ms);
     leaving_run(self, now_ms);
     publish_run(self, now_ms);
     self->pumping = false;
@@ -298,6 +300,16 @@ static int on_reload(zloop_t *loop, zmq_pollitem_t *item, void *argument)
     return 0;
 }
 
+static int on_snapshot(zloop_t *loop, zmq_pollitem_t *item, void *argument)
+{
+    (void)loop;
+    (void)item;
+    struct node *self = argument;
+    handlers_snapshot_ready(self);
+    node_pump(self);
+    return 0;
+}
+
 static int on_parent(zloop_t *loop, zmq_pollitem_t *item, void *argument)
 {
     struct node *self = argument;
@@ -392,10 +404,11 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     self->mirror = state_create();
     self->state = self->mirror;
     self->alerts = alerts_create();
+    self->snapshots = snapshots_create(node_name(self), self->incarnation);
     self->recoveries = recoveries_create();
     self->proving = proving_create();
     if (self->events == NULL || self->state == NULL || self->alerts == NULL ||
-        self->recoveries == NULL || self->proving == NULL) {
+        self->recoveries == NULL || self->proving == NULL || self->snapshots == NULL) {
         return err_set(err, ERR_NOMEM, "cannot make the node");
     }
     self->reload = reload_create(self->config->file, self->config->cluster.keys);
@@ -409,6 +422,7 @@ static int start(struct node *self, void *zmq_context, struct err *err)
     rc = rc != 0 ? rc : create_parts(self, zmq_context, err);
     rc = rc != 0 ? rc : watch_fd(self, sampler_fd(self->sampler), on_sample, err);
     rc = rc != 0 ? rc : watch_fd(self, reload_fd(self->reload), on_reload, err);
+    rc = rc != 0 ? rc : watch_fd(self, snapshots_fd(self->snapshots), on_snapshot, err);
     rc = rc != 0 ? rc : watch_fd(self, self->signal_fd, on_signal, err);
     rc = rc != 0 ? rc : watch_fd(self, parent_link_fd(self->parent), on_parent, err);
     return rc;
@@ -433,6 +447,7 @@ static void stop(struct node *self)
     grants_holder_destroy(&self->holding);
     state_destroy(&self->mirror);
     state_destroy(&self->told_state);
+    snapshots_destroy(&self->snapshots);
     alerts_destroy(&self->alerts);
     recoveries_destroy(&self->recoveries);
     proving_destroy(&self->proving);

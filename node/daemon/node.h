@@ -28,6 +28,7 @@
 #include "node/daemon/resolver.h"
 #include "node/daemon/sampler.h"
 #include "node/daemon/schedule.h"
+#include "node/daemon/snapshots.h"
 #include "node/daemon/wall.h"
 #include "node/guard/post.h"
 #include "node/http/http.h"
@@ -213,6 +214,8 @@ struct node {
 
     struct wall wall;
     struct schedules *schedules;
+
+    struct snapshots *snapshots;
 
     struct control *control;
     struct http *http; /* NULL: no dashboard */

@@ -5,8 +5,9 @@
  * Prints the memory of the scheduler, and durations of: reading all schedules (a leader begins), a
  * step with nothing due, reading one schedule again, deciding all that come in one minute (the
  * steps alone, and with each command applied to the state), the steps after a year without a leader
- * for one schedule of every minute, and a look at RUNS runs under way. The zone is New York's rule,
- * which is worked out for each slot. One core; nothing else runs in the process. */
+ * for one schedule of every minute, a copy and a snapshot of the state, and a look at RUNS runs
+ * under way. The zone is New York's rule, which is worked out for each slot. One core; nothing else
+ * runs in the process. */
 #include "consensus/runs.h"
 #include "consensus/schedule.h"
 #include "node/base/clock.h"
@@ -21,6 +22,7 @@
 #define IDLE_STEPS 1000000
 #define RUNS 500
 #define LOOKS 1000
+#define SNAPSHOTS 100
 #define YEAR_S (INT64_C(365) * 86400)
 
 static struct zone *zone;
@@ -174,6 +176,35 @@ static size_t settle(const char *what, struct scheduler *scheduler, struct state
     return decided;
 }
 
+/* What `snapshot save` costs: the copy is taken on the node's loop, the rest on a thread. */
+static void measure_snapshot(const struct state *state)
+{
+    int64_t *copied_ns = timing_create(SNAPSHOTS);
+    int64_t *encoded_ns = timing_create(SNAPSHOTS);
+    int64_t sums_ns[2] = {0, 0};
+    size_t length = 0;
+    for (int i = 0; i < SNAPSHOTS; i++) {
+        uint8_t *bytes = NULL;
+        int64_t began_ns = clock_boot_ns();
+        struct state *copy = state_copy(state);
+        int64_t between_ns = clock_boot_ns();
+        if (copy == NULL || state_snapshot(copy, &bytes, &length) != 0) {
+            stop("out of memory");
+        }
+        copied_ns[i] = between_ns - began_ns;
+        encoded_ns[i] = clock_boot_ns() - between_ns;
+        sums_ns[0] += copied_ns[i];
+        sums_ns[1] += encoded_ns[i];
+        free(bytes);
+        state_destroy(&copy);
+    }
+    (void)printf("snapshot ended_runs=%zu bytes=%zu\n", state_ended_count(state), length);
+    timing_print("snapshot_copy", copied_ns, SNAPSHOTS, sums_ns[0]);
+    timing_print("snapshot_encode", encoded_ns, SNAPSHOTS, sums_ns[1]);
+    free(copied_ns);
+    free(encoded_ns);
+}
+
 static void measure_many(size_t count)
 {
     struct state *state = state_create();
@@ -195,6 +226,9 @@ static void measure_many(size_t count)
     if (settle("one_minute", scheduler, state, &now) != count) {
         stop("not all were decided");
     }
+    now = now_at(T0 + 120); /* a second minute, so that the ring of ended runs fills */
+    (void)settle("next_minute", scheduler, state, &now);
+    measure_snapshot(state);
     scheduler_destroy(&scheduler);
     state_destroy(&state);
     applied = 0;

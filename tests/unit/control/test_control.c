@@ -110,6 +110,18 @@ static void the_envelope_is_whole(void **state)
     json_decref(document);
 }
 
+/* A client names no file that the node would open for it. */
+static void a_node_answers_from_no_file(void **state)
+{
+    (void)state;
+    struct understudy_error error;
+    json_t *document =
+        ask("why leader", "{\"snapshot\":\"/etc/passwd\"}", UNDERSTUDY_USAGE, &error);
+    assert_null(document);
+    assert_string_equal(error.code, "invalid");
+    assert_non_null(strstr(error.message, "a node answers from no file"));
+}
+
 static void without_quorum_reads_are_stale_and_exit_5(void **state)
 {
     (void)state;
@@ -809,6 +821,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_BOUNDED(name) cmocka_unit_test_setup_teardown(name, set_up_bounded, tear_down)
         TEST(the_envelope_is_whole),
+        TEST(a_node_answers_from_no_file),
         TEST(without_quorum_reads_are_stale_and_exit_5),
         TEST(an_unhealthy_answer_is_a_document_with_exit_1),
         TEST(failures_carry_code_exit_message_and_hint),

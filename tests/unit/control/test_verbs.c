@@ -149,6 +149,7 @@ static void every_verb_of_the_contract_is_there(void **state)
                                         "doctor",
                                         "snapshot save",
                                         "snapshot inspect",
+                                        "snapshot page",
                                         "snapshot restore",
                                         "cluster recover",
                                         "debug bundle",
@@ -292,6 +293,20 @@ static void an_emergency_stop_needs_no_leader(void **state)
     json_decref(args);
 }
 
+static void a_saved_snapshot_makes_a_question_local(void **state)
+{
+    (void)state;
+    json_t *args = json_pack("{s:s}", "snapshot", "state.snap");
+    static const char *const questions[] = {"why leader", "why duty",     "why run",
+                                            "why alert",  "why not duty", "audit show"};
+    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+        assert_int_equal(verb_place_of(verb_find(questions[i]), args), VERB_LOCAL);
+        assert_int_equal(verb_place_of(verb_find(questions[i]), NULL), VERB_NODE);
+    }
+    assert_int_equal(verb_place_of(verb_find("status"), args), VERB_NODE); /* it has no such */
+    json_decref(args);
+}
+
 static void help_and_completion_follow_from_the_table(void **state)
 {
     (void)state;
@@ -328,6 +343,7 @@ int main(void)
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(arguments_of_the_wire_are_checked),
         cmocka_unit_test(an_emergency_stop_needs_no_leader),
+        cmocka_unit_test(a_saved_snapshot_makes_a_question_local),
         cmocka_unit_test(help_and_completion_follow_from_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
