@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define MANAGER_PLACES_MAX 16       /* nodes named by one wish */
-#define MANAGER_SCHEDULES_MAX 1024  /* of one manager */
+#define MANAGER_SCHEDULES_MAX 16384 /* of one manager, and of the cluster */
 #define MANAGER_SCHEDULE_ID_SIZE 96 /* "manager/name" */
 #define MANAGER_EXPRESSION_SIZE 121
 #define MANAGER_ZONE_SIZE 64

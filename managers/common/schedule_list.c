@@ -11,6 +11,11 @@ static void begin(struct schedule_list *self, const struct manager_schedule_want
     self->total = wanted->total;
 }
 
+static bool is_known(const struct schedule_list *self, uint32_t position)
+{
+    return (self->known[position / 8] >> position % 8 & 1u) != 0;
+}
+
 bool schedule_list_take(struct schedule_list *self, const struct manager_schedule_wanted *wanted)
 {
     if (self->begun && wanted->term < self->term) {
@@ -24,8 +29,8 @@ bool schedule_list_take(struct schedule_list *self, const struct manager_schedul
         wanted->total != self->total) {
         begin(self, wanted);
     }
-    if (wanted->total > 0 && self->ids[wanted->position][0] == '\0') {
-        memcpy(self->ids[wanted->position], wanted->id, sizeof wanted->id);
+    if (wanted->total > 0 && !is_known(self, wanted->position)) {
+        self->known[wanted->position / 8] |= (uint8_t)(1u << wanted->position % 8);
         self->count++;
     }
     return true;
@@ -36,15 +41,7 @@ bool schedule_list_whole(const struct schedule_list *self)
     return self->begun && self->count == self->total;
 }
 
-bool schedule_list_lacks(const struct schedule_list *self, const char *id)
+bool schedule_list_lacks(const struct schedule_list *self, uint64_t term, uint64_t edition)
 {
-    if (!schedule_list_whole(self)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < self->total; i++) {
-        if (strcmp(self->ids[i], id) == 0) {
-            return false;
-        }
-    }
-    return true;
+    return schedule_list_whole(self) && (term != self->term || edition != self->edition);
 }

@@ -23,7 +23,7 @@
 #define RUN_FORGOTTEN_MAX 256    /* duties whose revocation is still to come */
 #define RUN_GUARD_SETTLE_MS 5000 /* a guard of an earlier life of ours holds its lock by then */
 #define RUN_TELL_MS 10000        /* the whole list of schedules is said again */
-#define RUN_TELL_PER_TICK 20     /* below the rate that the node takes */
+#define RUN_TELL_PER_TICK 40     /* below the rate that the node takes */
 
 struct run;
 

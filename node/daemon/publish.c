@@ -99,6 +99,14 @@ static void put_alerts(const struct node *self, struct metrics *metrics)
     metrics_value(metrics, maintenance_of(self->state, NULL) ? 1 : 0);
 }
 
+static void put_work(const struct node *self, struct metrics *metrics)
+{
+    metrics_family(metrics, METRICS_GAUGE, "schedules", "Schedules in the replicated state.");
+    metrics_value(metrics, (double)state_schedule_count(self->state));
+    metrics_family(metrics, METRICS_GAUGE, "runs_under_way", "Runs that have begun and not ended.");
+    metrics_value(metrics, (double)state_run_count(self->state));
+}
+
 static void put_traffic(const struct node *self, struct metrics *metrics)
 {
     struct transport_counters transport;
@@ -167,6 +175,7 @@ static char *build_metrics(const struct node *self)
     put_raft(self, &metrics);
     put_members(self, &metrics);
     put_alerts(self, &metrics);
+    put_work(self, &metrics);
     put_traffic(self, &metrics);
     char *text = metrics_finish(&metrics);
     metrics_deinit(&metrics);

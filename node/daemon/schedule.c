@@ -12,8 +12,9 @@
 #include <string.h>
 
 #define WISH_REPEAT_MS 1000
-#define CHANGE_WAIT_MS 10000 /* for slots of the former definition */
-#define RUNS_ROOM_RESERVE 64 /* duties that are kept free for what is no run */
+#define CHANGE_WAIT_MS 10000                 /* for slots of the former definition */
+#define RUNS_ROOM_RESERVE 64                 /* duties that are kept free for what is no run */
+#define WISHES_MAX (2 * STATE_SCHEDULES_MAX) /* while one list takes the place of another */
 
 /* ---- life ---- */
 
@@ -172,7 +173,7 @@ static struct schedule_wish *want_wish(struct schedules *self, const char *id)
     if (self->wish_count == self->wish_room) {
         size_t room = self->wish_room == 0 ? 64 : self->wish_room * 2;
         struct schedule_wish *rows =
-            room > STATE_SCHEDULES_MAX ? NULL : realloc(self->wishes, room * sizeof *rows);
+            room > WISHES_MAX ? NULL : realloc(self->wishes, room * sizeof *rows);
         if (rows == NULL) {
             return NULL;
         }
@@ -381,10 +382,18 @@ static struct schedule_list *list_of(struct schedules *self, const char *manager
     return list;
 }
 
-static bool belongs_to(const struct state_schedule *row, const char *manager)
+static bool belongs_to(const char *id, const char *manager)
 {
     size_t length = strlen(manager);
-    return strncmp(row->id, manager, length) == 0 && row->id[length] == '/';
+    return strncmp(id, manager, length) == 0 && id[length] == '/';
+}
+
+static bool is_unwanted(const struct schedules *self, const struct schedule_list *list,
+                        const char *id)
+{
+    const struct schedule_wish *wish = find_wish(self, id);
+    return wish == NULL ? schedule_list_lacks(list, 0, 0)
+                        : schedule_list_lacks(list, wish->term, wish->edition);
 }
 
 /* The list is whole: what the state has beyond it is configured no more. */
@@ -392,15 +401,35 @@ static void remove_unwanted(struct node *self, const char *manager,
                             const struct schedule_list *list)
 {
     size_t count = 0;
-    for (size_t i = 0; i < state_schedule_count(self->mirror); i++) {
-        count += belongs_to(state_schedule_at(self->mirror, i), manager) ? 1 : 0;
+    size_t all = state_schedule_count(self->mirror);
+    for (size_t i = 0; all > list->total && i < all; i++) {
+        count += belongs_to(state_schedule_at(self->mirror, i)->id, manager) ? 1 : 0;
     }
-    for (size_t i = 0; count > list->total && i < state_schedule_count(self->mirror); i++) {
-        const struct state_schedule *row = state_schedule_at(self->mirror, i);
-        if (belongs_to(row, manager) && schedule_list_lacks(list, row->id)) {
-            propose_remove(self, row->id);
+    for (size_t i = 0; count > list->total && i < all; i++) {
+        const char *id = state_schedule_at(self->mirror, i)->id;
+        if (belongs_to(id, manager) && is_unwanted(self->schedules, list, id)) {
+            propose_remove(self, id);
         }
     }
+}
+
+/* So that names which come and go do not fill the table. */
+static void forget_unwanted(struct schedules *self, const char *manager,
+                            const struct schedule_list *list)
+{
+    size_t kept = 0;
+    if (self->wish_count <= list->total) {
+        return;
+    }
+    for (size_t i = 0; i < self->wish_count; i++) {
+        struct schedule_wish *wish = &self->wishes[i];
+        if (belongs_to(wish->id, manager) && schedule_list_lacks(list, wish->term, wish->edition)) {
+            free(wish->places);
+        } else {
+            self->wishes[kept++] = *wish;
+        }
+    }
+    self->wish_count = kept;
 }
 
 /* The words of both sides have the same values (protocol_run.h). */
@@ -434,22 +463,27 @@ void schedule_wanted(struct node *self, const char *manager,
 {
     struct schedules *schedules = self->schedules;
     struct schedule_list *list = list_of(schedules, manager);
-    if (list == NULL || !node_may_act(self) || self->managers_stopped ||
-        !schedule_list_take(list, wanted)) {
+    struct schedule_wish *wish = NULL;
+    if (list == NULL || !node_may_act(self) || self->managers_stopped) {
         return;
     }
-    if (wanted->total > 0) {
-        struct schedule_wish *wish = want_wish(schedules, wanted->id);
-        if (wish != NULL) {
-            struct schedule_definition is = definition_of(&wanted->is);
-            wish->term = wanted->term;
-            note_places(self, wish, wanted);
-            follow_wish(self, wish, &is);
-        }
+    if (wanted->total > 0 && (wish = want_wish(schedules, wanted->id)) == NULL) {
+        return; /* a list with it must not become whole: it would be taken for gone */
+    }
+    if (!schedule_list_take(list, wanted)) {
+        return;
+    }
+    if (wish != NULL) {
+        struct schedule_definition is = definition_of(&wanted->is);
+        wish->term = wanted->term;
+        wish->edition = wanted->edition;
+        note_places(self, wish, wanted);
+        follow_wish(self, wish, &is);
     }
     if (schedule_list_whole(list) && clock_boot_ms() >= schedules->removed_ms + WISH_REPEAT_MS) {
         schedules->removed_ms = clock_boot_ms();
         remove_unwanted(self, manager, list);
+        forget_unwanted(schedules, manager, list);
     }
 }
 

@@ -18,7 +18,8 @@ struct schedule_place_lists {
 /* What the leader's manager wants of a schedule beside what is replicated. */
 struct schedule_wish {
     char id[SCHEDULE_ID_SIZE];
-    uint64_t term; /* in which it was said last */
+    uint64_t term;    /* in which it was said last */
+    uint64_t edition; /* of the list that it was said in */
     int64_t proposed_ms;
     int64_t waits_since_ms; /* a change of it, for slots of what it was; 0: none waits */
     struct schedule_place_lists *places; /* NULL: anywhere */

@@ -84,6 +84,10 @@ static void on_schedule_wanted(void *context, const char *manager,
     (void)manager;
     bench->wishes++;
     assert_true(schedule_list_take(&bench->list, wanted));
+    if (strcmp(wanted->id, "run/b") == 0) {
+        bench->b_term = wanted->term;
+        bench->b_edition = wanted->edition;
+    }
 }
 
 static void on_run_ended(void *context, const char *manager, const struct manager_run_ended *ended)

@@ -43,6 +43,8 @@ struct bench {
     bool refused; /* the reply was an error */
     char code[NAME_SIZE];
     struct schedule_list list;
+    uint64_t b_term; /* in which "run/b" was said last; 0: never */
+    uint64_t b_edition;
     int wishes;
 
     bool (*condition)(struct bench *bench);

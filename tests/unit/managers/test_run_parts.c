@@ -1,6 +1,6 @@
 /* The pure parts of the run manager: ids, ends, records, environments, the layout of output, the
  * node's list of schedules; and that its words are those of the replicated state. */
-#include "consensus/command_work.h"
+#include "consensus/state_work.h"
 #include "managers/common/schedule_list.h"
 #include "managers/run/ending.h"
 #include "managers/run/environment.h"
@@ -50,6 +50,7 @@ SAME(MANAGER_EXPRESSION_SIZE, SCHEDULE_EXPRESSION_SIZE);
 SAME(MANAGER_ZONE_SIZE, ZONE_NAME_SIZE);
 SAME(MANAGER_SCHEDULE_ID_SIZE, SCHEDULE_ID_SIZE);
 SAME(MANAGER_RETRIES_MAX, SCHEDULE_RETRIES_MAX);
+static_assert(MANAGER_SCHEDULES_MAX <= STATE_SCHEDULES_MAX, "the state has room for a whole list");
 static_assert(MANAGER_SECONDS_MAX == SCHEDULE_SECONDS_MAX, "durations");
 
 /* ---- ids ---- */
@@ -333,28 +334,46 @@ static void only_a_whole_list_says_what_is_gone(void **state)
     struct schedule_list *list = calloc(1, sizeof *list);
     assert_non_null(list);
     assert_false(schedule_list_whole(list));
-    assert_false(schedule_list_lacks(list, "run/gone"));
+    assert_false(schedule_list_lacks(list, 0, 0));
     assert_true(take(list, "run/c", 3, 1, 2, 3));
     assert_true(take(list, "run/a", 3, 1, 0, 3));
-    assert_true(take(list, "run/a", 3, 1, 0, 3));        /* twice */
-    assert_false(schedule_list_lacks(list, "run/gone")); /* b is lost as yet */
+    assert_true(take(list, "run/a", 3, 1, 0, 3));  /* twice */
+    assert_false(schedule_list_lacks(list, 0, 0)); /* b is lost as yet */
     assert_true(take(list, "run/b", 3, 1, 1, 3));
     assert_true(schedule_list_whole(list));
-    assert_true(schedule_list_lacks(list, "run/gone"));
-    assert_false(schedule_list_lacks(list, "run/b"));
+    assert_true(schedule_list_lacks(list, 0, 0)); /* what was never said */
+    assert_true(schedule_list_lacks(list, 2, 1));
+    assert_false(schedule_list_lacks(list, 3, 1));
 
     /* The next edition begins anew; what is late of an earlier term is not looked at. */
     assert_true(take(list, "run/a", 4, 2, 0, 2));
-    assert_false(schedule_list_lacks(list, "run/c"));
+    assert_false(schedule_list_lacks(list, 3, 1));
     assert_false(take(list, "run/c", 3, 1, 2, 3));
     assert_true(take(list, "run/b", 4, 2, 1, 2));
-    assert_true(schedule_list_lacks(list, "run/c"));
+    assert_true(schedule_list_lacks(list, 3, 1));
+    assert_true(schedule_list_lacks(list, 4, 1));
+    assert_false(schedule_list_lacks(list, 4, 2));
 
     assert_true(take(list, "", 4, 3, 0, 0));
     assert_true(schedule_list_whole(list));
-    assert_true(schedule_list_lacks(list, "run/a"));
+    assert_true(schedule_list_lacks(list, 4, 2));
     assert_false(take(list, "", 4, 4, 0, 1));
     assert_false(take(list, "run/a", 4, 4, 1, 1));
+    free(list);
+}
+
+static void the_longest_list_becomes_whole(void **state)
+{
+    (void)state;
+    struct schedule_list *list = calloc(1, sizeof *list);
+    assert_non_null(list);
+    for (uint32_t i = 0; i < MANAGER_SCHEDULES_MAX; i++) {
+        assert_false(schedule_list_whole(list));
+        uint32_t position = i * 7919u % MANAGER_SCHEDULES_MAX;
+        assert_true(take(list, "run/a", 3, 1, position, MANAGER_SCHEDULES_MAX));
+    }
+    assert_true(schedule_list_whole(list));
+    assert_false(take(list, "run/a", 3, 2, 0, MANAGER_SCHEDULES_MAX + 1));
     free(list);
 }
 
@@ -370,6 +389,7 @@ int main(void)
         cmocka_unit_test(head_and_tail_are_kept_however_it_comes),
         cmocka_unit_test(the_cut_says_how_much),
         cmocka_unit_test(only_a_whole_list_says_what_is_gone),
+        cmocka_unit_test(the_longest_list_becomes_whole),
     };
     return cmocka_run_group_tests_name("run_parts", tests, NULL, NULL);
 }
