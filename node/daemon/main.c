@@ -6,6 +6,7 @@
 #include "node/daemon/parent.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,8 +224,13 @@ static int run(struct daemon *daemon)
     return parent_run(&start);
 }
 
+/* Large buffers (a snapshot of the state, tables that grow) go back to the system when they are
+ * freed. Left to itself glibc raises this bound to the largest that it has seen, and keeps them. */
+#define LARGE_BYTES (128 << 10)
+
 int main(int argc, char **argv)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     struct options options = {.file = DEFAULT_FILE};
     int code = parse_options(argc, argv, &options);
     if (code >= 0) {
