@@ -51,8 +51,8 @@ def bytes_written(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("write_bytes"))
 
 
-def durable_writes(node):
-    """Counted by the node: each is a write that it waited for until it was on the disk."""
+def metric(node, name):
+    """A figure without labels that the node publishes."""
     with node.inside():
         link = http.client.HTTPConnection("127.0.0.1", node.http_port, timeout=5)
         try:
@@ -61,7 +61,12 @@ def durable_writes(node):
         finally:
             link.close()
     return next(float(line.split()[1]) for line in text.splitlines()
-                if line.startswith("understudy_storage_writes_total"))
+                if line.startswith(f"understudy_{name} "))
+
+
+def durable_writes(node):
+    """Counted by the node: each is a write that it waited for until it was on the disk."""
+    return metric(node, "storage_writes_total")
 
 
 def wakeups(pid):
@@ -85,12 +90,12 @@ def snapshot(cluster, node):
     return found
 
 
-def rest(cluster, nodes, quick):
-    """(leader, node name -> what it used in a second)"""
+def rest(cluster, nodes, quick, span_s=None):
+    """(leader, node name -> what it used in a second); over a minute, unless span_s is given"""
     time.sleep(2 if quick else 30)
     leader, term = cluster.settle(nodes)
     before = {node.name: snapshot(cluster, node) for node in nodes}
-    time.sleep(3 if quick else 60)
+    time.sleep(span_s or (3 if quick else 60))
     after = {node.name: snapshot(cluster, node) for node in nodes}
     said = leader.client.data("leader")
     if not said or not said["acting"] or said["term"] != term:

@@ -2,22 +2,33 @@
 """How late a slot's program starts, with a schedule of every second on three real nodes.
 
 Each run appends the wall time of its first instruction to a file; lateness is that less the slot.
-The slots in which the leader is killed (its node process, -9) are told apart. The time that a shell
-takes to start is in the figures, as it is in cron's, where Debian's cron can be run.
+The slots around a kill -9 of the leader's node process are told apart: from the one before it to
+three after. The time that a shell takes to start is in the figures, as it is in those of Debian's
+cron (peers/cron.py). A slot whose run was on its way to the node that was killed may end without
+one, as nobody saw whether it had begun; such are counted. None may be without an outcome, or run
+twice.
 """
 
 import calendar
+import collections
 import os
 import tempfile
 import time
 
 import rows
 from nodes import kill, wait_until
+from observer import Missed
 from trials import Part, begin, join_notes, with_cluster
 
 GROUP = "lateness"
+SCHEDULE = "run/tick"
 CRASHES = 20
+CALM_S = 60
 SLOTS_AROUND = 3  # slots from just before a crash on count as those of the crash
+PATIENCE_S = 120
+GOAL_MS = 20
+GOAL_WORST_MS = 200
+GOAL_CRASH_WORST_MS = 2000
 
 
 def program(path):
@@ -31,42 +42,81 @@ def overlay(path):
          "start_deadline": "30s"}]}}}
 
 
-def lateness(path):
-    """Slot -> ms that its program began after it."""
-    found = {}
+def begun(path):
+    """Slot -> ms after it at which its program began, of each time that it did."""
+    found = collections.defaultdict(list)
     with open(path, encoding="ascii") as file:
         for line in file:
             at, run = line.split()
             slot = time.strptime(run.partition("@")[2], "%Y%m%dT%H%M%SZ")
             slot_s = calendar.timegm(slot)
-            found.setdefault(slot_s, (float(at) - slot_s) * 1000)
+            found[slot_s].append((float(at) - slot_s) * 1000)
     return found
 
 
-def measure(cluster, note, options, path):
-    wait_until(lambda: os.path.exists(path) and len(lateness(path)) >= 5, "slots are run")
+def outcomes(node):
+    """Slot -> (outcome, reason), as recorded; a row of several slots has one each second."""
+    data = node.client.data("ticks ledger")
+    if data is None:
+        raise Missed("no ledger of the slots")
+    row = next(row for row in data["schedules"] if row["id"] == SCHEDULE)
+    return {slot: (outcome, reason) for first, last, _, outcome, reason, _ in row["slots"]
+            for slot in range(first, last + 1)}
+
+
+def crash(cluster, options):
+    """When the leader's node process was killed, again and again."""
     crashes = []
-    quiet_s = 60 if not options.quick else 10
-    time.sleep(quiet_s)  # the measurement: a slot every second
     for _ in range(CRASHES if not options.quick else 2):
         leader, _ = cluster.settle()
         crashes.append(time.time())
         kill(leader.pid("worker"))
         cluster.settle()
-    time.sleep(5)  # what was decided last has begun
-    found = lateness(path)
-    near = {slot for slot in found for at in crashes if -1 <= slot - at <= SLOTS_AROUND}
-    first, last = min(found), max(found)
-    missing = [slot for slot in range(first, last + 1) if slot not in found]
-    calm = [ms for slot, ms in found.items() if slot not in near]
+        time.sleep(SLOTS_AROUND if not options.quick else 0)  # its slots come
+    return crashes
+
+
+def settled(cluster, until_s):
+    """Outcomes of all slots, once none up to then is under way."""
+    found = outcomes(cluster.settle()[0])
+    waiting = any(outcome == "under_way" for slot, (outcome, _) in found.items() if slot <= until_s)
+    return found if found and max(found) > until_s and not waiting else None
+
+
+def emit_counts(found, told, span, note):
+    """Of the slots in `span`: those that are missing in some way."""
+    without = [slot for slot in span if told.get(slot, ("under_way",))[0] == "under_way"]
+    idle = collections.Counter(" ".join(told[slot]) for slot in span
+                               if slot not in found and slot in told)
+    twice = [slot for slot in span if len(found.get(slot, ())) > 1]
+    for what, count, goal, more in (
+            ("slots without an outcome", len(without), 0, ""),
+            ("slots run twice", len(twice), 0, ""),
+            ("slots recorded and not run", sum(idle.values()), None,
+             ", ".join(f"{count} {words}" for words, count in idle.items()))):
+        rows.emit(rows.make(GROUP, what, [count], "slots", profile="lan", goal=goal,
+                            goal_worst=goal, trials=len(span), note=join_notes(more, note)))
+
+
+def measure(cluster, note, options, path):
+    wait_until(lambda: os.path.exists(path) and len(begun(path)) >= 5, "slots are run", PATIENCE_S)
+    from_s = int(time.time()) + 1
+    time.sleep(CALM_S if not options.quick else 10)  # the measurement: a slot every second
+    crashes = crash(cluster, options)
+    until_s = int(time.time())
+    told = wait_until(lambda: settled(cluster, until_s), "all slots have an outcome", PATIENCE_S)
+    found = begun(path)
+    span = range(from_s, until_s + 1)
+    near = {slot for slot in span for at in crashes if -1 <= slot - at <= SLOTS_AROUND}
+    calm, around = ([found[slot][0] for slot in span if slot in found and (slot in near) == which]
+                    for which in (False, True))
     rows.emit(rows.make(GROUP, "a slot of every second, until its program's first instruction",
-                        calm, "ms", profile="lan",
-                        note=join_notes(note, "with the start of a shell and of date")))
-    rows.emit(rows.make(GROUP, "the same, leader's node process killed -9 around it",
-                        [found[slot] for slot in near], "ms", profile="lan",
+                        calm, "ms", profile="lan", goal=GOAL_MS, goal_worst=GOAL_WORST_MS,
+                        note=join_notes("with the start of a shell and of date", note)))
+    rows.emit(rows.make(GROUP, "the same, leader's node process killed -9 around it", around, "ms",
+                        profile="lan", goal=GOAL_MS, goal_worst=GOAL_CRASH_WORST_MS,
                         note=f"{len(crashes)} crashes"))
-    rows.emit(rows.make(GROUP, "slots without a run", [len(missing)], "slots", profile="lan",
-                        goal=0, goal_worst=0, trials=last - first + 1, note=note))
+    emit_counts(found, told, span, note)
 
 
 def part(options):

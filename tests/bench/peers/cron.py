@@ -3,15 +3,14 @@
 
     tests/bench/peers/cron.py [--trials N] [--quick] [--only GROUP]...
 
-One cron in a mount namespace of its own, with a crontab of one line that tells the time every
-minute. Its slots are minutes, so a trial takes one. Needs root.
+One cron in mount and process namespaces of its own, with a crontab of one line that tells the time
+every minute. Its slots are minutes, so a trial takes one. Needs root.
 """
 
 import calendar
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,20 +23,18 @@ from harness.netns import Missing
 
 MINUTES_MAX = 5
 
-# In the namespace: nothing of the system's cron is there, only our one line.
+# In the namespace nothing of the system's own tables is there, only our line: what hides them are
+# mounts that end with the namespace, and no file of the system is written.
 SCRIPT = """set -e
+mount -t tmpfs none /run
 mount -t tmpfs none /var/spool
 mkdir -p /var/spool/cron/crontabs
-mount -t tmpfs none /run
-mkdir -p {folder}/etc
-for name in crontab cron.d cron.daily cron.hourly cron.weekly cron.monthly; do
-  rm -rf {folder}/etc/$name
-done
-cp -a /etc/. {folder}/etc
-rm -rf {folder}/etc/cron.d && mkdir {folder}/etc/cron.d
-cp {folder}/line {folder}/etc/crontab
-cp -n {root}/etc/pam.d/cron {folder}/etc/pam.d/cron 2>/dev/null || true
-mount --bind {folder}/etc /etc
+install -m 600 {folder}/table /var/spool/cron/crontabs/root
+[ ! -d /etc/cron.d ] || mount -t tmpfs none /etc/cron.d
+[ ! -e /etc/crontab ] || mount --bind /dev/null /etc/crontab
+cp -r /etc/pam.d {folder}/pam.d
+cp {root}/etc/pam.d/cron {folder}/pam.d/
+mount --bind {folder}/pam.d /etc/pam.d
 exec {program} -f
 """
 
@@ -48,12 +45,12 @@ class Cron:
             raise Missing("cron needs root")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="us-cron-", dir="/tmp"))
         self.lines = self.folder / "lines"
-        line = f"* * * * * root exec date +\\%s.\\%N >> {self.lines}\n"
-        (self.folder / "line").write_text("SHELL=/bin/sh\n" + line)
+        table = f"* * * * * exec date +\\%s.\\%N >> {self.lines}\n"
+        (self.folder / "table").write_text("SHELL=/bin/sh\n" + table)
         script = SCRIPT.format(folder=self.folder, root=peer.root, program=peer.program("cron"))
         self.process = subprocess.Popen(
-            ["unshare", "-m", "/bin/sh", "-c", script], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", script],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **peer.environment()}, start_new_session=True)
 
     def times(self):
@@ -63,10 +60,8 @@ class Cron:
             self.lines.exists()) else []
 
     def stop(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        if self.process.poll() is None:
+            self.process.kill()  # and all that is in its namespace with it
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
