@@ -143,7 +143,7 @@ static void put_proven(struct command_encoder *encoder, const struct command_pro
     command_put_name(encoder, proven->duty, sizeof(proven->duty));
     mp_put_u64(encoder->writer, proven->assignment);
     mp_put_i64(encoder->writer, proven->ran_ms);
-    command_put_choice(encoder, (int)proven->by, PROVEN_BY_RUN, PROVEN_BY_RUN);
+    command_put_choice(encoder, (int)proven->by, PROVEN_BY_RUN, UINT16_MAX);
 }
 
 /* A payload that is one name. */

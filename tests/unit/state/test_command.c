@@ -85,6 +85,7 @@ static size_t work_commands(struct command *ret)
     ret[count++] = alert_named(COMMAND_ALERT_ACK, "primary.down/pm2/worker");
     ret[count++] = alert_named(COMMAND_ALERT_RESOLVE, "primary.down/pm2/worker");
     ret[count++] = duty_proven("pm2/worker-backup", 99, 12345);
+    ret[count - 1].proven.by = UINT16_MAX; /* of a newer version: it keeps its number */
     return count;
 }
 
