@@ -1,4 +1,5 @@
-/* The insides of schedules on the loop thread, shared by schedule.c and runs.c only. */
+/* The insides of schedules on the loop thread, shared by schedule.c, schedule_wishes.c and runs.c
+ * only. */
 #ifndef UNDERSTUDY_NODE_DAEMON_SCHEDULE_PRIVATE_H
 #define UNDERSTUDY_NODE_DAEMON_SCHEDULE_PRIVATE_H
 
@@ -63,12 +64,17 @@ struct schedules {
 
     size_t list_count;
     struct wanted_list lists[MANAGERS_MAX];
-    int64_t removed_ms;
+    int64_t cleared_ms; /* when what is not configured any more was looked for */
+    bool clearing;      /* there was some */
 
     struct owed_report owed[STATE_RUNS_UNDER_WAY_MAX];
     size_t owed_count;
     int64_t owed_at_ms;
 };
+
+/* schedule_wishes.c: on the acting leader, when its time has come; INT64_MAX: there is nothing. */
+void schedule_wishes_step(struct node *self, int64_t now_ms);
+int64_t schedule_wishes_at_ms(const struct schedules *self);
 
 /* runs.c */
 void schedule_runs_step(struct node *self, int64_t wall_ms, bool trusted);
