@@ -82,14 +82,19 @@ def load_note():
     return f"load {os.getloadavg()[0]:.1f} meanwhile"
 
 
+def change(cluster, count_file, count):
+    """Seconds until every node knows of so many."""
+    began = time.monotonic()
+    want(count_file, count)
+    wait_until(lambda: all(known(node) == count for node in cluster.founders),
+               f"{count} schedules are known", PATIENCE_S)
+    return time.monotonic() - began
+
+
 def measure(cluster, note, options, count_file):
     count = COUNT_QUICK if options.quick else COUNT
     before = look(cluster, options)
-    want(count_file, count)
-    began = time.monotonic()
-    wait_until(lambda: all(known(node) == count for node in cluster.founders),
-               f"{count} schedules are known", PATIENCE_S)
-    took_s = time.monotonic() - began
+    took_s = change(cluster, count_file, count)
     after = look(cluster, options)
     leader = after[0]
     if leader is not before[0]:
@@ -100,6 +105,8 @@ def measure(cluster, note, options, count_file):
     emit_cost(f"{text}, leader", [leader], before, after, about, GOAL_CPU, GOAL_MIB)
     emit_cost(f"{text}, follower", cluster.others(leader), before, after, note)
     emit(f"{text}, until all are replicated", [took_s], "s", "one plugin says 200 a second")
+    emit(f"{text}, until all are gone again", [change(cluster, count_file, 0)], "s",
+         "the plugin says that it wants none")
 
 
 def part(options):
