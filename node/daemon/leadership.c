@@ -308,31 +308,44 @@ static int64_t right_ended_ms(const struct node *self, int64_t now_ms)
     return until_ms < now_ms ? until_ms : now_ms;
 }
 
+static void begin_acting(struct node *self, int64_t now_ms)
+{
+    grants_leader_begin(self->granting, now_ms, self->view.term, self->config->grants.ttl_ms);
+    effects_begin(self);
+    events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.acquired",
+               json_pack("{s:I}", "since_boot_ms", (json_int_t)self->view.acting_ms),
+               "%s acts as leader of term %llu", node_name(self),
+               (unsigned long long)self->view.term);
+    self->lease_held = true;
+    self->lease_term = self->view.term;
+    self->role_at_ms = 0;
+    self->publish_now = true;
+    grants_holder_hurry(self->holding, now_ms);
+}
+
+static void end_acting(struct node *self, int64_t now_ms)
+{
+    grants_leader_end(self->granting);
+    effects_end(self);
+    managers_end_role(self, now_ms);
+    /* Told late by a node that was frozen: when the right ended is what counts. */
+    events_add(self->events, LOG_LEVEL_INFO, self->lease_term, "lease.lost",
+               json_pack("{s:I}", "until_boot_ms", (json_int_t)right_ended_ms(self, now_ms)),
+               "%s does not act any more", node_name(self));
+    self->lease_held = false;
+    self->publish_now = true;
+}
+
+/* Lost and won again between two looks is an end and a beginning: others may have led meanwhile. */
 static void follow_lease(struct node *self, int64_t now_ms)
 {
     bool acting = node_may_act(self);
+    if (self->lease_held && (!acting || self->view.term != self->lease_term)) {
+        end_acting(self, now_ms);
+    }
     if (acting && !self->lease_held) {
-        grants_leader_begin(self->granting, now_ms, self->view.term, self->config->grants.ttl_ms);
-        effects_begin(self);
-        events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.acquired",
-                   json_pack("{s:I}", "since_boot_ms", (json_int_t)self->view.acting_ms),
-                   "%s acts as leader of term %llu", node_name(self),
-                   (unsigned long long)self->view.term);
-        self->role_at_ms = 0;
-        self->publish_now = true;
-        grants_holder_hurry(self->holding, now_ms);
+        begin_acting(self, now_ms);
     }
-    if (!acting && self->lease_held) {
-        grants_leader_end(self->granting);
-        effects_end(self);
-        managers_end_role(self, now_ms);
-        /* Told late by a node that was frozen: when the right ended is what counts. */
-        events_add(self->events, LOG_LEVEL_INFO, self->view.term, "lease.lost",
-                   json_pack("{s:I}", "until_boot_ms", (json_int_t)right_ended_ms(self, now_ms)),
-                   "%s does not act any more", node_name(self));
-        self->publish_now = true;
-    }
-    self->lease_held = acting;
     if (acting && self->recorded_term != self->view.term) {
         record_leadership(self);
     }
@@ -341,8 +354,8 @@ static void follow_lease(struct node *self, int64_t now_ms)
 void leadership_run(struct node *self, int64_t now_ms)
 {
     follow_lease(self, now_ms);
-    if (self->lease_held && now_ms >= self->role_at_ms) {
-        int64_t end_ms = consensus_thread_may_act_until_ms(self->consensus);
+    int64_t end_ms = node_may_act_until_ms(self);
+    if (self->lease_held && end_ms != 0 && now_ms >= self->role_at_ms) {
         supervise_set_role(self->supervise, now_ms, true, self->view.term, end_ms);
         self->role_at_ms = now_ms + self->config->cluster.heartbeat_ms;
     }
@@ -354,7 +367,7 @@ int64_t leadership_deadline_ms(const struct node *self, int64_t now_ms)
     if (!self->lease_held) {
         return INT64_MAX;
     }
-    int64_t end_ms = consensus_thread_may_act_until_ms(self->consensus);
+    int64_t end_ms = node_may_act_until_ms(self);
     int64_t at_ms = self->role_at_ms < end_ms ? self->role_at_ms : end_ms;
     int64_t policy_ms = leadership_policy_deadline_ms(self, now_ms);
     at_ms = policy_ms < at_ms ? policy_ms : at_ms;

@@ -25,12 +25,20 @@ const char *node_name(const struct node *self)
     return self->config->cluster.node;
 }
 
+int64_t node_may_act_until_ms(const struct node *self)
+{
+    /* The view says that the mirror holds everything before the leader's barrier; the atomics say
+     * that the lease holds at this very moment, and of which term. While this loop stood still the
+     * right may have been lost and won again, with others' deeds in between: those it must read
+     * first. */
+    uint64_t term = 0;
+    int64_t until_ms = consensus_thread_may_act(self->consensus, &term);
+    return until_ms != 0 && self->view.acting && term == self->view.term ? until_ms : 0;
+}
+
 bool node_may_act(const struct node *self)
 {
-    /* The view says that the mirror holds everything before the leader's barrier; the atomic says
-     * that the lease holds at this very moment. */
-    return self->view.acting &&
-           clock_boot_ms() < consensus_thread_may_act_until_ms(self->consensus);
+    return clock_boot_ms() < node_may_act_until_ms(self);
 }
 
 bool node_has_quorum(const struct node *self)

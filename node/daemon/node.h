@@ -159,7 +159,8 @@ struct node {
     uint64_t recorded_term; /* leader record proposed for it */
     uint64_t elected_term;  /* the parent was told */
     bool owes_wait_told;
-    bool lease_held; /* as last told in events */
+    bool lease_held;     /* as last told in events, */
+    uint64_t lease_term; /* and of which term */
     int64_t hand_over_asked_ms;
     int64_t hand_over_refused_ms; /* by the engine; hand_over_err says why */
     struct err hand_over_err;
@@ -231,8 +232,10 @@ struct node {
 
 /* Do what is due and arm the timer. Harmless when called from within itself. */
 void node_pump(struct node *self);
-/* May this node act as leader at this instant? */
+/* May this node act as leader of its view's term at this instant, and until when (0: not at all;
+ * CLOCK_BOOTTIME ms)? */
 bool node_may_act(const struct node *self);
+int64_t node_may_act_until_ms(const struct node *self);
 const char *node_name(const struct node *self);
 /* The name of a raft id: roster, then founders; "" when unknown. */
 const char *node_name_of(const struct node *self, uint64_t id);

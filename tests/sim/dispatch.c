@@ -268,16 +268,18 @@ static void follow_role(struct node *node)
 {
     struct dispatcher *self = &node->peers->dispatcher;
     bool acting = node->view.acting;
-    if (!acting && self->acts) {
+    if (self->acts && (!acting || self->term != node->view.term)) {
         intents_end(self->intents);
         node->dispatch->active = false;
+        self->acts = false;
     }
     if (acting && !self->acts) {
         intents_begin(self->intents, node->view.term);
+        self->term = node->view.term;
         self->remind_at_ms = 0;
         begin_again(node);
+        self->acts = true;
     }
-    self->acts = acting;
 }
 
 void dispatch_run(struct node *node)

@@ -40,7 +40,8 @@ struct dispatch {
 /* Of the node's process. */
 struct dispatcher {
     struct intents *intents;
-    bool acts;
+    bool acts;     /* as leader, */
+    uint64_t term; /* of this term */
     int64_t look_at_ms;
     int64_t remind_at_ms;
 };

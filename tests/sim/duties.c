@@ -296,11 +296,12 @@ static void lead_duties(struct node *node)
 {
     struct peers *self = node->peers;
     int64_t now = node_now_ms(node);
-    if (!node->view.acting) {
-        if (self->duties_at_ms != 0) {
-            grants_leader_end(self->leader);
-            self->duties_at_ms = 0;
-        }
+    bool acting = node->view.acting;
+    if (self->duties_at_ms != 0 && (!acting || self->leader_term != node->view.term)) {
+        grants_leader_end(self->leader);
+        self->duties_at_ms = 0;
+    }
+    if (!acting) {
         return;
     }
     if (self->duties_at_ms == 0) {
