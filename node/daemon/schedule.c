@@ -62,6 +62,7 @@ void schedule_destroy(struct schedules **self_p)
     zones_destroy(&self->zones);
     for (size_t i = 0; i < self->wish_count; i++) {
         free(self->wishes[i].places);
+        free(self->wishes[i].id);
     }
     for (size_t i = 0; i < self->list_count; i++) {
         free(self->lists[i].is);

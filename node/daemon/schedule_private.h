@@ -18,7 +18,7 @@ struct schedule_place_lists {
 
 /* What the leader's manager wants of a schedule beside what is replicated. */
 struct schedule_wish {
-    char id[SCHEDULE_ID_SIZE];
+    char *id;
     uint64_t term;    /* in which it was said last */
     uint64_t edition; /* of the list that it was said in */
     int64_t proposed_ms;

@@ -52,12 +52,15 @@ static struct schedule_wish *want_wish(struct schedules *self, const char *id)
         self->wishes = rows;
         self->wish_room = room;
     }
+    char *copy = strdup(id);
+    if (copy == NULL) {
+        return NULL;
+    }
     size_t position = wish_position(self, id);
     struct schedule_wish *row = &self->wishes[position];
     memmove(row + 1, row, (self->wish_count - position) * sizeof *row);
     self->wish_count++;
-    *row = (struct schedule_wish){0};
-    (void)snprintf(row->id, sizeof row->id, "%s", id);
+    *row = (struct schedule_wish){.id = copy};
     return row;
 }
 
@@ -300,6 +303,7 @@ static void forget_unwanted(struct schedules *self, const char *manager,
         struct schedule_wish *wish = &self->wishes[i];
         if (belongs_to(wish->id, manager) && schedule_list_lacks(list, wish->term, wish->edition)) {
             free(wish->places);
+            free(wish->id);
         } else {
             self->wishes[kept++] = *wish;
         }
