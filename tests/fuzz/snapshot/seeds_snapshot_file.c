@@ -64,8 +64,8 @@ static void write_file(const char *folder, const char *name, const uint8_t *stat
 static void write_body(const char *folder, const uint8_t *bytes, size_t length)
 {
     struct mp_doc doc;
-    const uint8_t *body;
-    size_t body_length;
+    const uint8_t *body = NULL;
+    size_t body_length = 0;
     const struct mp_limits limits = {.bytes = SNAPSHOT_BYTES_MAX, .elements = 64, .depth = 2};
     if (mp_parse(bytes, length, &limits, &doc, NULL) != 0 ||
         !mp_bytes(mp_at(&doc.root, 2), &body, &body_length)) {
