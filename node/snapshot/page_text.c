@@ -1,6 +1,7 @@
 #include "node/snapshot/page_text.h"
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/* And, behind them, what fills up the last group. */
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
 void page_text_encode(const uint8_t *bytes, size_t length, char *ret)
 {
@@ -12,8 +13,8 @@ void page_text_encode(const uint8_t *bytes, size_t length, char *ret)
         group |= left > 2 ? (uint32_t)bytes[i + 2] : 0;
         ret[out++] = digits[group >> 18];
         ret[out++] = digits[group >> 12 & 63];
-        ret[out++] = left > 1 ? digits[group >> 6 & 63] : '=';
-        ret[out++] = left > 2 ? digits[group & 63] : '=';
+        ret[out++] = digits[left > 1 ? group >> 6 & 63 : 64];
+        ret[out++] = digits[left > 2 ? group & 63 : 64];
     }
     ret[out] = '\0';
 }

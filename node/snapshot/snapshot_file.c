@@ -12,7 +12,8 @@
 #define SUM_SIZE 8
 #define HEADER_FIELDS 10
 
-static const char magic[MAGIC_SIZE + 1] = "understudy-state";
+static const uint8_t magic[MAGIC_SIZE] = {'u', 'n', 'd', 'e', 'r', 's', 't', 'u',
+                                          'd', 'y', '-', 's', 't', 'a', 't', 'e'};
 
 static const struct mp_limits header_limits = {
     .bytes = SNAPSHOT_FILE_HEADER_MAX, .elements = 256, .depth = 4};

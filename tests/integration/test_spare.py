@@ -2,6 +2,7 @@
 """Five vote, three stand by, the rest are spares: a spare gets no log and yet answers as the rest."""
 
 import json
+import os
 
 from cluster import Cluster, Node, check, run, say, wait_until
 
@@ -52,6 +53,13 @@ def spare():
         first = wait_until(lambda: told(outside), "the spare answers")
         check(first[0] == leader.name, f"the spare names {first[0]}")
         check(outside.cli("health").envelope["node"] == name, "health speaks of another node")
+        # Its pages come from the leader, who holds the copy; the last one lets it go.
+        file = os.path.join(cluster.folder, "spare.snap")
+        for _ in range(3):
+            saved = outside.cli("snapshot", "save", file, "--force")
+            check(saved.exit == 0 and saved.data["node"] == leader.name, f"saved: {saved}")
+        why = outside.cli("why", "leader", "--snapshot", file)
+        check(why.exit == 0 and leader.name in why.data["answer"], f"{why}")
         changed = outside.cli("manager", "pause", "by-a-spare")
         check(changed.exit == 0, f"a change asked of a spare: {changed}")
 
