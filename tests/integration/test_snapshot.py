@@ -9,7 +9,7 @@ import threading
 
 from cluster import BUILD, PATIENCE_S, Answer, Cluster, check, run, say, wait_until
 
-MANY = 400  # so many that the state takes several pages
+MANY = 509  # so many that the state and the ledger take several pages
 SCHEDULES = "".join(
     f"      - {{name: rare-{i:03}-with-a-name-of-some-length, cron: \"0 0 29 2 *\", run: [/bin/true]}}\n"
     for i in range(MANY))
