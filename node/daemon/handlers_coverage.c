@@ -167,7 +167,13 @@ static json_t *describe_summary(const struct coverage_scene *scene,
 
 void handlers_coverage(void *context, struct control_request *request)
 {
-    struct coverage_scene *scene = coverage_scene_create(context);
+    const struct node *self = context;
+    if (node_is_outside(self)) { /* it passes the question on, when it can */
+        control_fail(request, "no_leader", EXIT_NO_QUORUM, "ask a node that votes or stands by",
+                     "%s gets no log, and does not know which nodes take duties", node_name(self));
+        return;
+    }
+    struct coverage_scene *scene = coverage_scene_create(self);
     if (scene == NULL) {
         const struct err err = {.code = ERR_NOMEM, .msg = "no memory to look at coverage"};
         control_fail_err(request, &err);

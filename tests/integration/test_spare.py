@@ -27,7 +27,8 @@ def alive(node):
 def told(node):
     """The exit code with what a user asks for most."""
     answers = {words: node.cli(*words.split()) for words in ("status", "leader", "leader history",
-                                                              "members", "manager list")}
+                                                              "members", "manager list",
+                                                              "coverage")}
     check(all(answer.exit == 0 and not answer.envelope["stale"] for answer in answers.values()),
           f"{node.name}: {answers}")
     return answers["leader"].data["leader"], answers["leader history"].data
