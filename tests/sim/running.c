@@ -59,6 +59,14 @@ void running_stop_all(struct node *node)
     node->attempt_count = 0;
 }
 
+static void end(struct node *node, struct attempt *attempt)
+{
+    attempt->phase = running_runs(node, attempt) ? ATTEMPT_ENDED : ATTEMPT_LAPSED;
+    if (attempt->phase == ATTEMPT_ENDED && attempt->well) {
+        ledger_well(node, attempt->duty);
+    }
+}
+
 void running_ended(struct node *node, uint64_t assignment)
 {
     struct attempt *attempt = find(node, assignment);
@@ -66,22 +74,23 @@ void running_ended(struct node *node, uint64_t assignment)
         return; /* it was stopped before */
     }
     if (node->host_frozen) {
-        world_schedule(node->world, node->frozen_until_us, EVENT_ATTEMPT, node->index,
-                       (int64_t)assignment);
+        attempt->overdue = true;
         return;
     }
-    attempt->phase = running_runs(node, attempt) ? ATTEMPT_ENDED : ATTEMPT_LAPSED;
-    if (attempt->phase == ATTEMPT_ENDED && attempt->well) {
-        ledger_well(node, attempt->duty);
-    }
+    end(node, attempt);
 }
 
 void running_host_wakes(struct node *node)
 {
     for (size_t i = 0; i < SIM_ATTEMPTS_MAX; i++) {
         struct attempt *attempt = &node->attempts[i];
-        if (attempt->phase == ATTEMPT_RUNS && attempt->deadline_ms <= node_now_ms(node)) {
+        if (attempt->phase != ATTEMPT_RUNS) {
+            continue;
+        }
+        if (attempt->deadline_ms <= node_now_ms(node)) {
             attempt->phase = ATTEMPT_LAPSED;
+        } else if (attempt->overdue) {
+            end(node, attempt);
         }
     }
 }

@@ -122,8 +122,9 @@ struct attempt {
     uint64_t incarnation;
     int64_t deadline_ms; /* on the host's clock */
     int64_t started_wall_ms;
-    bool well;  /* it ends so */
-    bool known; /* a later process of the node finds out how it ended */
+    bool well;    /* it ends so */
+    bool known;   /* a later process of the node finds out how it ended */
+    bool overdue; /* its time came while its host was frozen */
 };
 
 /* Which edition of a schedule is wanted (timetable.h). */
