@@ -147,6 +147,16 @@ def refusals(node, path):
         check(file.read() != before, "--force did not replace the file")
 
 
+def holds_no_secret(cluster, path):
+    """Neither keys nor what nodes are configured to run: the file may be handed to others."""
+    with open(path, "rb") as file:
+        data = file.read()
+    check(cluster.public_key("n1").encode() in data, "the roster's public keys are not there")
+    for node in cluster.nodes:
+        check(cluster.secret_key(node.name).encode() not in data, f"the key of {node.name}")
+    check(b"/bin/sleep" not in data, "a command of a schedule")
+
+
 def many_at_once(node, folder):
     """More at once than are held: each is saved whole or refused, and then there is room again."""
     answers = {}
@@ -283,6 +293,7 @@ def snapshots():
                   counts["runs_under_way"] >= 1 and counts["runs_ended"] >= 1 and
                   counts["leaders"] >= 1 and counts["alerts"] >= 1, f"{counts}")
             compare(node, paths[node], asked)
+            holds_no_secret(cluster, paths[node])
             refusals(node, paths[node])
             compare(node, paths[node], asked)
         size = os.path.getsize(paths[leader])
