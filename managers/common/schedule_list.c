@@ -13,7 +13,7 @@ static void begin(struct schedule_list *self, const struct manager_schedule_want
 
 static bool is_known(const struct schedule_list *self, uint32_t position)
 {
-    return (self->known[position / 8] >> position % 8 & 1u) != 0;
+    return ((unsigned)self->known[position / 8] >> position % 8 & 1U) != 0;
 }
 
 bool schedule_list_take(struct schedule_list *self, const struct manager_schedule_wanted *wanted)

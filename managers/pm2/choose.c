@@ -145,6 +145,25 @@ static void add_avoid(struct manager_duty_wanted *wanted, const char *node)
     }
 }
 
+/* What felled the primary may be its host: rather elsewhere. One that may be anywhere is where it
+ * was seen. */
+static void avoid_primary(const struct pm2 *self, const char *name, int64_t now_ms,
+                          struct manager_duty_wanted *wanted)
+{
+    const struct settings_primary *primary = settings_primary(self->settings, name);
+    for (size_t i = 0; primary != NULL && i < primary->on.count; i++) {
+        add_avoid(wanted, primary->on.nodes[i]);
+    }
+    struct decide_view views[NODES_MAX];
+    bool anywhere = name[0] != '\0' && (primary == NULL || primary->on.count == 0);
+    size_t count = anywhere ? choose_views(self, name, now_ms, views) : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (views[i].state != DECIDE_ELSEWHERE && views[i].state != DECIDE_UNKNOWN) {
+            add_avoid(wanted, views[i].node);
+        }
+    }
+}
+
 static void find_avoided(const struct pm2 *self, const struct settings_backup *backup,
                          int64_t now_ms, struct manager_duty_wanted *wanted)
 {
@@ -160,12 +179,7 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
             add_avoid(wanted, peer->node);
         }
     }
-    /* What felled the primary may be its host: rather elsewhere. */
-    const struct settings_primary *primary =
-        settings_primary(self->settings, backup->stands_in_for);
-    for (size_t i = 0; primary != NULL && i < primary->on.count; i++) {
-        add_avoid(wanted, primary->on.nodes[i]);
-    }
+    avoid_primary(self, backup->stands_in_for, now_ms, wanted);
 }
 
 /* ---- the decision ---- */

@@ -297,6 +297,22 @@ static size_t take_labels(const json_t *labels, char ret[][LABEL_SIZE])
     return count;
 }
 
+/* Its nodes; of one that may be anywhere, those where it was seen. */
+static void avoid_primary(const struct coverage_scene *scene, const json_t *primary,
+                          struct placement_duty *ret)
+{
+    const json_t *on = json_object_get(primary, "on");
+    ret->avoid_count = ids_of(scene->self, on, ret->avoid, PLACEMENT_AVOID_MAX);
+    bool anywhere = json_array_size(on) == 0;
+    for (size_t i = 0; anywhere && i < scene->node_count; i++) {
+        bool seen = see(scene, i, doc_get_text(primary, "name", "")) != SIGHT_NOTHING;
+        if (seen && ret->avoid_count < PLACEMENT_AVOID_MAX) {
+            ret->avoid[ret->avoid_count++] = scene->nodes[i].raft_id;
+        }
+    }
+    duties_avoid_hosts(scene->self, ret);
+}
+
 /* As its manager would ask for it. */
 static void wish_for(const struct coverage_scene *scene, const json_t *row, const json_t *primary,
                      struct placement_duty *ret)
@@ -309,8 +325,7 @@ static void wish_for(const struct coverage_scene *scene, const json_t *row, cons
     ret->wanted = true;
     ret->priority = doc_get_integer(row, "priority", PLACEMENT_PRIORITY_NORMAL);
     ret->only_count = ids_of(self, json_object_get(row, "on"), ret->only, PLACEMENT_ONLY_MAX);
-    ret->avoid_count =
-        ids_of(self, json_object_get(primary, "on"), ret->avoid, PLACEMENT_AVOID_MAX);
+    avoid_primary(scene, primary, ret);
     ret->label_count = take_labels(json_object_get(row, "labels"), ret->labels);
 }
 

@@ -195,6 +195,43 @@ static size_t ids_of(const struct node *self, const char names[][NAME_SIZE], siz
     return count;
 }
 
+static const char *host_of(const struct state_node *row)
+{
+    for (size_t i = 0; i < row->is.label_count; i++) {
+        if (strncmp(row->is.labels[i], "host=", strlen("host=")) == 0) {
+            return row->is.labels[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_listed(const uint64_t *ids, size_t count, uint64_t id)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < count; i++) {
+        found = ids[i] == id;
+    }
+    return found;
+}
+
+void duties_avoid_hosts(const struct node *self, struct placement_duty *ret)
+{
+    size_t named = ret->avoid_count;
+    for (size_t i = 0; i < named; i++) {
+        const struct state_node *row = state_node_by_id(self->state, ret->avoid[i]);
+        const char *host = row == NULL ? NULL : host_of(row);
+        for (size_t k = 0; host != NULL && k < state_node_count(self->state); k++) {
+            const struct state_node *other = state_node_at(self->state, k);
+            const char *others = host_of(other);
+            if (others != NULL && strcmp(others, host) == 0 &&
+                !is_listed(ret->avoid, ret->avoid_count, other->is.raft_id) &&
+                ret->avoid_count < PLACEMENT_AVOID_MAX) {
+                ret->avoid[ret->avoid_count++] = other->is.raft_id;
+            }
+        }
+    }
+}
+
 /* Where the duty may run. False: it stays where it is, as this term's manager has not said yet. */
 static bool find_places(const struct node *self, const struct state_duty *row,
                         struct placement_duty *ret)
@@ -208,6 +245,7 @@ static bool find_places(const struct node *self, const struct state_duty *row,
         return false;
     }
     ret->avoid_count = ids_of(self, wish->is.avoid, wish->is.avoid_count, ret->avoid);
+    duties_avoid_hosts(self, ret);
     ret->only_count = ids_of(self, wish->is.on, wish->is.on_count, ret->only);
     ret->label_count = wish->is.label_count;
     memcpy(ret->labels, wish->is.labels, sizeof ret->labels);

@@ -294,6 +294,8 @@ void duties_leader_run(struct node *self, int64_t now_ms);
 void duties_leader_renew(struct node *self, int64_t now_ms, uint64_t from,
                          const struct grants_renew *request);
 void duties_leader_release(struct node *self, uint64_t from, const struct grants_release *release);
+/* A host that has several nodes fails as one: what avoids one of them avoids all (label `host`). */
+void duties_avoid_hosts(const struct node *self, struct placement_duty *ret);
 /* The roster as placement sees it, into ret[NODES_MAX]; on any node. Returns how many. */
 size_t duties_describe_nodes(const struct node *self, struct placement_node *ret);
 /* As acting leader: why the duty is where it is, and why not on other nodes; their names go to

@@ -118,7 +118,7 @@ def survives(demo, proof):
 # ---- planted fates ----
 
 def overlay(demo, node):
-    primaries = f"      - {{name: {PRIMARY}, on: [n1]}}\n"
+    primaries = f"      - {{name: {PRIMARY}}}\n"  # anywhere: it was seen on n1
     backups = ""
     for name, (place, critical, _, _) in PLANTED.items():
         primaries += f"      - {{name: {name}, on: [n1], critical: {str(critical).lower()}}}\n"
@@ -162,6 +162,7 @@ def planted(data):
     # n2 shares the host, n3 the line: wherever the demo's backup is placed it shares something.
     row = rows[PRIMARY]
     check(row["reason"] == "same_group_only" and not row["alarm"], f"{row}")
+    check(row["backups"][0]["would"] == "n3", f"n2 is on the primary's host: {row}")
     summary = data["summary"]
     check(summary["uncovered"] == 1 and summary["shared_fate"] == 5, f"{summary}")
     check(summary["covered"] == 0 and summary["percent"] == 0.0, f"{summary}")
