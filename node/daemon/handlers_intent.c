@@ -24,10 +24,14 @@ static json_t *describe(const struct state_intent *row)
                      doc_time(row->keep_until_wall_ms), "text", doc_text(row->outcome));
 }
 
+struct shown {
+    const struct state_intent *row;
+};
+
 static int newest_first(const void *a, const void *b)
 {
-    const struct state_intent *left = *(const struct state_intent *const *)a;
-    const struct state_intent *right = *(const struct state_intent *const *)b;
+    const struct state_intent *left = ((const struct shown *)a)->row;
+    const struct state_intent *right = ((const struct shown *)b)->row;
     if (left->changed_wall_ms != right->changed_wall_ms) {
         return left->changed_wall_ms < right->changed_wall_ms ? 1 : -1;
     }
@@ -40,23 +44,23 @@ void handlers_intent_list(void *context, struct control_request *request)
     bool all = control_arg_flag(request, "all");
     int64_t limit = control_arg_integer(request, "limit", LIMIT_DEFAULT);
     size_t count = state_intent_count(self->state);
-    const struct state_intent **rows = calloc(count + 1, sizeof rows[0]);
+    struct shown *shown = calloc(count + 1, sizeof *shown);
     json_t *ret = json_array();
     size_t chosen = 0;
-    for (size_t i = 0; rows != NULL && i < count; i++) {
+    for (size_t i = 0; shown != NULL && i < count; i++) {
         const struct state_intent *row = state_intent_at(self->state, i);
         if (all || row->state != INTENT_DONE) {
-            rows[chosen++] = row;
+            shown[chosen++].row = row;
         }
     }
     if (chosen > 0) {
-        qsort(rows, chosen, sizeof rows[0], newest_first);
+        qsort(shown, chosen, sizeof *shown, newest_first);
     }
-    int64_t shown = limit < 0 ? 0 : (limit > LIMIT_MAX ? LIMIT_MAX : limit);
-    for (size_t i = 0; i < chosen && (int64_t)i < shown; i++) {
-        (void)json_array_append_new(ret, describe(rows[i]));
+    int64_t most = limit < 0 ? 0 : (limit > LIMIT_MAX ? LIMIT_MAX : limit);
+    for (size_t i = 0; i < chosen && (int64_t)i < most; i++) {
+        (void)json_array_append_new(ret, describe(shown[i].row));
     }
-    free(rows);
+    free(shown);
     control_reply(request, ret);
 }
 

@@ -43,7 +43,8 @@ SCHEDULES = (
 )
 
 
-def manager(folder, effects):
+def schedules(effects):
+    """The section managers.run."""
     def row(name, when, more):
         key = "every" if when.startswith("every ") else "cron"
         text = when.removeprefix("every ")
@@ -53,7 +54,11 @@ def manager(folder, effects):
         return (f"      - {{name: {name}, {key}: '{text}', run: [/bin/sh, -c, '{script}'], "
                 f"start_deadline: 6h{', ' + more if more else ''}}}")
     rows = "\n".join(row(*entry) for entry in SCHEDULES)
-    return f"pm2: {{enabled: false}}\n  run:\n    zone: {ZONE}\n    schedules:\n{rows}"
+    return f"run:\n    zone: {ZONE}\n    schedules:\n{rows}"
+
+
+def manager(effects):
+    return "pm2: {enabled: false}\n  " + schedules(effects)
 
 
 # ---- the slots, once more ----
@@ -107,13 +112,15 @@ def slots_of(when, more, from_s, to_s):
 
 
 class Faults:
+    KINDS = ("kill", "kill", "kill_both", "freeze", "transfer", "end")
+
     def __init__(self, cluster, random_):
         self.cluster = cluster
         self.random = random_
         self.done = collections.Counter()
 
     def one(self):
-        kind = self.random.choice(("kill", "kill", "kill_both", "freeze", "transfer", "end"))
+        kind = self.random.choice(self.KINDS)
         target = self.random.choice(self.cluster.nodes)
         leader = next((node for node in self.cluster.nodes
                        if node.worker() and (node.status() or {}).get("acting")), None)
@@ -251,41 +258,47 @@ def check_effects(found, effects):
     return told
 
 
+def settings(options):
+    clock = f"{int(boot_s() * 1000)}:{int(START.timestamp() * 1000)}:{options.rate}"
+    return f"debug: {{clock: '{clock}'}}\nleadership: {{handover_below: 0}}\n"
+
+
+def drive(cluster, faults, effects, options):
+    """Faults for so long, and then the verdict."""
+    node = cluster["n1"]
+    wait_until(lambda: len(node.cli("schedule", "list").data) == len(SCHEDULES),
+               "all schedules are known")
+    rows = Ledger()
+    until = boot_s() + options.seconds
+    read_at = boot_s() + READ_EVERY_S
+    while boot_s() < until:
+        time.sleep(faults.random.uniform(0.2, 2))  # between faults, work goes on
+        faults.one()
+        if boot_s() >= read_at:
+            wait_until(lambda: rows.read(cluster.wait_leader()), "the slots are told")
+            read_at = boot_s() + READ_EVERY_S
+    leader = cluster.wait_leader()
+    say(f"faults: {dict(faults.done)}")
+    wait_until(lambda: all(row["failures"] is not None for row in
+                           leader.cli("schedule", "list").data), "schedules are told")
+    verdict = wait_until(lambda: settled(leader), "ticks verify is content")
+    say(f"ticks verify: {verdict}")
+    wait_until(lambda: rows.read(leader), "the slots are told")
+    outcomes = check_slots(rows.schedules)
+    say(f"{check_effects(rows.schedules, effects)} effects, each once")
+    least = options.seconds * min(options.rate, 60) / 60
+    check(outcomes["ran"] >= least, f"hardly anything ran: {outcomes}")
+    say(f"slots by outcome: {dict(outcomes)}")
+
+
 def test_schedules(options):
-    random_ = random.Random(options.seed)
-    effects = None
     with Cluster(3) as cluster:
         effects = os.path.join(cluster.folder, "effects")
         open(effects, "w", encoding="ascii").close()
-        cluster.managers = manager(cluster.folder, effects)
-        clock = f"{int(boot_s() * 1000)}:{int(START.timestamp() * 1000)}:{options.rate}"
-        cluster.extra = f"debug: {{clock: '{clock}'}}\nleadership: {{handover_below: 0}}\n"
+        cluster.managers = manager(effects)
+        cluster.extra = settings(options)
         cluster.start()
-        node = cluster["n1"]
-        wait_until(lambda: len(node.cli("schedule", "list").data) == len(SCHEDULES),
-                   "all schedules are known")
-        faults = Faults(cluster, random_)
-        rows = Ledger()
-        until = boot_s() + options.seconds
-        read_at = boot_s() + READ_EVERY_S
-        while boot_s() < until:
-            time.sleep(random_.uniform(0.2, 2))  # between faults, work goes on
-            faults.one()
-            if boot_s() >= read_at:
-                wait_until(lambda: rows.read(cluster.wait_leader()), "the slots are told")
-                read_at = boot_s() + READ_EVERY_S
-        leader = cluster.wait_leader()
-        say(f"faults: {dict(faults.done)}")
-        wait_until(lambda: all(row["failures"] is not None for row in
-                               leader.cli("schedule", "list").data), "schedules are told")
-        verdict = wait_until(lambda: settled(leader), "ticks verify is content")
-        say(f"ticks verify: {verdict}")
-        wait_until(lambda: rows.read(leader), "the slots are told")
-        outcomes = check_slots(rows.schedules)
-        say(f"{check_effects(rows.schedules, effects)} effects, each once")
-        least = options.seconds * min(options.rate, 60) / 60
-        check(outcomes["ran"] >= least, f"hardly anything ran: {outcomes}")
-        say(f"slots by outcome: {dict(outcomes)}")
+        drive(cluster, Faults(cluster, random.Random(options.seed)), effects, options)
 
 
 def settled(node):
@@ -295,11 +308,16 @@ def settled(node):
     return {key: value for key, value in answer.data.items() if not isinstance(value, list)}
 
 
-if __name__ == "__main__":
+def read_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rate", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    ret = parser.parse_args()
     sys.argv = sys.argv[:1]
-    run(lambda: test_schedules(arguments))
+    return ret
+
+
+if __name__ == "__main__":
+    chosen = read_options()
+    run(lambda: test_schedules(chosen))
