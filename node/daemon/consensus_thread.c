@@ -220,10 +220,11 @@ static void publish_right(struct consensus_thread *self, int64_t now_ms, uint64_
 {
     int64_t until_ms = consensus_may_act_until_ms(self->engine, now_ms);
     int64_t before_ms = atomic_load(&self->may_act_until_ms);
-    if (until_ms == 0 && before_ms != 0) {
+    bool another = until_ms != 0 && term != atomic_load(&self->may_act_term);
+    if (before_ms != 0 && (until_ms == 0 || another)) {
         atomic_store(&self->acted_until_ms, before_ms < now_ms ? before_ms : now_ms);
     }
-    if (until_ms != 0 && term != atomic_load(&self->may_act_term)) {
+    if (another) {
         atomic_store(&self->may_act_until_ms, 0);
         atomic_store(&self->may_act_term, term);
     }

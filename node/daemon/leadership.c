@@ -303,8 +303,11 @@ static void record_leadership(struct node *self)
 /* When the lease that the loop knew of ended. */
 static int64_t right_ended_ms(const struct node *self, int64_t now_ms)
 {
-    int64_t until_ms = consensus_thread_may_act_until_ms(self->consensus);
-    until_ms = until_ms == 0 ? consensus_thread_acted_until_ms(self->consensus) : until_ms;
+    uint64_t term = 0;
+    int64_t until_ms = consensus_thread_may_act(self->consensus, &term);
+    if (until_ms == 0 || term != self->lease_term) {
+        until_ms = consensus_thread_acted_until_ms(self->consensus);
+    }
     return until_ms < now_ms ? until_ms : now_ms;
 }
 
