@@ -66,9 +66,10 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
             (void)json_array_append_new(backups, describe_slot(&self->slots[i], now_ms));
         }
     }
-    return json_pack("{si so sb so so so}", "v", OBSERVATION_VERSION, "node",
+    return json_pack("{si so sb so so so so}", "v", OBSERVATION_VERSION, "node",
                      doc_text(self->configure.node), "can_run", pm2_can_run(self), "homes", homes,
-                     "primaries", primaries, "backups", backups);
+                     "primaries", primaries, "backups", backups, "findings",
+                     findings_document(&self->findings, now_ms));
 }
 
 static json_t *texts_of(const char texts[][NAME_SIZE], size_t count)

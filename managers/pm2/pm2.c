@@ -7,48 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- lists ---- */
-
-static void ask_for_list(struct home *home, int64_t now_ms);
-
-static void on_list_due(void *context)
-{
-    struct home *home = context;
-    home->list_timer = 0;
-    ask_for_list(home, clock_boot_ms());
-}
-
-static void cancel_list_timer(struct home *home)
-{
-    if (home->list_timer > 0) {
-        runtime_timer_cancel(home->pm2->runtime, home->list_timer);
-        home->list_timer = 0;
-    }
-}
-
-/* A take-over is a chain of lists and requests: none of them waits for the tick. */
-static void set_list_timer(struct home *home)
-{
-    if (home->list_timer > 0 && home->list_timer_ms <= home->next_list_ms) {
-        return;
-    }
-    cancel_list_timer(home);
-    int64_t delay_ms = home->next_list_ms - clock_boot_ms();
-    int id =
-        runtime_timer(home->pm2->runtime, delay_ms < 0 ? 0 : delay_ms, false, on_list_due, home);
-    home->list_timer = id < 0 ? 0 : id; /* without memory for it, the tick is soon enough */
-    home->list_timer_ms = home->next_list_ms;
-}
-
-void pm2_list_soon(struct home *home, int64_t delay_ms)
-{
-    int64_t at_ms = clock_boot_ms() + delay_ms;
-    if (at_ms < home->next_list_ms) {
-        home->next_list_ms = at_ms;
-        set_list_timer(home);
-    }
-}
-
 bool pm2_can_run(const struct pm2 *self)
 {
     return self->home_count > 0 && god_state(self->homes[0].god) == GOD_UP;
@@ -59,195 +17,21 @@ bool pm2_holds_still(const struct pm2 *self)
     return self->configure.shadow || runtime_paused(self->runtime);
 }
 
-static void tell_change(struct pm2 *self, const struct watch *watch,
-                        enum decide_primary_state before)
+void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int64_t now_ms)
 {
-    self->observe_now = true;
-    runtime_log(MANAGER_INFO, "primary %s is %s: %s", watch->name, watch_state_name(watch->state),
-                watch->reason);
-    if (watch->state == DECIDE_DOWN) {
-        runtime_event(self->runtime, MANAGER_WARN, "primary.down", NULL, "%s is down: %s",
-                      watch->name, watch->reason);
-    } else if (watch->state == DECIDE_UP && before != DECIDE_UNKNOWN) {
-        runtime_event(self->runtime, MANAGER_INFO, "primary.up", NULL, "%s is up", watch->name);
-    }
-}
-
-/* The home whose daemon speaks for the primary: where it is listed, else where it was. */
-static const struct home *home_for(const struct pm2 *self, const struct watch *watch)
-{
-    return &self->homes[watch->home < self->home_count ? watch->home : 0];
-}
-
-static void step_watch(struct pm2 *self, struct watch *watch, int64_t now_ms)
-{
-    const struct home *home = home_for(self, watch);
-    const struct settings_primary *primary = settings_primary(self->settings, watch->name);
-    enum god_state state = god_state(home->god);
-    struct watch_facts facts = {
-        .daemon_known = state != GOD_UNKNOWN && (state != GOD_UP || home->fresh),
-        .daemon_up = state == GOD_UP && home->fresh,
-        .daemon = god_state_name(state),
-        .must_be_here = primary != NULL && primary->on.count > 0 &&
-                        settings_on(&primary->on, self->configure.node),
-    };
-    enum decide_primary_state before = watch->state;
-    if (watch_step(watch, facts, now_ms)) {
-        tell_change(self, watch, before);
-    }
-}
-
-static const struct entry *best_row(const struct home *home, const char *name)
-{
-    const struct entry *best = NULL;
-    for (size_t i = 0; i < home->entries.count; i++) {
-        const struct entry *row = &home->entries.rows[i];
-        /* Several instances: the primary is as well as the best of them. */
-        if (strcmp(row->name, name) == 0 && row->duty[0] == '\0' &&
-            (best == NULL || row->status < best->status)) {
-            best = row;
-        }
-    }
-    return best;
-}
-
-static void take_rows(struct pm2 *self, struct home *home, int64_t now_ms)
-{
-    size_t index = (size_t)(home - self->homes);
-    for (size_t i = 0; i < self->watch_count; i++) {
-        struct watch *watch = &self->watches[i];
-        const struct entry *row = best_row(home, watch->name);
-        if (row != NULL) {
-            watch->home = index;
-            watch_row(watch, row, now_ms);
-        } else if (watch->home == index) {
-            watch_row(watch, NULL, now_ms);
-        }
-        step_watch(self, watch, now_ms);
-    }
-}
-
-static void on_list(void *context, int rc, const json_t *result, const char *why)
-{
-    struct home *home = context;
-    struct pm2 *self = home->pm2;
-    int64_t now_ms = clock_boot_ms();
-    struct err err = {0};
-    home->pending = false;
-    if (rc == 0) {
-        rc = entries_read(result, &home->entries, &err);
-        why = err.msg;
-    }
-    if (rc != 0) {
-        runtime_log(MANAGER_WARN, "no list of %s: %s", god_home(home->god), why);
-        return;
-    }
-    bool first = !home->fresh;
-    home->fresh = true;
-    home->answered = home->asked;
-    if (home->entries.left_out > 0 && first) {
-        runtime_log(MANAGER_WARN, "%zu rows of %s were left out", home->entries.left_out,
-                    god_home(home->god));
-    }
-    take_rows(self, home, now_ms);
+    (void)list;
+    primaries_take_list(self, home, now_ms);
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
     }
-    if (home->next_list_ms <= clock_boot_ms()) {
-        set_list_timer(home); /* wanted while this one was under way */
-    }
-    self->observe_now = self->observe_now || first;
 }
-
-static bool is_settling(const struct pm2 *self, const struct home *home)
-{
-    for (size_t i = 0; i < self->watch_count; i++) {
-        if (home_for(self, &self->watches[i]) == home && watch_is_settling(&self->watches[i])) {
-            return true;
-        }
-    }
-    return home == self->homes && carry_is_settling(self);
-}
-
-static void ask_for_list(struct home *home, int64_t now_ms)
-{
-    if (home->pending || now_ms < home->next_list_ms || god_state(home->god) != GOD_UP) {
-        return;
-    }
-    struct request request = {.method = REQUEST_LIST};
-    int64_t pause_ms =
-        is_settling(home->pm2, home) ? PM2_SETTLING_LIST_MS : home->pm2->settings->poll_ms;
-    home->next_list_ms = now_ms + pause_ms;
-    home->asked++;
-    home->pending = god_call(home->god, &request, on_list, home, NULL) == 0;
-}
-
-/* ---- the daemons ---- */
-
-static struct home *home_of_god(struct pm2 *self, const struct god *god)
-{
-    for (size_t i = 0; i < self->home_count; i++) {
-        if (self->homes[i].god == god) {
-            return &self->homes[i];
-        }
-    }
-    return NULL;
-}
-
-/* Without the daemon nobody lists the processes that outlived it. A primary among them runs. */
-static void look_for_orphans(struct pm2 *self, const struct home *home)
-{
-    for (size_t i = 0; i < self->watch_count; i++) {
-        struct watch *watch = &self->watches[i];
-        if (home_for(self, watch) == home && !process_lives(&watch->process)) {
-            (void)process_hold(&watch->process, orphan_find(god_home(home->god), watch->name));
-        }
-    }
-}
-
-static void on_god_state(void *context, struct god *god, enum god_state state, const char *why)
-{
-    struct pm2 *self = context;
-    struct home *home = home_of_god(self, god);
-    self->observe_now = true;
-    if (home == NULL) {
-        return;
-    }
-    if (state == GOD_UP) {
-        runtime_event(self->runtime, MANAGER_INFO, "pm2.up", NULL, "PM2 of %s answers",
-                      god_home(god));
-        home->next_list_ms = 0;
-        return;
-    }
-    home->fresh = false;
-    home->pending = false;
-    if (state == GOD_DEAD || state == GOD_HUNG) {
-        look_for_orphans(self, home);
-    }
-    runtime_event(self->runtime, MANAGER_ERROR, "pm2.down", NULL, "PM2 of %s is %s: %s",
-                  god_home(god), god_state_name(state), why);
-}
-
-static void on_god_event(void *context, struct god *god, const char *event, const char *name)
-{
-    (void)event;
-    (void)name;
-    struct pm2 *self = context;
-    struct home *home = home_of_god(self, god);
-    if (home != NULL) {
-        pm2_list_soon(home, 20); /* events come in groups */
-    }
-}
-
-static const struct god_callbacks god_callbacks = {.state = on_god_state, .event = on_god_event};
 
 /* ---- configuration ---- */
 
 static void close_homes(struct pm2 *self)
 {
     for (size_t i = 0; i < self->home_count; i++) {
-        cancel_list_timer(&self->homes[i]);
-        god_destroy(&self->homes[i].god);
+        home_close(&self->homes[i]);
     }
     free(self->homes);
     self->homes = NULL;
@@ -261,10 +45,7 @@ static int open_homes(struct pm2 *self, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory for the PM2 homes");
     }
     for (size_t i = 0; i < self->settings->home_count; i++) {
-        struct home *home = &self->homes[i];
-        home->pm2 = self;
-        int rc = god_create(self->runtime, self->settings->homes[i], &god_callbacks, self,
-                            &home->god, err);
+        int rc = home_open(&self->homes[i], self, self->settings->homes[i], err);
         if (rc != 0) {
             return rc;
         }
@@ -280,30 +61,6 @@ static bool same_homes(const struct pm2 *self)
         same = strcmp(god_home(self->homes[i].god), self->settings->homes[i]) == 0;
     }
     return same;
-}
-
-static bool same_watches(const struct pm2 *self)
-{
-    bool same = self->watch_count == self->settings->primary_count;
-    for (size_t i = 0; same && i < self->watch_count; i++) {
-        same = strcmp(self->watches[i].name, self->settings->primaries[i].name) == 0;
-    }
-    return same;
-}
-
-static void set_watches(struct pm2 *self)
-{
-    int64_t now_ms = clock_boot_ms();
-    for (size_t i = 0; i < self->watch_count; i++) {
-        watch_deinit(&self->watches[i]);
-    }
-    self->watch_count = self->settings->primary_count;
-    for (size_t i = 0; i < self->watch_count; i++) {
-        watch_init(&self->watches[i], self->settings->primaries[i].name, now_ms);
-    }
-    for (size_t i = 0; i < self->home_count; i++) {
-        self->homes[i].next_list_ms = 0;
-    }
 }
 
 static void default_home(char ret[MANAGER_PATH_SIZE])
@@ -334,17 +91,15 @@ static int on_configure(void *context, const struct manager_configure *configure
     self->settings = settings;
     self->configure = *configure;
     self->configure.section = (struct manager_document){0};
-    bool keeps_watching = same_homes(self) && same_watches(self); /* a change of mode, say */
-    if (!same_homes(self)) {
+    bool moved = !same_homes(self);
+    if (moved) {
         close_homes(self);
         rc = open_homes(self, err);
     }
     choose_begin(self, clock_boot_ms());
-    if (!keeps_watching) {
-        set_watches(self);
-    }
+    primaries_configure(self, moved);
     for (size_t i = 0; i < self->home_count; i++) {
-        pm2_list_soon(&self->homes[i], 0);
+        home_list_soon(&self->homes[i], 0);
     }
     for (size_t i = 0; i < settings->backup_count; i++) {
         if (settings->backups[i].enhanced || settings->backups[i].mode == SETTINGS_CRON) {
@@ -408,7 +163,7 @@ static void on_paused(void *context, bool paused)
     struct pm2 *self = context;
     runtime_log(MANAGER_INFO, paused ? "paused" : "resumed");
     for (size_t i = 0; i < self->home_count; i++) {
-        pm2_list_soon(&self->homes[i], 0); /* what was not started meanwhile */
+        home_list_soon(&self->homes[i], 0); /* what was not started meanwhile */
     }
 }
 
@@ -464,9 +219,7 @@ static void on_stop(void *context)
 static void sample(struct pm2 *self, int64_t now_ms)
 {
     self->sampled_ms = now_ms;
-    for (size_t i = 0; i < self->watch_count; i++) {
-        process_sample(&self->watches[i].process, now_ms, &self->watches[i].usage);
-    }
+    primaries_sample(self, now_ms);
     carry_sample(self, now_ms);
 }
 
@@ -478,12 +231,9 @@ static void on_tick(void *context)
         return;
     }
     for (size_t i = 0; i < self->home_count; i++) {
-        ask_for_list(&self->homes[i], now_ms);
+        home_ask(&self->homes[i], now_ms);
     }
-    for (size_t i = 0; i < self->watch_count; i++) {
-        /* The end of a process shows here, before PM2 tells. */
-        step_watch(self, &self->watches[i], now_ms);
-    }
+    primaries_step(self, now_ms); /* the end of a process shows here, before PM2 tells */
     if (!pm2_can_run(self)) {
         carry_reconcile(self, now_ms);
     }
@@ -491,6 +241,7 @@ static void on_tick(void *context)
         sample(self, now_ms);
     }
     choose_step(self, now_ms);
+    self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
     if (self->observe_now || now_ms - self->observed_ms >= PM2_OBSERVE_MS) {
         observe_send(self, now_ms);
     }
@@ -499,9 +250,7 @@ static void on_tick(void *context)
 static void deinit(struct pm2 *self)
 {
     close_homes(self);
-    for (size_t i = 0; i < self->watch_count; i++) {
-        watch_deinit(&self->watches[i]);
-    }
+    primaries_forget(self);
     for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
         if (self->slots[i].used) {
             process_drop(&self->slots[i].guard);

@@ -1,16 +1,18 @@
 /* The PM2 manager's parts and what they share. One thread, one loop (managers/common/runtime.h).
  *
- * watch.c judges primaries, carry.c runs granted backups, choose.c decides as the leader's
- * manager, observe.c and answer.c tell; pm2.c holds them together. */
+ * daemon/ speaks with PM2, watch/ judges primaries, stand_in/ decides as the leader's manager and
+ * runs granted backups; home.c keeps the list of a daemon, observe.c and answer.c tell, pm2.c holds
+ * all together. */
 #ifndef UNDERSTUDY_MANAGERS_PM2_PM2_H
 #define UNDERSTUDY_MANAGERS_PM2_PM2_H
 
 #include "managers/common/runtime.h"
-#include "managers/pm2/entry.h"
-#include "managers/pm2/god.h"
+#include "managers/pm2/daemon/god.h"
+#include "managers/pm2/findings.h"
 #include "managers/pm2/settings.h"
-#include "managers/pm2/shadow.h"
-#include "managers/pm2/watch.h"
+#include "managers/pm2/stand_in/shadow.h"
+#include "managers/pm2/watch/entry.h"
+#include "managers/pm2/watch/watch.h"
 
 #define PM2_TICK_MS 100
 #define PM2_SETTLING_LIST_MS 200 /* between lists while a state is held back or work is under way */
@@ -32,6 +34,8 @@ struct home {
     int64_t next_list_ms;
     int list_timer; /* for a list that is wanted before the next tick; 0: none runs */
     int64_t list_timer_ms;
+    unsigned writes;      /* requests of ours that change something, under way */
+    uint64_t list_needed; /* number of the first list of after our last change */
     struct entries entries;
 };
 
@@ -89,6 +93,7 @@ struct pm2 {
     size_t watch_count;
     struct slot slots[PM2_SLOTS_MAX];
     bool sweeping; /* a leftover is being deleted */
+    struct findings findings;
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
     struct shadow shadow; /* what was decided in shadow, as active manager */
@@ -99,15 +104,41 @@ struct pm2 {
 };
 
 /* ---- pm2.c ---- */
-/* A new list at the latest after `delay_ms`. */
-void pm2_list_soon(struct home *home, int64_t delay_ms);
 /* True when backups can be started on this node. */
 bool pm2_can_run(const struct pm2 *self);
 /* Paused or in shadow: nothing is started, restarted or cleared away. What was revoked is stopped
  * all the same. */
 bool pm2_holds_still(const struct pm2 *self);
+/* A new list of this home came: it is in home->entries, and as PM2 sent it in `list`, borrowed. */
+void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int64_t now_ms);
 
-/* ---- carry.c ---- */
+/* ---- home.c ---- */
+/* `path` is a PM2_HOME. The home must not move in memory until home_close. */
+int home_open(struct home *self, struct pm2 *pm2, const char *path, struct err *err);
+void home_close(struct home *self);
+/* Ask for a list if one is due. */
+void home_ask(struct home *home, int64_t now_ms);
+/* A new list at the latest after `delay_ms`. */
+void home_list_soon(struct home *home, int64_t delay_ms);
+/* The only way to send a request that changes something; as god_call. A new list follows. */
+int home_write(struct home *home, const struct request *request, god_reply_fn *reply, void *context,
+               struct err *err);
+/* The daemon is up, nothing of ours is under way, and home->entries is of after our last change:
+ * its ids may be acted on. (PM2 uses ids again when its list was empty.) */
+bool home_is_settled(const struct home *home);
+
+/* ---- watch/primaries.c ---- */
+/* New settings; anew: of other homes. */
+void primaries_configure(struct pm2 *self, bool anew);
+void primaries_forget(struct pm2 *self);
+void primaries_take_list(struct pm2 *self, const struct home *home, int64_t now_ms);
+void primaries_step(struct pm2 *self, int64_t now_ms);
+void primaries_sample(struct pm2 *self, int64_t now_ms);
+void primaries_daemon_lost(struct pm2 *self, const struct home *home);
+/* A state of one of them is held back: look again soon. */
+bool primaries_settling(const struct pm2 *self, const struct home *home);
+
+/* ---- stand_in/carry.c ---- */
 void carry_grant(struct pm2 *self, const struct manager_grant *grant);
 void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke);
 /* A new list of the first home came, or its daemon was lost. */
@@ -126,7 +157,7 @@ void observe_members(struct pm2 *self, const struct manager_members *members);
 /* A row of "primaries" or "backups" by its name, NULL when absent. Borrowed. */
 const json_t *observe_row(const json_t *document, const char *list, const char *name);
 
-/* ---- choose.c ---- */
+/* ---- stand_in/choose.c ---- */
 void choose_begin(struct pm2 *self, int64_t now_ms);
 void choose_step(struct pm2 *self, int64_t now_ms);
 /* The role begins: go on with the score that the manager of the leader before told. */
@@ -142,7 +173,7 @@ size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
 /* ---- answer.c ---- */
 void answer_command(struct pm2 *self, const struct manager_command *command);
 
-/* ---- orphan.c ---- */
+/* ---- watch/orphan.c ---- */
 /* A process of PM2's entry `name` that runs on without its daemon; 0: none is found. */
 int64_t orphan_find(const char *home, const char *name);
 

@@ -5,9 +5,9 @@
  *
  * One connection, one request after the other (getMonitorData, which only reads); each until the
  * entries are known. Prints how many entries there were. */
-#include "managers/pm2/amp.h"
-#include "managers/pm2/entry.h"
-#include "managers/pm2/request.h"
+#include "managers/pm2/daemon/amp.h"
+#include "managers/pm2/daemon/request.h"
+#include "managers/pm2/watch/entry.h"
 #include "node/base/clock.h"
 #include "tests/bench/timing.h"
 

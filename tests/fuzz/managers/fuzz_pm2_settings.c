@@ -1,7 +1,7 @@
 /* The section managers.pm2 as it reaches the manager. The first byte chooses: any msgpack document,
  * or YAML that the node's own check accepts: then the manager must accept it too. */
 #include "managers/pm2/settings.h"
-#include "managers/pm2/watch.h"
+#include "managers/pm2/watch/watch.h"
 #include "node/base/doc.h"
 #include "node/base/invariant.h"
 #include "node/config/config.h"

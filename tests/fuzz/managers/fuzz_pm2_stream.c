@@ -1,8 +1,8 @@
 /* Any bytes as what a PM2 daemon sends: frames, answers, lists and events. The first byte chooses
  * how the stream is cut into pieces, which must make no difference. */
-#include "managers/pm2/amp.h"
-#include "managers/pm2/entry.h"
-#include "managers/pm2/frame.h"
+#include "managers/pm2/daemon/amp.h"
+#include "managers/pm2/daemon/frame.h"
+#include "managers/pm2/watch/entry.h"
 #include "node/base/invariant.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Answers of a daemon as frames, after a byte that says how to cut.
  * Usage: seeds_pm2_stream FOLDER */
-#include "managers/pm2/amp.h"
+#include "managers/pm2/daemon/amp.h"
 #include "tests/fuzz/seed.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The rules of a primary and its backup, as tables. */
-#include "managers/pm2/decide.h"
 #include "managers/pm2/settings.h"
-#include "managers/pm2/watch.h"
+#include "managers/pm2/stand_in/decide.h"
+#include "managers/pm2/watch/watch.h"
 #include "node/base/doc.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* The score of a manager in shadow: what counts as right, and how it goes on under a new leader. */
-#include "managers/pm2/shadow.h"
+#include "managers/pm2/stand_in/shadow.h"
 
 #include "node/base/doc.h"
 

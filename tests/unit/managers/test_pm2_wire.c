@@ -1,7 +1,7 @@
 /* AMP frames, requests and rows: what goes to PM2 is exact, what comes from it is doubted. */
-#include "managers/pm2/amp.h"
-#include "managers/pm2/entry.h"
-#include "managers/pm2/request.h"
+#include "managers/pm2/daemon/amp.h"
+#include "managers/pm2/daemon/request.h"
+#include "managers/pm2/watch/entry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

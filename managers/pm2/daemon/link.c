@@ -1,4 +1,4 @@
-#include "managers/pm2/link.h"
+#include "managers/pm2/daemon/link.h"
 
 #include <errno.h>
 #include <poll.h>

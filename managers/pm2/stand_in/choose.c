@@ -1,7 +1,7 @@
 /* Deciding, as the active manager of the acting leader: gathers what every node says of a primary,
  * asks the pure rule, and tells the node what is wanted. Forgets all of it with the role. */
-#include "managers/pm2/decide.h"
 #include "managers/pm2/pm2.h"
+#include "managers/pm2/stand_in/decide.h"
 
 #include "node/base/clock.h"
 #include "node/base/doc.h"
@@ -379,9 +379,48 @@ static const struct decide_view *find_trouble(const struct decide_view *views, s
     return found;
 }
 
+/* What a node's manager found beside its primaries (findings.h), as conditions of that node. */
+static void add_findings(const json_t *findings, const char *node, json_t *conditions)
+{
+    size_t index;
+    json_t *finding;
+    json_array_foreach(findings, index, finding)
+    {
+        char object[2 * NAME_SIZE];
+        char text[REASON_SIZE];
+        const char *what = doc_get_text(finding, "object", "");
+        (void)snprintf(object, sizeof object, "%.60s%s%.60s", node, what[0] != '\0' ? "/" : "",
+                       what);
+        (void)snprintf(text, sizeof text, "%.32s: %.*s", node, REASON_SIZE - 36,
+                       doc_get_text(finding, "text", ""));
+        (void)json_array_append_new(
+            conditions,
+            json_pack("{so so so so}", "kind", doc_text(doc_get_text(finding, "kind", "pm2")),
+                      "object", doc_text(object), "severity",
+                      doc_text(doc_get_text(finding, "severity", "warning")), "text",
+                      doc_text(text)));
+    }
+}
+
+static void add_all_findings(const struct pm2 *self, int64_t now_ms, json_t *conditions)
+{
+    json_t *own = findings_document(&self->findings, now_ms);
+    add_findings(own, self->configure.node, conditions);
+    json_decref(own);
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const struct peer *peer = &self->peers[i];
+        if (peer->used && !is_own(self, peer) && now_ms - peer->made_ms < PM2_STALE_MS) {
+            add_findings(json_object_get(peer->document, "findings"), peer->node, conditions);
+        }
+    }
+}
+
 json_t *choose_conditions(const struct pm2 *self, int64_t now_ms)
 {
     json_t *ret = json_array();
+    if (runtime_active(self->runtime)) {
+        add_all_findings(self, now_ms, ret);
+    }
     for (size_t i = 0; runtime_active(self->runtime) && i < self->settings->primary_count; i++) {
         const struct settings_primary *primary = &self->settings->primaries[i];
         struct decide_view views[NODES_MAX + 1];

@@ -2,8 +2,8 @@
 #ifndef UNDERSTUDY_MANAGERS_PM2_FRAME_H
 #define UNDERSTUDY_MANAGERS_PM2_FRAME_H
 
-#include "managers/pm2/amp.h"
-#include "managers/pm2/request.h"
+#include "managers/pm2/daemon/amp.h"
+#include "managers/pm2/daemon/request.h"
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
-#include "managers/pm2/app.h"
+#include "managers/pm2/stand_in/app.h"
 
-#include "managers/pm2/entry.h"
-#include "managers/pm2/request.h"
+#include "managers/pm2/daemon/request.h"
+#include "managers/pm2/watch/entry.h"
 
 #include <errno.h>
 #include <stdlib.h>

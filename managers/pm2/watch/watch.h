@@ -5,9 +5,9 @@
 #ifndef UNDERSTUDY_MANAGERS_PM2_WATCH_H
 #define UNDERSTUDY_MANAGERS_PM2_WATCH_H
 
-#include "managers/pm2/decide.h"
-#include "managers/pm2/entry.h"
-#include "managers/pm2/process.h"
+#include "managers/pm2/stand_in/decide.h"
+#include "managers/pm2/watch/entry.h"
+#include "managers/pm2/watch/process.h"
 
 #define WATCH_DOWN_HOLD_MS 700       /* bad for so long before it is called down */
 #define WATCH_LAUNCHING_MAX_MS 15000 /* longer: stuck */

@@ -9,7 +9,7 @@
 #define UNDERSTUDY_MANAGERS_PM2_GOD_H
 
 #include "managers/common/runtime.h"
-#include "managers/pm2/request.h"
+#include "managers/pm2/daemon/request.h"
 
 #define GOD_PING_MS 2000
 #define GOD_PINGS_MISSED_MAX 3

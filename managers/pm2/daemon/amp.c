@@ -1,4 +1,4 @@
-#include "managers/pm2/amp.h"
+#include "managers/pm2/daemon/amp.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * and only then told as released. Each step follows from PM2's list of after the last step, never
  * from what a request was meant to do. Only entries that bear our mark are touched. */
 #include "managers/common/duty_lock.h"
-#include "managers/pm2/app.h"
 #include "managers/pm2/pm2.h"
+#include "managers/pm2/stand_in/app.h"
 
 #include "node/base/clock.h"
 
@@ -107,7 +107,7 @@ static void on_written(void *context, int rc, const json_t *result, const char *
     int64_t now_ms = clock_boot_ms();
     slot->busy = false;
     slot->list_needed = home->asked + 1;
-    pm2_list_soon(home, 0);
+    home_list_soon(home, 0);
     if (rc == 0) {
         return;
     }
@@ -127,7 +127,7 @@ static void request(struct slot *slot, const struct request *request, const char
     slot->method = request->method;
     slot->busy = true;
     journal_write(slot->pm2, request_name(request->method), slot->duty, why);
-    if (god_call(home_of(slot->pm2)->god, request, on_written, slot, &err) != 0) {
+    if (home_write(home_of(slot->pm2), request, on_written, slot, &err) != 0) {
         slot->busy = false;
         runtime_log(MANAGER_WARN, "%s of %s: %s", request_name(request->method), slot->duty,
                     err.msg);
@@ -333,7 +333,7 @@ static void on_swept(void *context, int rc, const json_t *result, const char *wh
     (void)why;
     struct pm2 *self = context;
     self->sweeping = false;
-    pm2_list_soon(home_of(self), 0);
+    home_list_soon(home_of(self), 0);
 }
 
 /* A stopped entry with our mark and without a grant is of an earlier life of ours. */
@@ -351,7 +351,7 @@ static void sweep(struct pm2 *self, int64_t now_ms)
         }
         struct request call = {.method = REQUEST_DELETE, .pm_id = entry->pm_id};
         journal_write(self, request_name(call.method), entry->duty, "leftover without a grant");
-        self->sweeping = god_call(home_of(self)->god, &call, on_swept, self, NULL) == 0;
+        self->sweeping = home_write(home_of(self), &call, on_swept, self, NULL) == 0;
         return;
     }
 }
@@ -404,7 +404,7 @@ void carry_grant(struct pm2 *self, const struct manager_grant *grant)
     slot->told = false;
     slot->failures = 0;
     slot->retry_ms = 0;
-    pm2_list_soon(home_of(self), 0);
+    home_list_soon(home_of(self), 0);
 }
 
 void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke)
@@ -428,7 +428,7 @@ void carry_revoke(struct pm2 *self, const struct manager_revoke *revoke)
     slot->revoking = true;
     slot->retry_ms = 0;
     journal_write(self, "revoked", slot->duty, revoke->why);
-    pm2_list_soon(home_of(self), 0);
+    home_list_soon(home_of(self), 0);
 }
 
 bool carry_retry(struct pm2 *self, const char *duty)
@@ -440,7 +440,7 @@ bool carry_retry(struct pm2 *self, const char *duty)
     if (!slot->busy) {
         journal_write(self, "retry", slot->duty, "told by the leader");
         slot->retry_ms = 0;
-        pm2_list_soon(home_of(self), 0);
+        home_list_soon(home_of(self), 0);
         carry_reconcile(self, clock_boot_ms());
     }
     return true;
@@ -478,7 +478,7 @@ void carry_sample(struct pm2 *self, int64_t now_ms)
                           "%s uses %lld bytes, its limit is %lld: restarted", slot->duty,
                           (long long)slot->memory_bytes, (long long)backup->memory_bytes);
             slot->restart_due = true; /* with the next list, when its id is certain */
-            pm2_list_soon(home_of(self), 0);
+            home_list_soon(home_of(self), 0);
         }
     }
 }

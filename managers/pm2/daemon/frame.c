@@ -1,4 +1,4 @@
-#include "managers/pm2/frame.h"
+#include "managers/pm2/daemon/frame.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "managers/pm2/process.h"
+#include "managers/pm2/watch/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

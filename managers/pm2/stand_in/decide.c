@@ -1,4 +1,4 @@
-#include "managers/pm2/decide.h"
+#include "managers/pm2/stand_in/decide.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "managers/pm2/request.h"
+#include "managers/pm2/daemon/request.h"
 
-#include "managers/pm2/amp.h"
+#include "managers/pm2/daemon/amp.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #define UNDERSTUDY_MANAGERS_PM2_LINK_H
 
 #include "managers/common/runtime.h"
-#include "managers/pm2/amp.h"
+#include "managers/pm2/daemon/amp.h"
 
 #include <sys/types.h>
 

@@ -1,8 +1,8 @@
-#include "managers/pm2/god.h"
+#include "managers/pm2/daemon/god.h"
 
-#include "managers/pm2/frame.h"
-#include "managers/pm2/link.h"
-#include "managers/pm2/process.h"
+#include "managers/pm2/daemon/frame.h"
+#include "managers/pm2/daemon/link.h"
+#include "managers/pm2/watch/process.h"
 #include "node/base/clock.h"
 
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "managers/pm2/watch.h"
+#include "managers/pm2/watch/watch.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "managers/pm2/shadow.h"
+#include "managers/pm2/stand_in/shadow.h"
 
 #include "node/base/doc.h"
 

@@ -1,4 +1,4 @@
-#include "managers/pm2/entry.h"
+#include "managers/pm2/watch/entry.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,182 @@
+/* A PM2 home: its daemon, the list of its processes, and the requests that change them. */
+#include "managers/pm2/pm2.h"
+
+#include "node/base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- when a list is asked for ---- */
+
+static void on_list_due(void *context)
+{
+    struct home *home = context;
+    home->list_timer = 0;
+    home_ask(home, clock_boot_ms());
+}
+
+static void cancel_list_timer(struct home *home)
+{
+    if (home->list_timer > 0) {
+        runtime_timer_cancel(home->pm2->runtime, home->list_timer);
+        home->list_timer = 0;
+    }
+}
+
+/* A take-over is a chain of lists and requests: none of them waits for the tick. */
+static void set_list_timer(struct home *home)
+{
+    if (home->list_timer > 0 && home->list_timer_ms <= home->next_list_ms) {
+        return;
+    }
+    cancel_list_timer(home);
+    int64_t delay_ms = home->next_list_ms - clock_boot_ms();
+    int id =
+        runtime_timer(home->pm2->runtime, delay_ms < 0 ? 0 : delay_ms, false, on_list_due, home);
+    home->list_timer = id < 0 ? 0 : id; /* without memory for it, the tick is soon enough */
+    home->list_timer_ms = home->next_list_ms;
+}
+
+void home_list_soon(struct home *home, int64_t delay_ms)
+{
+    int64_t at_ms = clock_boot_ms() + delay_ms;
+    if (at_ms < home->next_list_ms) {
+        home->next_list_ms = at_ms;
+        set_list_timer(home);
+    }
+}
+
+static void on_list(void *context, int rc, const json_t *result, const char *why)
+{
+    struct home *home = context;
+    struct pm2 *self = home->pm2;
+    int64_t now_ms = clock_boot_ms();
+    struct err err = {0};
+    home->pending = false;
+    if (home->god == NULL) {
+        return; /* this home is being closed */
+    }
+    if (rc == 0) {
+        rc = entries_read(result, &home->entries, &err);
+        why = err.msg;
+    }
+    if (rc != 0) {
+        runtime_log(MANAGER_WARN, "no list of %s: %s", god_home(home->god), why);
+        return;
+    }
+    bool first = !home->fresh;
+    home->fresh = true;
+    home->answered = home->asked;
+    if (home->entries.left_out > 0 && first) {
+        runtime_log(MANAGER_WARN, "%zu rows of %s were left out", home->entries.left_out,
+                    god_home(home->god));
+    }
+    pm2_take_list(self, home, result, now_ms);
+    if (home->next_list_ms <= clock_boot_ms()) {
+        set_list_timer(home); /* wanted while this one was under way */
+    }
+    self->observe_now = self->observe_now || first;
+}
+
+static bool is_settling(const struct pm2 *self, const struct home *home)
+{
+    return primaries_settling(self, home) || (home == self->homes && carry_is_settling(self));
+}
+
+void home_ask(struct home *home, int64_t now_ms)
+{
+    if (home->pending || now_ms < home->next_list_ms || god_state(home->god) != GOD_UP) {
+        return;
+    }
+    struct request request = {.method = REQUEST_LIST};
+    int64_t pause_ms =
+        is_settling(home->pm2, home) ? PM2_SETTLING_LIST_MS : home->pm2->settings->poll_ms;
+    home->next_list_ms = now_ms + pause_ms;
+    home->asked++;
+    home->pending = god_call(home->god, &request, on_list, home, NULL) == 0;
+}
+
+/* ---- requests that change something ---- */
+
+struct write {
+    struct home *home;
+    god_reply_fn *reply;
+    void *context;
+};
+
+static void on_written(void *context, int rc, const json_t *result, const char *why)
+{
+    struct write write = *(struct write *)context;
+    free(context);
+    write.home->writes--;
+    write.home->list_needed = write.home->asked + 1;
+    home_list_soon(write.home, 0);
+    write.reply(write.context, rc, result, why);
+}
+
+int home_write(struct home *home, const struct request *request, god_reply_fn *reply, void *context,
+               struct err *err)
+{
+    struct write *write = malloc(sizeof *write);
+    if (write == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a request to PM2");
+    }
+    *write = (struct write){.home = home, .reply = reply, .context = context};
+    int rc = god_call(home->god, request, on_written, write, err);
+    if (rc != 0) {
+        free(write);
+        return rc;
+    }
+    home->writes++;
+    return 0;
+}
+
+bool home_is_settled(const struct home *home)
+{
+    return god_state(home->god) == GOD_UP && home->fresh && home->writes == 0 &&
+           home->answered >= home->list_needed;
+}
+
+/* ---- its daemon ---- */
+
+static void on_god_state(void *context, struct god *god, enum god_state state, const char *why)
+{
+    struct home *home = context;
+    struct pm2 *self = home->pm2;
+    self->observe_now = true;
+    if (state == GOD_UP) {
+        runtime_event(self->runtime, MANAGER_INFO, "pm2.up", NULL, "PM2 of %s answers",
+                      god_home(god));
+        home->next_list_ms = 0;
+        return;
+    }
+    home->fresh = false;
+    home->pending = false;
+    if (state == GOD_DEAD || state == GOD_HUNG) {
+        primaries_daemon_lost(self, home);
+    }
+    runtime_event(self->runtime, MANAGER_ERROR, "pm2.down", NULL, "PM2 of %s is %s: %s",
+                  god_home(god), god_state_name(state), why);
+}
+
+static void on_god_event(void *context, struct god *god, const char *event, const char *name)
+{
+    (void)god;
+    (void)event;
+    (void)name;
+    home_list_soon(context, 20); /* events come in groups */
+}
+
+static const struct god_callbacks god_callbacks = {.state = on_god_state, .event = on_god_event};
+
+int home_open(struct home *self, struct pm2 *pm2, const char *path, struct err *err)
+{
+    *self = (struct home){.pm2 = pm2};
+    return god_create(pm2->runtime, path, &god_callbacks, self, &self->god, err);
+}
+
+void home_close(struct home *self)
+{
+    god_destroy(&self->god); /* answers what is under way, which may want a list */
+    cancel_list_timer(self);
+}
