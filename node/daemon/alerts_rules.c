@@ -5,6 +5,7 @@
 #include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 #include "node/daemon/observed.h"
+#include "node/daemon/schedule_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ enum rule {
     MEMBER_DEAD,
     MEMBER_NO_PARENT,
     QUORUM_THIN,
+    CLOCK_UNTRUSTED,
     NODE_DISK,
     NODE_GRAY,
     DUTY_UNPLACED,
@@ -36,6 +38,7 @@ static const struct alert_rule rules[RULES] = {
     [MEMBER_DEAD] = {"member.dead", ALERT_WARNING, 5000, 5000},
     [MEMBER_NO_PARENT] = {"member.no_parent", ALERT_WARNING, 10000, 10000},
     [QUORUM_THIN] = {"quorum.thin", ALERT_WARNING, 5000, 5000},
+    [CLOCK_UNTRUSTED] = {"clock.untrusted", ALERT_CRITICAL, 5000, 5000},
     [NODE_DISK] = {"node.disk", ALERT_WARNING, 10000, 30000},
     [NODE_GRAY] = {"node.gray", ALERT_CRITICAL, 5000, 20000},
     [DUTY_UNPLACED] = {"duty.unplaced", ALERT_CRITICAL, 30000, 2000},
@@ -222,6 +225,19 @@ static void look_at_quorum(const struct node *self, struct alert_sights *ret)
     }
 }
 
+static void look_at_clock(const struct node *self, struct alert_sights *ret)
+{
+    enum wall_verdict verdict = self->schedules->wall;
+    if (verdict == WALL_UNKNOWN) {
+        see_unknown(ret, &rules[CLOCK_UNTRUSTED], node_name(self));
+    } else if (verdict != WALL_TRUSTED && state_schedule_count(self->state) > 0) {
+        (void)alerts_see(ret, &rules[CLOCK_UNTRUSTED], node_name(self),
+                         "the wall clock of %.64s %s: no slot is decided while it leads",
+                         node_name(self),
+                         verdict == WALL_JUMPED ? "has jumped" : "is not that of the others");
+    }
+}
+
 /* ---- duties ---- */
 
 static void look_at_duties(const struct node *self, struct alert_sights *ret)
@@ -401,6 +417,7 @@ void alerts_look(struct node *self, int64_t now_ms, struct alert_sights *ret)
     ret->left_out = 0;
     look_at_members(self, ret);
     look_at_quorum(self, ret);
+    look_at_clock(self, ret);
     look_at_duties(self, ret);
     look_at_managers(self, now_ms, ret);
     look_at_recoveries(self, ret);

@@ -108,8 +108,16 @@ def run_by_hand(world):
     refusal = start(leader).error
     check(refusal["code"] == "clock_not_trusted" and leader.name in refusal["message"],
           f"{refusal}")
+    alert = f"clock.untrusted/{leader.name}"
+
+    def alerted():
+        rows = other.cli("alert", "list").data or []
+        return any(row["key"] == alert and row["state"] == "firing" for row in rows)
+
+    wait_until(alerted, f"{alert} fires")
     leader.clock(0)
     wait_until(lambda: start(other).exit == 0, f"{leader.name} starts runs again")
+    wait_until(lambda: not alerted(), f"{alert} is resolved")
     other.clock(HOUR_S)
     world.keeps(lambda: start(other).exit == 0, 1, "a follower's clock counts")
     other.clock(0)
