@@ -1,5 +1,6 @@
 #include "managers/pm2/stand_in/app.h"
 
+#include "managers/common/script.h"
 #include "managers/pm2/daemon/request.h"
 #include "managers/pm2/watch/entry.h"
 
@@ -11,94 +12,16 @@
 
 #define PATH_SIZE 4096
 
-static bool is_program(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
-}
-
-/* As execvp(3) would find it, but said here, where a person can read why not. */
-static bool find_program(const char *name, const char *search, char ret[PATH_SIZE])
-{
-    if (strchr(name, '/') != NULL) {
-        return snprintf(ret, PATH_SIZE, "%s", name) < PATH_SIZE && is_program(ret);
-    }
-    for (const char *at = search; at != NULL && *at != '\0';) {
-        const char *end = strchrnul(at, ':');
-        int length = snprintf(ret, PATH_SIZE, "%.*s/%s", (int)(end - at), at, name);
-        if (at[0] == '/' && length < PATH_SIZE && is_program(ret)) {
-            return true;
-        }
-        at = *end == ':' ? end + 1 : end;
-    }
-    return false;
-}
-
-static const char *interpreter_by_name(const char *script)
-{
-    static const struct {
-        const char *ending;
-        const char *interpreter;
-    } known[] = {{".js", "node"},    {".mjs", "node"}, {".cjs", "node"}, {".sh", "bash"},
-                 {".py", "python3"}, {".rb", "ruby"},  {".pl", "perl"},  {".php", "php"}};
-    size_t length = strlen(script);
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        size_t ending = strlen(known[i].ending);
-        if (length > ending && strcmp(script + length - ending, known[i].ending) == 0) {
-            return known[i].interpreter;
-        }
-    }
-    return NULL;
-}
-
-static int resolve_script(const struct settings_backup *backup, const char *cwd, const char *search,
-                          char ret[PATH_SIZE], struct err *err)
-{
-    int length = backup->script[0] == '/' ? snprintf(ret, PATH_SIZE, "%s", backup->script)
-                                          : snprintf(ret, PATH_SIZE, "%s/%s", cwd, backup->script);
-    if (length < PATH_SIZE && access(ret, R_OK) == 0) {
-        return 0;
-    }
-    /* A bare word may be a program: `sleep`. */
-    if (strchr(backup->script, '/') == NULL && find_program(backup->script, search, ret)) {
-        return 0;
-    }
-    return err_set(err, ERR_NOTFOUND, "script %.120s is not in %.80s", backup->script, cwd);
-}
-
 /* The command that the guard runs, appended to `args`. */
 static int add_command(json_t *args, const struct settings_backup *backup,
                        const struct app_place *place, const char *cwd, struct err *err)
 {
-    char script[PATH_SIZE];
-    char program[PATH_SIZE];
-    int rc = resolve_script(backup, cwd, place->path, script, err);
-    if (rc != 0) {
-        return rc;
-    }
-    const char *interpreter = backup->interpreter;
-    if (interpreter == NULL || interpreter[0] == '\0') {
-        interpreter = interpreter_by_name(script);
-    } else if (strcmp(interpreter, "none") == 0) {
-        interpreter = NULL;
-    }
-    if (interpreter == NULL) {
-        if (!is_program(script)) {
-            return err_set(err, ERR_NOTFOUND, "%.160s is no program; set an interpreter", script);
-        }
-    } else if (find_program(interpreter, place->path, program)) {
-        (void)json_array_append_new(args, json_string(program));
-    } else {
-        return err_set(err, ERR_NOTFOUND, "interpreter %.100s is not in PATH", interpreter);
-    }
-    (void)json_array_append_new(args, json_string(script));
-    size_t index;
-    json_t *arg;
-    json_array_foreach(backup->args, index, arg)
-    {
-        (void)json_array_append(args, arg);
-    }
-    return 0;
+    const struct script script = {.path = backup->script,
+                                  .interpreter = backup->interpreter,
+                                  .args = backup->args,
+                                  .cwd = cwd,
+                                  .search = place->path};
+    return script_command(&script, args, err);
 }
 
 static json_t *make_args(const struct settings_backup *backup, const struct app_place *place)
@@ -192,7 +115,7 @@ int app_build(const struct settings_backup *backup, const struct app_place *plac
         /* PM2 would show a ghost as online for ever. */
         return err_set(err, ERR_NOTFOUND, "working folder %.160s is missing", cwd);
     }
-    if (!is_program(place->guard_path)) {
+    if (!script_is_program(place->guard_path)) {
         return err_set(err, ERR_NOTFOUND, "the guard %.160s is missing", place->guard_path);
     }
     json_t *app = make_app(backup, place, cwd);
