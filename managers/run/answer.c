@@ -62,6 +62,7 @@ static int64_t get_number(const json_t *args, const char *key, int64_t fallback)
 /* ---- run outputs ---- */
 
 struct listing {
+    const char *prefix;
     const char *schedule; /* "": all */
     const char *node;
     json_t *rows;
@@ -71,7 +72,7 @@ static void add_row(struct listing *self, const struct slot_name *slot, int64_t 
                     json_t *changed, bool under_way)
 {
     char run_id[DUTY_ID_SIZE];
-    slot_run_id(slot, run_id);
+    slot_run_id(self->prefix, slot, run_id);
     if ((self->schedule[0] != '\0' && strcmp(slot->schedule, self->schedule) != 0) ||
         json_array_size(self->rows) >= OUTPUTS_MAX) {
         json_decref(changed);
@@ -94,15 +95,16 @@ static void answer_outputs(struct run *self, const struct manager_command *comma
                            const json_t *args)
 {
     const char *schedule = doc_get_text(args, "schedule", "");
-    if (strncmp(schedule, SLOT_PREFIX, strlen(SLOT_PREFIX)) == 0) {
-        schedule += strlen(SLOT_PREFIX);
+    const char *prefix = self->source->prefix;
+    if (strncmp(schedule, prefix, strlen(prefix)) == 0) {
+        schedule += strlen(prefix);
     }
     if (strchr(schedule, '/') != NULL || schedule[0] == '.') {
         refuse(self, command->id, "invalid", "\"%.60s\" is no name of a schedule", schedule);
         return;
     }
     struct listing listing = {
-        .schedule = schedule, .node = self->configure.node, .rows = json_array()};
+        .prefix = prefix, .schedule = schedule, .node = self->configure.node, .rows = json_array()};
     for (size_t i = 0; i < RUN_ATTEMPTS_MAX; i++) {
         const struct carried *carried = &self->carried[i];
         if (carried->used && carried->output.fd >= 0) {
@@ -191,7 +193,7 @@ static bool read_page(const struct run *self, const char *duty, struct page *pag
 static json_t *describe_page(const struct run *self, const struct wanted *wanted, struct page *page)
 {
     char run_id[DUTY_ID_SIZE];
-    slot_run_id(&wanted->name, run_id);
+    slot_run_id(self->source->prefix, &wanted->name, run_id);
     uint64_t next = page->offset + page->length;
     if (next < page->whole) {
         page->length = whole_characters(page->text, page->length);
@@ -218,9 +220,11 @@ static void answer_logs(struct run *self, const struct manager_command *command,
     int64_t attempt = get_number(args, "attempt", 0);
     int64_t offset = get_number(args, "offset", 0);
     struct wanted wanted = {0};
-    if (!slot_parse(id, &wanted.name) || attempt < 0 || attempt > UINT32_MAX || offset < 0) {
+    if (!slot_parse(self->source->prefix, id, &wanted.name) || attempt < 0 ||
+        attempt > UINT32_MAX || offset < 0) {
         refuse(self, command->id, "invalid",
-               "\"%.100s\" is no run; expected an id such as run/report@20261122T051500Z", id);
+               "\"%.100s\" is no run; expected an id such as %sreport@20261122T051500Z", id,
+               self->source->prefix);
         return;
     }
     wanted.attempt = wanted.name.attempt_named ? wanted.name.attempt : (uint32_t)attempt;
@@ -243,21 +247,24 @@ static void answer_logs(struct run *self, const struct manager_command *command,
     free(page.text);
 }
 
-void answer_command(struct run *self, const struct manager_command *command)
+bool run_command(struct run *self, const struct manager_command *command)
 {
     static const struct mp_limits limits = {
         .bytes = MANAGER_FIELDS_BYTES_MAX, .elements = 64, .depth = 4};
+    bool logs = strcmp(command->verb, "run logs") == 0;
     json_t *args = NULL;
     struct err err = {0};
+    if (!logs && strcmp(command->verb, "run outputs") != 0) {
+        return false;
+    }
     if (command->args.data != NULL &&
         doc_from_msgpack(command->args.data, command->args.length, &limits, &args, &err) != 0) {
         refuse(self, command->id, "invalid", "%s", err.msg);
-    } else if (strcmp(command->verb, "run logs") == 0) {
+    } else if (logs) {
         answer_logs(self, command, args);
-    } else if (strcmp(command->verb, "run outputs") == 0) {
-        answer_outputs(self, command, args);
     } else {
-        refuse(self, command->id, "unknown_verb", "the run manager has no \"%s\"", command->verb);
+        answer_outputs(self, command, args);
     }
     json_decref(args);
+    return true;
 }

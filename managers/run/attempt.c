@@ -95,7 +95,8 @@ static unsigned end_stopped(struct attempt *self, enum ending_cause cause, int64
                             int64_t now_ms)
 {
     if (self->stop_reason != 0) {
-        set_detail(self, manager_run_reason_name(self->stop_reason));
+        set_detail(self, self->stop_detail != NULL ? self->stop_detail
+                                                   : manager_run_reason_name(self->stop_reason));
         return end(self, MANAGER_OUTCOME_FAILED, self->stop_reason, wall_ms, now_ms);
     }
     if (self->revoked) {
@@ -198,6 +199,18 @@ static unsigned on_revoked(struct attempt *self, const struct attempt_event *eve
     return 0;
 }
 
+/* For the others it was ended by a signal, as it is. */
+static unsigned on_over_limit(struct attempt *self, const struct attempt_event *event,
+                              int64_t now_ms)
+{
+    if (self->phase != ATTEMPT_RUNNING || self->stopping) {
+        return 0;
+    }
+    self->stop_reason = MANAGER_REASON_SIGNAL;
+    self->stop_detail = event->detail;
+    return ask_to_end(self, now_ms);
+}
+
 static bool is_past(int64_t since_ms, int64_t limit_ms, int64_t now_ms)
 {
     return limit_ms > 0 && now_ms - since_ms >= limit_ms;
@@ -206,7 +219,8 @@ static bool is_past(int64_t since_ms, int64_t limit_ms, int64_t now_ms)
 static unsigned watch_deadlines(struct attempt *self, int64_t now_ms)
 {
     if (self->stopping) {
-        if (self->killed || now_ms - self->stop_ms < ATTEMPT_KILL_MS) {
+        if (self->killed ||
+            now_ms - self->stop_ms < self->limits.kill_timeout_ms + ATTEMPT_KILL_MS) {
             return 0;
         }
         self->killed = true;
@@ -268,6 +282,8 @@ unsigned attempt_step(struct attempt *self, const struct attempt_event *event, i
     case ATTEMPT_EVENT_OUTPUT:
         self->output_ms = now_ms;
         return 0;
+    case ATTEMPT_EVENT_OVER_LIMIT:
+        return on_over_limit(self, event, now_ms);
     case ATTEMPT_EVENT_REVOKED:
         return on_revoked(self, event, now_ms);
     case ATTEMPT_EVENT_ENDED:

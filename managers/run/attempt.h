@@ -15,7 +15,8 @@
 #define ATTEMPT_REPORT_MS 1000 /* until the end is told again */
 /* A guard that was revoked before the node's word came here: so long its end is not told. */
 #define ATTEMPT_REVOKE_WAIT_MS 500
-#define ATTEMPT_KILL_MS 10000 /* a guard that has not ended so long after it was asked is killed */
+/* A guard that has not ended so long after its kill timeout was over is killed. */
+#define ATTEMPT_KILL_MS 10000
 
 enum attempt_phase {
     ATTEMPT_NEW,
@@ -29,6 +30,7 @@ enum attempt_event_kind {
     ATTEMPT_EVENT_STARTED,     /* the guard runs */
     ATTEMPT_EVENT_NOT_STARTED, /* it cannot be started; detail */
     ATTEMPT_EVENT_OUTPUT,
+    ATTEMPT_EVENT_OVER_LIMIT, /* it uses more than it may; detail, which is kept by the caller */
     ATTEMPT_EVENT_REVOKED,
     ATTEMPT_EVENT_ENDED, /* nothing of it runs any more; ending */
     ATTEMPT_EVENT_NODE_KNOWS,
@@ -64,7 +66,8 @@ struct attempt {
     bool revoked;  /* and that because the node wants it no more */
     bool killed;
     bool unexplained;                    /* the guard says revoked, the node has not said so here */
-    enum manager_run_reason stop_reason; /* of a deadline; 0: none was missed */
+    enum manager_run_reason stop_reason; /* of a deadline or limit; 0: none was passed */
+    const char *stop_detail;             /* for people; NULL: the name of the reason */
     int64_t stop_ms;
     int64_t started_ms; /* CLOCK_BOOTTIME */
     int64_t output_ms;  /* of the last output; the start counts as one */

@@ -50,7 +50,7 @@ static struct carried *make(struct run *self, const char *duty, uint64_t assignm
                                         .pidfd = -1,
                                         .output.fd = -1};
             (void)snprintf(carried->duty, sizeof carried->duty, "%s", duty);
-            carried->named = slot_parse(duty, &carried->name);
+            carried->named = slot_parse(self->source->prefix, duty, &carried->name);
             attempt_init(&carried->attempt, &none);
             return carried;
         }
@@ -370,7 +370,7 @@ static void perform(struct carried *carried, unsigned actions)
     if ((actions & ATTEMPT_START) != 0) {
         do_start(carried); /* steps again */
     }
-    carried->run->observe_now = carried->run->observe_now || actions != 0;
+    carried->run->has_news = carried->run->has_news || actions != 0;
 }
 
 static void step(struct carried *carried, const struct attempt_event *event)
@@ -394,7 +394,7 @@ static void take_up_lost(struct carried *carried)
     attempt_resume(&carried->attempt, &record, clock_boot_ms());
 }
 
-void carry_grant(struct run *self, const struct manager_grant *grant)
+void run_grant(struct run *self, const struct manager_grant *grant)
 {
     struct carried *carried = find(self, grant->duty);
     if (carried == NULL) {
@@ -416,7 +416,7 @@ void carry_grant(struct run *self, const struct manager_grant *grant)
     step(carried, &event);
 }
 
-void carry_revoke(struct run *self, const struct manager_revoke *revoke)
+void run_revoke(struct run *self, const struct manager_revoke *revoke)
 {
     struct carried *carried = find(self, revoke->duty);
     if (carried == NULL && is_forgotten(self, revoke->duty)) {
@@ -434,7 +434,7 @@ void carry_revoke(struct run *self, const struct manager_revoke *revoke)
     step(carried, &event);
 }
 
-void carry_known(struct run *self, const struct manager_run *known)
+void run_known(struct run *self, const struct manager_run *known)
 {
     struct carried *carried = find(self, known->duty);
     if (carried != NULL && carried->assignment == known->assignment) {
@@ -443,7 +443,7 @@ void carry_known(struct run *self, const struct manager_run *known)
     }
 }
 
-void carry_tick(struct run *self)
+void run_carry_tick(struct run *self)
 {
     static const struct attempt_event tick = {.kind = ATTEMPT_EVENT_TICK};
     for (size_t i = 0; i < RUN_ATTEMPTS_MAX; i++) {
@@ -452,6 +452,42 @@ void carry_tick(struct run *self)
             await_guard(carried);
             look_for_the_end(carried, clock_boot_ms());
             step(carried, &tick);
+        }
+    }
+}
+
+/* ---- memory ---- */
+
+static pid_t guard_of(const struct carried *carried)
+{
+    return carried->guard > 0 || !carried->attempt.resumed
+               ? carried->guard
+               : (pid_t)duty_lock_holder(carried->run->configure.lock_dir, carried->duty);
+}
+
+static void measure(struct carried *carried, int64_t limit, int64_t bytes)
+{
+    static const struct attempt_event over = {.kind = ATTEMPT_EVENT_OVER_LIMIT,
+                                              .detail = "over its memory limit"};
+    carried->over_limit = bytes > limit ? carried->over_limit + 1 : 0;
+    if (carried->over_limit == 2 && !carried->attempt.stopping) {
+        runtime_event(carried->run->runtime, MANAGER_WARN, "run.memory", NULL,
+                      "%s uses %lld bytes, its limit is %lld: ended", carried->duty,
+                      (long long)bytes, (long long)limit);
+        step(carried, &over);
+    }
+}
+
+void run_sample(struct run *self, int64_t (*tree_memory)(pid_t guard))
+{
+    for (size_t i = 0; self->ready && i < RUN_ATTEMPTS_MAX; i++) {
+        struct carried *carried = &self->carried[i];
+        bool runs = carried->used && carried->named && carried->attempt.phase == ATTEMPT_RUNNING;
+        const struct schedule *schedule =
+            runs ? schedules_find(self->schedules, carried->name.schedule) : NULL;
+        pid_t guard = schedule != NULL && schedule->memory_bytes > 0 ? guard_of(carried) : 0;
+        if (guard > 0) {
+            measure(carried, schedule->memory_bytes, tree_memory(guard));
         }
     }
 }
@@ -490,12 +526,12 @@ static void resume_one(void *context, const char *duty, const struct slot_name *
     runtime_log(MANAGER_INFO, "%s is taken up again", duty);
 }
 
-void carry_resume(struct run *self)
+void run_carry_resume(struct run *self)
 {
     files_visit(&self->files, NULL, "run", resume_one, self);
 }
 
-void carry_close(struct run *self)
+void run_carry_close(struct run *self)
 {
     for (size_t i = 0; i < RUN_ATTEMPTS_MAX; i++) {
         struct carried *carried = &self->carried[i];

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GUARD_WORDS 10 /* before the command, NULL counted */
+#define GUARD_WORDS 12 /* before the command, NULL counted */
 
 static void give_up(const char *what)
 {
@@ -61,7 +61,7 @@ static char *word(const char *text)
     return cast.out;
 }
 
-static char **make_arguments(const struct child_start *start)
+static char **make_arguments(const struct child_start *start, char *timeout)
 {
     char **ret = calloc(GUARD_WORDS + start->word_count + 1, sizeof *ret);
     if (ret == NULL) {
@@ -75,6 +75,8 @@ static char **make_arguments(const struct child_start *start)
     ret[count++] = word(start->duty);
     ret[count++] = word("--lock-dir");
     ret[count++] = word(start->lock_dir);
+    ret[count++] = word("--kill-timeout");
+    ret[count++] = timeout;
     ret[count++] = word("--end-file");
     ret[count++] = word(start->end_path);
     ret[count++] = word("--");
@@ -86,7 +88,9 @@ static char **make_arguments(const struct child_start *start)
 
 int child_start(const struct child_start *start, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
-    char **arguments = make_arguments(start);
+    char timeout[24];
+    (void)snprintf(timeout, sizeof timeout, "%" PRId64, start->kill_timeout_ms);
+    char **arguments = make_arguments(start, timeout);
     if (arguments == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the command");
     }

@@ -10,6 +10,7 @@
 #include "node/base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define CHILD_EXIT_NOT_RUN 125 /* of a child that did not become a guard */
@@ -19,7 +20,8 @@ struct child_start {
     const char *guard_socket;
     const char *lock_dir;
     const char *duty;
-    const char *pipe_path; /* a FIFO; its reader is open already */
+    int64_t kill_timeout_ms; /* between SIGTERM and SIGKILL */
+    const char *pipe_path;   /* a FIFO; its reader is open already */
     const char *end_path;
     const char *cwd;
     const char *const *words; /* the command and its arguments, NULL at the end */

@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int files_open(const char *data_dir, struct files *ret, struct err *err)
+int files_open(const char *data_dir, const char *prefix, struct files *ret, struct err *err)
 {
+    int prefix_needed = snprintf(ret->prefix, sizeof ret->prefix, "%s", prefix);
     int needed = snprintf(ret->folder, sizeof ret->folder, "%s/runs", data_dir);
-    if (needed < 0 || (size_t)needed >= sizeof ret->folder) {
-        return err_set(err, ERR_INVALID, "the data folder's path is too long");
+    if (needed < 0 || (size_t)needed >= sizeof ret->folder || prefix_needed < 0 ||
+        (size_t)prefix_needed >= sizeof ret->prefix) {
+        return err_set(err, ERR_INVALID, "the data folder's path, or the prefix, is too long");
     }
     if (mkdir(ret->folder, 0700) != 0 && errno != EEXIST) {
         return err_set_errno(err, ERR_IO, "cannot make %s", ret->folder);
@@ -22,9 +24,10 @@ int files_open(const char *data_dir, struct files *ret, struct err *err)
 }
 
 /* "run/report@KEY": how long the schedule's name is, and where the key begins. */
-static size_t split_duty(const char *duty, const char **ret_name, const char **ret_key)
+static size_t split_duty(const struct files *self, const char *duty, const char **ret_name,
+                         const char **ret_key)
 {
-    *ret_name = duty + strlen(SLOT_PREFIX);
+    *ret_name = duty + strlen(self->prefix);
     size_t length = strcspn(*ret_name, "@");
     *ret_key = *ret_name + length + 1;
     return length;
@@ -35,7 +38,7 @@ void files_path(const struct files *self, const char *duty, const char *ending,
 {
     const char *name;
     const char *key;
-    size_t length = split_duty(duty, &name, &key);
+    size_t length = split_duty(self, duty, &name, &key);
     (void)snprintf(ret, FILES_PATH_SIZE, "%s/%.*s/%s.%s", self->folder, (int)length, name, key,
                    ending);
 }
@@ -46,7 +49,7 @@ static int make_folder(const struct files *self, const char *duty, struct err *e
     char path[FILES_PATH_SIZE];
     const char *name;
     const char *key;
-    size_t length = split_duty(duty, &name, &key);
+    size_t length = split_duty(self, duty, &name, &key);
     (void)snprintf(path, sizeof path, "%s/%.*s", self->folder, (int)length, name);
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return err_set_errno(err, ERR_IO, "cannot make %.150s", path);
@@ -160,8 +163,8 @@ void files_forget(const struct files *self, const char *duty)
 /* ---- all of a kind ---- */
 
 /* "m1.out" in the folder "report", with ending "out", is duty "run/report@m1". */
-static bool duty_of_file(const char *schedule, const char *file, const char *ending,
-                         char ret[DUTY_ID_SIZE], struct slot_name *ret_slot)
+static bool duty_of_file(const char *prefix, const char *schedule, const char *file,
+                         const char *ending, char ret[DUTY_ID_SIZE], struct slot_name *ret_slot)
 {
     size_t length = strlen(file);
     size_t tail = strlen(ending) + 1;
@@ -170,8 +173,8 @@ static bool duty_of_file(const char *schedule, const char *file, const char *end
         return false;
     }
     int needed =
-        snprintf(ret, DUTY_ID_SIZE, SLOT_PREFIX "%s@%.*s", schedule, (int)(length - tail), file);
-    return needed > 0 && needed < DUTY_ID_SIZE && slot_parse(ret, ret_slot);
+        snprintf(ret, DUTY_ID_SIZE, "%s%s@%.*s", prefix, schedule, (int)(length - tail), file);
+    return needed > 0 && needed < DUTY_ID_SIZE && slot_parse(prefix, ret, ret_slot);
 }
 
 static void visit_folder(const struct files *self, const char *schedule, const char *ending,
@@ -185,7 +188,7 @@ static void visit_folder(const struct files *self, const char *schedule, const c
         char duty[DUTY_ID_SIZE];
         struct slot_name slot;
         struct stat info;
-        if (duty_of_file(schedule, entry->d_name, ending, duty, &slot) &&
+        if (duty_of_file(self->prefix, schedule, entry->d_name, ending, duty, &slot) &&
             fstatat(dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
             visit(context, duty, &slot, (int64_t)info.st_size, changed_ms(&info));
         }

@@ -19,12 +19,13 @@
 
 struct files {
     char folder[MANAGER_PATH_SIZE]; /* DATA_DIR/runs */
+    char prefix[NAME_SIZE + 1];     /* of the duties: "run/" */
 };
 
-/* Makes the folder. ERR_IO. */
-int files_open(const char *data_dir, struct files *ret, struct err *err);
+/* Makes the folder. ERR_INVALID, ERR_IO. */
+int files_open(const char *data_dir, const char *prefix, struct files *ret, struct err *err);
 
-/* `ending` is "run", "pipe", ...; `duty` is one that slot_parse takes. */
+/* `ending` is "run", "pipe", ...; `duty` is one that slot_parse takes with that prefix. */
 void files_path(const struct files *self, const char *duty, const char *ending,
                 char ret[FILES_PATH_SIZE]);
 

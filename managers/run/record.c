@@ -10,14 +10,15 @@
 
 size_t record_write(const struct record *self, char ret[RECORD_SIZE])
 {
-    int length =
-        snprintf(ret, RECORD_SIZE,
-                 "version %d\nassignment %" PRIu64 "\nterm %" PRIu64 "\nstarted_boot_ms %" PRId64
-                 "\nstarted_wall_ms %" PRId64 "\nprogress_ms %" PRId64 "\nfinish_ms %" PRId64
-                 "\nmin_runtime_ms %" PRId64 "\noutput_bytes %" PRId64 "\nkeep %" PRId64 "\n",
-                 RECORD_VERSION, self->assignment, self->term, self->started_boot_ms,
-                 self->started_wall_ms, self->limits.progress_ms, self->limits.finish_ms,
-                 self->limits.min_runtime_ms, self->limits.output_bytes, self->limits.keep);
+    int length = snprintf(
+        ret, RECORD_SIZE,
+        "version %d\nassignment %" PRIu64 "\nterm %" PRIu64 "\nstarted_boot_ms %" PRId64
+        "\nstarted_wall_ms %" PRId64 "\nprogress_ms %" PRId64 "\nfinish_ms %" PRId64
+        "\nmin_runtime_ms %" PRId64 "\noutput_bytes %" PRId64 "\nkeep %" PRId64
+        "\nkill_timeout_ms %" PRId64 "\n",
+        RECORD_VERSION, self->assignment, self->term, self->started_boot_ms, self->started_wall_ms,
+        self->limits.progress_ms, self->limits.finish_ms, self->limits.min_runtime_ms,
+        self->limits.output_bytes, self->limits.keep, self->limits.kill_timeout_ms);
     size_t used = (size_t)length;
     if (self->ended) {
         length = snprintf(
@@ -32,7 +33,7 @@ size_t record_write(const struct record *self, char ret[RECORD_SIZE])
 
 struct raw {
     int64_t version, assignment, term, started_boot_ms, started_wall_ms;
-    int64_t progress_ms, finish_ms, min_runtime_ms, output_bytes, keep;
+    int64_t progress_ms, finish_ms, min_runtime_ms, output_bytes, keep, kill_timeout_ms;
     int64_t ended, outcome, reason, exit_status, ended_wall_ms, whole;
 };
 
@@ -53,6 +54,7 @@ static bool take_line(struct raw *raw, const char *line, size_t length)
         {"min_runtime_ms", &raw->min_runtime_ms},
         {"output_bytes", &raw->output_bytes},
         {"keep", &raw->keep},
+        {"kill_timeout_ms", &raw->kill_timeout_ms},
         {"ended", &raw->ended},
         {"outcome", &raw->outcome},
         {"reason", &raw->reason},
@@ -79,7 +81,8 @@ static bool is_sound(const struct raw *raw)
 {
     bool limits = raw->progress_ms >= 0 && raw->finish_ms >= 0 && raw->min_runtime_ms >= 0 &&
                   raw->output_bytes >= RECORD_OUTPUT_MIN &&
-                  raw->output_bytes <= RECORD_OUTPUT_MAX && raw->keep > 0;
+                  raw->output_bytes <= RECORD_OUTPUT_MAX && raw->keep > 0 &&
+                  raw->kill_timeout_ms >= 0 && raw->kill_timeout_ms <= RECORD_KILL_TIMEOUT_MAX_MS;
     bool end = raw->ended == 0 ||
                (raw->outcome >= 0 && raw->outcome <= UINT8_MAX && raw->reason >= 0 &&
                 raw->reason <= UINT8_MAX &&
@@ -92,7 +95,7 @@ static bool is_sound(const struct raw *raw)
 
 bool record_read(const char *text, struct record *ret)
 {
-    struct raw raw = {0};
+    struct raw raw = {.kill_timeout_ms = RECORD_KILL_TIMEOUT_MS}; /* of an earlier version */
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
         if (text[length] != '\n' || !take_line(&raw, text, length)) {
@@ -112,7 +115,8 @@ bool record_read(const char *text, struct record *ret)
                    .finish_ms = raw.finish_ms,
                    .min_runtime_ms = raw.min_runtime_ms,
                    .output_bytes = raw.output_bytes,
-                   .keep = raw.keep},
+                   .keep = raw.keep,
+                   .kill_timeout_ms = raw.kill_timeout_ms},
         .ended = raw.ended != 0,
         .outcome = (enum manager_outcome)raw.outcome,
         .reason = (enum manager_run_reason)raw.reason,

@@ -9,6 +9,8 @@
 #define RECORD_SIZE 1024
 #define RECORD_OUTPUT_MIN 1024
 #define RECORD_OUTPUT_MAX (INT64_C(1) << 24)
+#define RECORD_KILL_TIMEOUT_MS 1600 /* of an understudy-guard that is told nothing else */
+#define RECORD_KILL_TIMEOUT_MAX_MS 3600000
 
 /* What the executor keeps of a schedule's limits; 0: none. */
 struct record_limits {
@@ -16,7 +18,8 @@ struct record_limits {
     int64_t finish_ms;
     int64_t min_runtime_ms;
     int64_t output_bytes;
-    int64_t keep; /* outputs of this schedule, this one among them */
+    int64_t keep;            /* outputs of this schedule, this one among them */
+    int64_t kill_timeout_ms; /* between SIGTERM and SIGKILL */
 };
 
 struct record {

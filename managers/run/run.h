@@ -1,31 +1,21 @@
-/* The manager that carries out scheduled runs of any command.
- *
- * On the acting leader it says which schedules are configured; on every node it starts what the
- * node is granted ("run/NAME@SLOT" duties), under the guard, keeps the output within a bound,
- * and tells how each attempt ended until the cluster knows. One thread, one loop
- * (managers/common/runtime.h).
+/* The parts of the engine (engine.h) and what they share.
  *
  * attempt.c decides, carry.c does; start.c begins an attempt, tell.c says the schedules,
- * observe.c and answer.c tell what goes on; run.c holds them together. */
+ * rows.c and answer.c tell what goes on; engine.c holds them together. */
 #ifndef UNDERSTUDY_MANAGERS_RUN_RUN_H
 #define UNDERSTUDY_MANAGERS_RUN_RUN_H
 
-#include "managers/common/runtime.h"
 #include "managers/run/attempt.h"
+#include "managers/run/engine.h"
 #include "managers/run/files.h"
 #include "managers/run/output.h"
-#include "managers/run/schedules.h"
 #include "managers/run/slot.h"
 
-#define RUN_TICK_MS 100
-#define RUN_OBSERVE_MS 1000      /* at the latest */
 #define RUN_ATTEMPTS_MAX 512     /* as many as the cluster has under way at once */
 #define RUN_FORGOTTEN_MAX 256    /* duties whose revocation is still to come */
 #define RUN_GUARD_SETTLE_MS 5000 /* a guard of an earlier life of ours holds its lock by then */
 #define RUN_TELL_MS 10000        /* the whole list of schedules is said again */
 #define RUN_TELL_PER_TICK 40     /* below the rate that the node takes */
-
-struct run;
 
 /* An attempt that this node was granted, until its end is known. */
 struct carried {
@@ -44,10 +34,12 @@ struct carried {
     int pidfd;        /* -1: not our child, or awaited */
     int guard_status; /* as waitpid tells it, once awaited */
     int64_t resumed_ms;
+    unsigned over_limit; /* measurements in a row */
 };
 
 struct run {
     struct runtime *runtime;
+    const struct schedules_source *source;
     struct manager_configure configure; /* its section is not kept */
     struct schedules *schedules;
     struct files files;
@@ -57,23 +49,14 @@ struct run {
     size_t forgotten_next;
     size_t tell_next; /* row of the list that is said next */
     int64_t tell_ms;  /* when its round began */
-    bool observe_now;
-    int64_t observed_ms;
+    bool has_news;
 };
-
-/* ---- run.c ---- */
-/* True when commands can be started on this node. */
-bool run_can_run(const struct run *self);
 
 /* ---- carry.c ---- */
 /* Take up what an earlier life of this manager left. */
-void carry_resume(struct run *self);
-void carry_grant(struct run *self, const struct manager_grant *grant);
-void carry_revoke(struct run *self, const struct manager_revoke *revoke);
-void carry_known(struct run *self, const struct manager_run *known);
-void carry_tick(struct run *self);
-/* The runs go on; what was read of their output is kept. */
-void carry_close(struct run *self);
+void run_carry_resume(struct run *self);
+void run_carry_tick(struct run *self);
+void run_carry_close(struct run *self);
 
 /* ---- start.c ---- */
 /* Whether the attempt may be started here; *ret_detail says why not. */
@@ -87,11 +70,5 @@ int start_open(struct carried *carried, struct err *err);
 /* ---- tell.c ---- */
 void tell_begin(struct run *self); /* from the first row on */
 void tell_step(struct run *self, int64_t now_ms);
-
-/* ---- observe.c ---- */
-void observe_send(struct run *self, int64_t now_ms);
-
-/* ---- answer.c ---- */
-void answer_command(struct run *self, const struct manager_command *command);
 
 #endif

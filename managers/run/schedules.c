@@ -11,7 +11,7 @@
 #include <string.h>
 
 static_assert(SCHEDULES_MAX <= MANAGER_SCHEDULES_MAX, "a node can take the whole list");
-static_assert(sizeof SLOT_PREFIX + NAME_SIZE <= MANAGER_SCHEDULE_ID_SIZE, "an id holds any name");
+static_assert(2 * NAME_SIZE <= DUTY_ID_SIZE, "a duty's id holds any prefix and name");
 
 /* ---- single values ---- */
 
@@ -151,12 +151,26 @@ static int read_places(const json_t *object, struct schedule *ret, struct err *e
     return 0;
 }
 
+static int read_script(const json_t *object, struct schedule *ret, struct err *err)
+{
+    ret->script = doc_get_text(object, "script", NULL);
+    ret->interpreter = doc_get_text(object, "interpreter", NULL);
+    ret->args = json_object_get(object, "args");
+    if (ret->script == NULL || ret->script[0] == '\0') {
+        return err_set(err, ERR_INVALID, "it has no script");
+    }
+    for (size_t i = 0; i < json_array_size(ret->args); i++) {
+        if (!json_is_string(json_array_get(ret->args, i))) {
+            return err_set(err, ERR_INVALID, "args: element %zu is no text", i);
+        }
+    }
+    return 0;
+}
+
 static int read_command(const json_t *object, struct schedule *ret, struct err *err)
 {
     ret->run = json_object_get(object, "run");
     ret->shell = doc_get_bool(object, "shell", false);
-    ret->cwd = doc_get_text(object, "cwd", NULL);
-    ret->env = json_object_get(object, "env");
     ret->env_file = doc_get_text(object, "env_file", NULL);
     size_t count = json_array_size(ret->run);
     if (count == 0 || (ret->shell && count != 1)) {
@@ -172,7 +186,17 @@ static int read_command(const json_t *object, struct schedule *ret, struct err *
     return 0;
 }
 
-/* What a node carries out by its own file; not the times, which the cluster holds. */
+static uint64_t add_script(uint64_t sum, const struct schedule *self)
+{
+    sum = digest_text(sum, self->script);
+    sum = digest_text(sum, self->interpreter);
+    sum = digest_json(sum, json_array_size(self->args) > 0 ? self->args : NULL);
+    sum = digest_number(sum, self->memory_bytes);
+    return digest_number(sum, self->limits.kill_timeout_ms);
+}
+
+/* What a node carries out by its own file; not the times, which the cluster holds. Of a command it
+ * stays as it is: nodes of different versions compare it. */
 static uint64_t digest_of(const struct schedule *self)
 {
     uint64_t sum = digest_json(DIGEST_START, self->run);
@@ -183,10 +207,12 @@ static uint64_t digest_of(const struct schedule *self)
     sum = digest_number(sum, self->limits.progress_ms);
     sum = digest_number(sum, self->limits.finish_ms);
     sum = digest_number(sum, self->limits.min_runtime_ms);
+    sum = self->script != NULL ? add_script(sum, self) : sum;
     return sum != 0 ? sum : 1; /* 0 says "not compared" */
 }
 
-static int read_name(const json_t *object, struct schedule *ret, struct err *err)
+static int read_name(const json_t *object, const char *prefix, struct schedule *ret,
+                     struct err *err)
 {
     int rc = copy(doc_get_text(object, "name", ""), "name", sizeof ret->name, ret->name, err);
     if (rc != 0) {
@@ -194,19 +220,26 @@ static int read_name(const json_t *object, struct schedule *ret, struct err *err
     }
     char duty[DUTY_ID_SIZE];
     struct slot_name slot;
-    (void)snprintf(ret->id, sizeof ret->id, SLOT_PREFIX "%s", ret->name);
+    if (snprintf(ret->id, sizeof ret->id, "%s%s", prefix, ret->name) >= (int)sizeof ret->id) {
+        return err_set(err, ERR_INVALID, "name: too long");
+    }
     (void)snprintf(duty, sizeof duty, "%s@m1", ret->id);
-    if (!slot_parse(duty, &slot)) {
+    if (!slot_parse(prefix, duty, &slot)) {
         return err_set(err, ERR_INVALID, "name: letters, digits, '.', '_' and '-' only");
     }
     return 0;
 }
 
-static int read_schedule(const json_t *object, const char *zone, struct schedule *ret,
-                         struct err *err)
+static int read_schedule(const json_t *object, const struct schedules_source *source,
+                         const char *zone, struct schedule *ret, struct err *err)
 {
-    int rc = read_name(object, ret, err);
-    rc = rc != 0 ? rc : read_command(object, ret, err);
+    int rc = read_name(object, source->prefix, ret, err);
+    ret->cwd = doc_get_text(object, "cwd", NULL);
+    ret->env = json_object_get(object, "env");
+    ret->memory_bytes = bounded(object, "memory_bytes", 0, 0, INT64_MAX);
+    rc = rc != 0           ? rc
+         : source->scripts ? read_script(object, ret, err)
+                           : read_command(object, ret, err);
     rc = rc != 0 ? rc : read_places(object, ret, err);
     rc = rc != 0 ? rc : read_times(object, zone, &ret->is, err);
     if (rc != 0) {
@@ -219,6 +252,8 @@ static int read_schedule(const json_t *object, const char *zone, struct schedule
         .output_bytes = bounded(object, "output_bytes", INT64_C(256) << 10, RECORD_OUTPUT_MIN,
                                 RECORD_OUTPUT_MAX),
         .keep = bounded(object, "keep", SCHEDULES_KEEP, 1, 1000),
+        .kill_timeout_ms = bounded(object, "kill_timeout_ms", RECORD_KILL_TIMEOUT_MS, 0,
+                                   RECORD_KILL_TIMEOUT_MAX_MS),
     };
     ret->is.digest = digest_of(ret);
     return 0;
@@ -253,12 +288,16 @@ static uint64_t edition_of(const struct schedules *self)
                                    is->retry_unknown,
                                    is->critical,
                                    is->priority,
-                                   (int64_t)row->on_count};
+                                   (int64_t)row->on_count,
+                                   (int64_t)row->avoid_count};
         for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
             sum = digest_number(sum, numbers[k]);
         }
         for (size_t k = 0; k < row->on_count; k++) {
             sum = digest_text(sum, row->on[k]);
+        }
+        for (size_t k = 0; k < row->avoid_count; k++) {
+            sum = digest_text(sum, row->avoid[k]);
         }
     }
     return sum;
@@ -266,7 +305,8 @@ static uint64_t edition_of(const struct schedules *self)
 
 static int read_rows(struct schedules *self, struct err *err)
 {
-    const json_t *list = json_object_get(self->section, "schedules");
+    const struct schedules_source *source = self->source;
+    const json_t *list = json_object_get(self->section, source->list);
     const char *zone = doc_get_text(self->section, "zone", "UTC");
     size_t count = json_array_size(list);
     if (count > SCHEDULES_MAX) {
@@ -277,8 +317,12 @@ static int read_rows(struct schedules *self, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory for the schedules");
     }
     for (size_t i = 0; i < count; i++) {
-        struct schedule *row = &self->rows[i];
-        int rc = read_schedule(json_array_get(list, i), zone, row, err);
+        struct schedule *row = &self->rows[self->count];
+        const json_t *object = json_array_get(list, i);
+        if (source->mode != NULL && strcmp(doc_get_text(object, "mode", ""), source->mode) != 0) {
+            continue;
+        }
+        int rc = read_schedule(object, source, zone, row, err);
         if (rc != 0) {
             return rc;
         }
@@ -291,7 +335,8 @@ static int read_rows(struct schedules *self, struct err *err)
     return 0;
 }
 
-int schedules_read(const struct manager_document *section, struct schedules **ret, struct err *err)
+int schedules_read(const struct manager_document *section, const struct schedules_source *source,
+                   struct schedules **ret, struct err *err)
 {
     static const struct mp_limits limits = {
         .bytes = MANAGER_DOCUMENT_BYTES_MAX, .elements = 131072, .depth = MP_DEPTH_MAX};
@@ -300,6 +345,7 @@ int schedules_read(const struct manager_document *section, struct schedules **re
         return err_set(err, ERR_NOMEM, "no memory for the schedules");
     }
     int rc = 0;
+    self->source = source;
     if (section->data == NULL) {
         self->section = json_object();
     } else {
@@ -307,7 +353,7 @@ int schedules_read(const struct manager_document *section, struct schedules **re
     }
     rc = rc != 0 ? rc : read_rows(self, err);
     if (rc != 0) {
-        (void)err_wrap(err, "managers.run");
+        (void)err_wrap(err, "managers.%.*s", (int)strcspn(source->prefix, "/"), source->prefix);
         schedules_destroy(&self);
         return rc;
     }
@@ -336,6 +382,24 @@ const struct schedule *schedules_find(const struct schedules *self, const char *
     return NULL;
 }
 
+bool schedules_avoid(struct schedules *self, size_t index, const char (*nodes)[NAME_SIZE],
+                     size_t count)
+{
+    struct schedule *row = &self->rows[index];
+    count = count > MANAGER_PLACES_MAX ? MANAGER_PLACES_MAX : count;
+    bool same = row->avoid_count == count;
+    for (size_t i = 0; same && i < count; i++) {
+        same = strcmp(row->avoid[i], nodes[i]) == 0;
+    }
+    if (same) {
+        return false;
+    }
+    row->avoid_count = count;
+    memcpy(row->avoid, nodes, count * sizeof row->avoid[0]);
+    self->edition = edition_of(self);
+    return true;
+}
+
 void schedules_wanted(const struct schedules *self, size_t index,
                       struct manager_schedule_wanted *ret)
 {
@@ -350,4 +414,6 @@ void schedules_wanted(const struct schedules *self, size_t index,
     ret->is = row->is;
     ret->on_count = row->on_count;
     memcpy(ret->on, row->on, sizeof ret->on);
+    ret->avoid_count = row->avoid_count;
+    memcpy(ret->avoid, row->avoid, sizeof ret->avoid);
 }

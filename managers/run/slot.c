@@ -57,14 +57,14 @@ static bool read_attempt(const char **at, struct slot_name *ret)
     return true;
 }
 
-bool slot_parse(const char *duty, struct slot_name *ret)
+bool slot_parse(const char *prefix, const char *duty, struct slot_name *ret)
 {
-    size_t prefix = strlen(SLOT_PREFIX);
+    size_t skipped = strlen(prefix);
     *ret = (struct slot_name){0};
-    if (strncmp(duty, SLOT_PREFIX, prefix) != 0) {
+    if (strncmp(duty, prefix, skipped) != 0) {
         return false;
     }
-    const char *at = duty + prefix;
+    const char *at = duty + skipped;
     size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
     if (length == 0 || length >= NAME_SIZE || at[0] == '.' || at[length] != '@') {
         return false; /* it becomes part of a file's name */
@@ -98,7 +98,7 @@ bool slot_same_run(const struct slot_name *a, const struct slot_name *b)
            a->number == b->number;
 }
 
-void slot_run_id(const struct slot_name *self, char ret[DUTY_ID_SIZE])
+void slot_run_id(const char *prefix, const struct slot_name *self, char ret[DUTY_ID_SIZE])
 {
     time_t seconds = (time_t)self->slot_s;
     struct tm parts;
@@ -108,5 +108,5 @@ void slot_run_id(const struct slot_name *self, char ret[DUTY_ID_SIZE])
     } else {
         (void)snprintf(slot, sizeof slot, "m%" PRIu64, self->number);
     }
-    (void)snprintf(ret, DUTY_ID_SIZE, SLOT_PREFIX "%s@%s", self->schedule, slot);
+    (void)snprintf(ret, DUTY_ID_SIZE, "%s%s@%s", prefix, self->schedule, slot);
 }

@@ -3,6 +3,7 @@
 #include "managers/run/child.h"
 #include "managers/run/run.h"
 
+#include "managers/common/script.h"
 #include "node/base/clock.h"
 
 #include <errno.h>
@@ -109,7 +110,7 @@ static int add_ours(struct environment *environment, const struct carried *carri
     char run_id[DUTY_ID_SIZE];
     char slot[SLOT_TEXT_SIZE];
     char attempt[16];
-    slot_run_id(&carried->name, run_id);
+    slot_run_id(carried->run->source->prefix, &carried->name, run_id);
     slot_text(&carried->name, slot);
     (void)snprintf(attempt, sizeof attempt, "%" PRIu32, carried->name.attempt);
     int rc = environment_set(environment, "UNDERSTUDY_RUN", run_id, err);
@@ -143,41 +144,63 @@ static const char *cwd_of(const struct schedule *schedule)
     return schedule->cwd != NULL ? schedule->cwd : home != NULL && home[0] == '/' ? home : "/";
 }
 
-/* What can be said beforehand is said here, where a person can read it. */
-static int check_command(const struct schedule *schedule, const struct environment *environment,
-                         struct err *err)
+static int check_folder(const char *cwd, struct err *err)
 {
     struct stat info;
-    const char *cwd = cwd_of(schedule);
+    return stat(cwd, &info) == 0 && S_ISDIR(info.st_mode)
+               ? 0
+               : err_set(err, ERR_NOTFOUND, "the working folder %.100s is missing", cwd);
+}
+
+static int add_command(const struct schedule *schedule, const char *search, json_t *words,
+                       struct err *err)
+{
     const char *program =
         schedule->shell ? "/bin/sh" : json_string_value(json_array_get(schedule->run, 0));
-    if (stat(cwd, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        return err_set(err, ERR_NOTFOUND, "the working folder %.100s is missing", cwd);
-    }
-    if (!child_finds(program, cwd, environment_get(environment, "PATH"))) {
+    if (!child_finds(program, cwd_of(schedule), search)) {
         return err_set(err, ERR_NOTFOUND, "%.100s is no program, or is not in PATH", program);
+    }
+    if (schedule->shell) {
+        (void)json_array_append_new(words, json_string("/bin/sh"));
+        (void)json_array_append_new(words, json_string("-c"));
+    }
+    for (size_t i = 0; i < json_array_size(schedule->run); i++) {
+        (void)json_array_append(words, json_array_get(schedule->run, i));
     }
     return 0;
 }
 
-static int launch(struct carried *carried, const struct schedule *schedule,
+/* What can be said beforehand is said here, where a person can read it. */
+static int make_words(const struct schedule *schedule, const struct environment *environment,
+                      json_t *words, struct err *err)
+{
+    const char *search = environment_get(environment, "PATH");
+    int rc = check_folder(cwd_of(schedule), err);
+    if (rc != 0) {
+        return rc;
+    }
+    const struct script script = {.path = schedule->script,
+                                  .interpreter = schedule->interpreter,
+                                  .args = schedule->args,
+                                  .cwd = cwd_of(schedule),
+                                  .search = search};
+    return schedule->script != NULL ? script_command(&script, words, err)
+                                    : add_command(schedule, search, words, err);
+}
+
+static int launch(struct carried *carried, const struct schedule *schedule, const json_t *command,
                   const struct environment *environment, struct err *err)
 {
     const struct run *run = carried->run;
     char pipe_path[FILES_PATH_SIZE];
     char end_path[FILES_PATH_SIZE];
-    size_t count = json_array_size(schedule->run);
-    const char **words = calloc(count + 3, sizeof *words);
+    size_t count = json_array_size(command);
+    const char **words = calloc(count + 1, sizeof *words);
     if (words == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the command");
     }
-    size_t filled = 0;
-    if (schedule->shell) {
-        words[filled++] = "/bin/sh";
-        words[filled++] = "-c";
-    }
     for (size_t i = 0; i < count; i++) {
-        words[filled++] = json_string_value(json_array_get(schedule->run, i));
+        words[i] = json_string_value(json_array_get(command, i));
     }
     files_path(&run->files, carried->duty, "pipe", pipe_path);
     files_path(&run->files, carried->duty, "end", end_path);
@@ -186,11 +209,12 @@ static int launch(struct carried *carried, const struct schedule *schedule,
         .guard_socket = run->configure.guard_socket,
         .lock_dir = run->configure.lock_dir,
         .duty = carried->duty,
+        .kill_timeout_ms = carried->attempt.limits.kill_timeout_ms,
         .pipe_path = pipe_path,
         .end_path = end_path,
         .cwd = cwd_of(schedule),
         .words = words,
-        .word_count = filled,
+        .word_count = count,
         .environment = environment,
     };
     int rc = child_start(&start, &carried->guard, &carried->pidfd, err);
@@ -237,10 +261,12 @@ int start_guard(struct carried *carried, struct err *err)
         return err_set(err, ERR_NOTFOUND, "not configured on this node");
     }
     struct environment environment;
+    json_t *words = json_array();
     int rc = make_environment(&environment, carried, schedule, err);
-    rc = rc != 0 ? rc : check_command(schedule, &environment, err);
+    rc = rc != 0 ? rc : make_words(schedule, &environment, words, err);
     rc = rc != 0 ? rc : begin(carried, schedule, err);
-    rc = rc != 0 ? rc : launch(carried, schedule, &environment, err);
+    rc = rc != 0 ? rc : launch(carried, schedule, words, &environment, err);
+    json_decref(words);
     environment_deinit(&environment);
     return rc;
 }

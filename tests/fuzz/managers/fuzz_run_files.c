@@ -20,13 +20,13 @@ static void read_slot(const char *text)
     char id[DUTY_ID_SIZE];
     char instant[SLOT_TEXT_SIZE];
     int64_t at_s;
-    if (strlen(text) >= DUTY_ID_SIZE || !slot_parse(text, &slot)) {
+    if (strlen(text) >= DUTY_ID_SIZE || !slot_parse("run/", text, &slot)) {
         return;
     }
     invariant((slot.slot_s > 0) != (slot.number > 0) && slot.attempt > 0);
     invariant(strchr(slot.schedule, '/') == NULL && slot.schedule[0] != '.');
-    slot_run_id(&slot, id);
-    invariant(slot_parse(id, &back) && slot_same_run(&slot, &back));
+    slot_run_id("run/", &slot, id);
+    invariant(slot_parse("run/", id, &back) && slot_same_run(&slot, &back));
     invariant(strncmp(text, id, strlen(id)) == 0);
     slot_text(&slot, instant);
     invariant(slot.slot_s == 0 || (clock_instant_parse(instant, &at_s) && at_s == slot.slot_s));

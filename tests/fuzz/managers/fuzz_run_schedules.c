@@ -42,11 +42,13 @@ static void check_schedules(const struct schedules *schedules)
     }
 }
 
+static const struct schedules_source source = {.prefix = "run/", .list = "schedules"};
+
 static int read_document(const uint8_t *data, size_t size, struct err *err)
 {
     struct manager_document section = {.data = data, .length = size};
     struct schedules *schedules = NULL;
-    int rc = schedules_read(&section, &schedules, err);
+    int rc = schedules_read(&section, &source, &schedules, err);
     if (rc == 0) {
         check_schedules(schedules);
         schedules_destroy(&schedules);

@@ -165,6 +165,34 @@ static void output_is_progress(void **state)
     assert_end(&attempt, MANAGER_OUTCOME_FAILED, MANAGER_REASON_PROGRESS_DEADLINE, 0);
 }
 
+static void a_run_over_its_limit_is_ended_once(void **state)
+{
+    (void)state;
+    static const struct attempt_event over = {.kind = ATTEMPT_EVENT_OVER_LIMIT,
+                                              .detail = "over its memory limit"};
+    struct record_limits limits = no_limits;
+    struct attempt attempt;
+    limits.kill_timeout_ms = 3000;
+    attempt_init(&attempt, &limits);
+    assert_int_equal(attempt_step(&attempt, &over, 900), 0); /* nothing of it runs yet */
+    start(&attempt, &limits);
+    assert_int_equal(attempt_step(&attempt, &over, 2000), ATTEMPT_STOP);
+    assert_int_equal(attempt_step(&attempt, &over, 2100), 0);
+    /* Its guard has the kill timeout, and then some time. */
+    assert_int_equal(happen(&attempt, ATTEMPT_EVENT_TICK, 2000 + 3000 + ATTEMPT_KILL_MS - 1), 0);
+    assert_int_equal(happen(&attempt, ATTEMPT_EVENT_TICK, 2000 + 3000 + ATTEMPT_KILL_MS),
+                     ATTEMPT_KILL);
+    assert_int_equal(finish(&attempt, ENDING_UNSEEN, MANAGER_EXIT_UNKNOWN, 16000), TOLD_END);
+    assert_end(&attempt, MANAGER_OUTCOME_FAILED, MANAGER_REASON_SIGNAL, MANAGER_EXIT_UNKNOWN);
+    assert_string_equal(attempt.detail, "over its memory limit");
+
+    /* It had ended by itself when we asked. */
+    start(&attempt, &limits);
+    assert_int_equal(attempt_step(&attempt, &over, 2000), ATTEMPT_STOP);
+    assert_int_equal(finish(&attempt, ENDING_ENDED, 0, 2001), TOLD_END);
+    assert_end(&attempt, MANAGER_OUTCOME_RAN, MANAGER_REASON_EXIT, 0);
+}
+
 static void an_end_too_soon_is_none(void **state)
 {
     (void)state;
@@ -288,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_did_not_start_has_no_start),
         cmocka_unit_test(a_run_past_its_deadline_is_ended),
         cmocka_unit_test(output_is_progress),
+        cmocka_unit_test(a_run_over_its_limit_is_ended_once),
         cmocka_unit_test(an_end_too_soon_is_none),
         cmocka_unit_test(a_revoked_run_is_cancelled),
         cmocka_unit_test(a_revocation_that_the_guard_knew_first_is_waited_for),

@@ -26,7 +26,7 @@ static int set_up(void **state)
     assert_non_null(self);
     (void)snprintf(self->folder, sizeof self->folder, "/tmp/test-run-files-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
-    assert_int_equal(files_open(self->folder, &self->files, NULL), 0);
+    assert_int_equal(files_open(self->folder, "run/", &self->files, NULL), 0);
     *state = self;
     return 0;
 }

@@ -61,23 +61,23 @@ static void ids_of_runs_are_read(void **state)
     struct slot_name slot;
     char text[SLOT_TEXT_SIZE];
     char id[DUTY_ID_SIZE];
-    assert_true(slot_parse("run/report@20261122T051500Z#2", &slot));
+    assert_true(slot_parse("run/", "run/report@20261122T051500Z#2", &slot));
     assert_string_equal(slot.schedule, "report");
     assert_int_equal(slot.slot_s, 1795324500);
     assert_int_equal(slot.attempt, 2);
     assert_true(slot.attempt_named);
     slot_text(&slot, text);
     assert_string_equal(text, "2026-11-22T05:15:00Z");
-    slot_run_id(&slot, id);
+    slot_run_id("run/", &slot, id);
     assert_string_equal(id, "run/report@20261122T051500Z");
 
-    assert_true(slot_parse("run/a.b-c_d@m18446744073709551615", &slot));
+    assert_true(slot_parse("run/", "run/a.b-c_d@m18446744073709551615", &slot));
     assert_int_equal(slot.number, UINT64_MAX);
     assert_int_equal(slot.attempt, 1);
     assert_false(slot.attempt_named);
     slot_text(&slot, text);
     assert_string_equal(text, "");
-    slot_run_id(&slot, id);
+    slot_run_id("run/", &slot, id);
     assert_string_equal(id, "run/a.b-c_d@m18446744073709551615");
 }
 
@@ -111,7 +111,7 @@ static void what_is_no_run_is_refused(void **state)
     };
     struct slot_name slot;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (slot_parse(texts[i], &slot)) {
+        if (slot_parse("run/", texts[i], &slot)) {
             fail_msg("taken for a run: %s", texts[i]);
         }
     }

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+static const struct schedules_source source = {.prefix = "run/", .list = "schedules"};
+
 static struct schedules *read_text(const char *text)
 {
     struct config *config = NULL;
@@ -28,7 +30,7 @@ static struct schedules *read_text(const char *text)
     assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
     struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
     struct schedules *schedules = NULL;
-    if (schedules_read(&document, &schedules, &err) != 0) {
+    if (schedules_read(&document, &source, &schedules, &err) != 0) {
         fail_msg("%s", err.msg);
     }
     mp_writer_deinit(&writer);
@@ -229,7 +231,7 @@ static void a_manager_does_not_trust_its_section(void **state)
         assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
         struct manager_document document = {.data = writer.buffer.data,
                                             .length = writer.buffer.length};
-        assert_int_equal(schedules_read(&document, &schedules, &err), ERR_INVALID);
+        assert_int_equal(schedules_read(&document, &source, &schedules, &err), ERR_INVALID);
         assert_non_null(strstr(err.msg, "managers.run"));
         assert_null(schedules);
         mp_writer_deinit(&writer);
