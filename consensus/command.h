@@ -164,6 +164,12 @@ struct command_duty {
     int64_t priority; /* higher is placed first */
     /* Assigned at most once in its life (the attempt of a run). Not changed by a later put. */
     bool once;
+    /* Exclusion group: a duty is not assigned while another one of the same group and of another
+     * side is, so that the sides never run at the same time. Those of one side may overlap. Empty:
+     * none. Needs `exclusive`. A node of a version without it applies the rest alike, so leaders
+     * propose no assignment that the rule would refuse. */
+    char alone[DUTY_ID_SIZE];
+    uint32_t side; /* 0 without a group */
 };
 
 struct command_duty_id { /* remove */

@@ -76,13 +76,22 @@ static bool get_node_role(const msgpack_object *array, struct command_node_role 
     return true;
 }
 
+/* A group without its side, or a side without a group, is nothing that this version writes. */
+static bool get_alone(const msgpack_object *array, struct command_duty *ret)
+{
+    return mp_count(array) < 6 ||
+           (mp_count(array) >= 7 &&
+            command_get_name(mp_at(array, 5), ret->alone, sizeof(ret->alone)) &&
+            mp_u32(mp_at(array, 6), &ret->side));
+}
+
 static bool get_duty(const msgpack_object *array, struct command_duty *ret)
 {
     return mp_array(array, 4) != NULL &&
            command_get_name(mp_at(array, 0), ret->id, sizeof(ret->id)) &&
            mp_bool(mp_at(array, 1), &ret->exclusive) && mp_bool(mp_at(array, 2), &ret->wanted) &&
            mp_i64(mp_at(array, 3), &ret->priority) &&
-           (mp_count(array) < 5 || mp_bool(mp_at(array, 4), &ret->once));
+           (mp_count(array) < 5 || mp_bool(mp_at(array, 4), &ret->once)) && get_alone(array, ret);
 }
 
 static bool get_duty_id(const msgpack_object *array, struct command_duty_id *ret)

@@ -55,13 +55,18 @@ static void put_node(struct command_encoder *encoder, const struct command_node 
 
 static void put_duty(struct command_encoder *encoder, const struct command_duty *duty)
 {
-    mp_put_array(encoder->writer, duty->once ? 5 : 4);
+    bool grouped = duty->alone[0] != '\0';
+    mp_put_array(encoder->writer, grouped ? 7 : duty->once ? 5 : 4);
     command_put_name(encoder, duty->id, sizeof(duty->id));
     mp_put_bool(encoder->writer, duty->exclusive);
     mp_put_bool(encoder->writer, duty->wanted);
     mp_put_i64(encoder->writer, duty->priority);
-    if (duty->once) {
-        mp_put_bool(encoder->writer, true);
+    if (duty->once || grouped) {
+        mp_put_bool(encoder->writer, duty->once);
+    }
+    if (grouped) {
+        command_put_name(encoder, duty->alone, sizeof(duty->alone));
+        mp_put_u64(encoder->writer, duty->side);
     }
 }
 

@@ -74,8 +74,9 @@ struct placement_duty {
     /* Neither placed nor moved now: its manager has not said yet where it may run, or its time has
      * not come. Where it is, it counts. */
     bool rests;
-    bool once;  /* assigned once in its life: never moved, nor given back after a restart */
-    bool spent; /* once, and it was assigned */
+    bool barred; /* rests, because another one that never runs beside it has not ended */
+    bool once;   /* assigned once in its life: never moved, nor given back after a restart */
+    bool spent;  /* once, and it was assigned */
     int64_t priority;
     bool assigned;    /* an assignment exists and was not released */
     bool bound;       /* assigned, and the leader may not give it to another node yet */
@@ -206,6 +207,7 @@ const char *placement_refusal_text(enum placement_refusal refusal);
     X(PLACEMENT_STAYS, "stays", "it is where it shall be")                                        \
     X(PLACEMENT_UNWANTED, "not_wanted", "it is not wanted")                                       \
     X(PLACEMENT_RESTS, "rests", "its manager has not asked for it yet, or it waits for its time") \
+    X(PLACEMENT_BARRED, "barred", "another one that never runs beside it has not ended yet")      \
     X(PLACEMENT_SPENT, "spent", "it is assigned once only, and that was done")                    \
     X(PLACEMENT_PLACED, "to_be_placed", "the best node gets it")                                  \
     X(PLACEMENT_FORCED, "to_be_moved", "its node cannot keep it; the best one gets it")           \

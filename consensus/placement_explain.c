@@ -155,6 +155,9 @@ static enum placement_verdict judge_wish(const struct scene_duty *duty)
     if (is->once && is->spent && !is->assigned) {
         return PLACEMENT_SPENT;
     }
+    if (is->barred) {
+        return PLACEMENT_BARRED;
+    }
     if (is->rests) {
         return PLACEMENT_RESTS;
     }

@@ -172,6 +172,14 @@ const struct state_duty *state_duty_at(const struct state *self, size_t position
 const struct state_duty *state_duty_by_id(const struct state *self, const char *id);
 /* Assigned and not released. */
 bool state_duty_held(const struct state_duty *duty);
+/* Another duty of its exclusion group, on another side, that is held: `duty` is not assigned while
+ * it is. NULL: there is none. */
+const struct state_duty *state_duty_barred_by(const struct state *self,
+                                              const struct state_duty *duty);
+/* A put with this group and side would change the duty's. What is held keeps the group that it is
+ * in; it joins one only while nothing bars it there. */
+bool state_duty_regroups(const struct state *self, const struct state_duty *duty, const char *alone,
+                         uint32_t side);
 
 /* Settings and managers, sorted by key and name. */
 size_t state_setting_count(const struct state *self);

@@ -25,6 +25,36 @@ static struct state_duty *present(struct state *self, struct state_change *chang
     return row;
 }
 
+/* A held one of the group and of another side. */
+static const struct state_duty *bar_of(const struct state *self, const char *id, const char *alone,
+                                       uint32_t side)
+{
+    for (size_t i = 0; alone[0] != '\0' && i < self->duty_count; i++) {
+        const struct state_duty *other = &self->duties[i];
+        if (other->is.side != side && strcmp(other->is.alone, alone) == 0 &&
+            state_duty_held(other) && strcmp(other->is.id, id) != 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+const struct state_duty *state_duty_barred_by(const struct state *self,
+                                              const struct state_duty *duty)
+{
+    return bar_of(self, duty->is.id, duty->is.alone, duty->is.side);
+}
+
+bool state_duty_regroups(const struct state *self, const struct state_duty *duty, const char *alone,
+                         uint32_t side)
+{
+    if (strcmp(duty->is.alone, alone) == 0 && duty->is.side == side) {
+        return false;
+    }
+    return !state_duty_held(duty) ||
+           (duty->is.alone[0] == '\0' && bar_of(self, duty->is.id, alone, side) == NULL);
+}
+
 static void put_new(struct state *self, struct state_change *change, const char *manager)
 {
     const struct command_duty *duty = &change->command->duty;
@@ -47,6 +77,10 @@ static void put(struct state *self, struct state_change *change)
         state_refuse(change, ERR_INVALID, "a duty's id is MANAGER/NAME, not %s", duty->id);
         return;
     }
+    if (duty->alone[0] != '\0' ? !duty->exclusive : duty->side != 0) {
+        state_refuse(change, ERR_INVALID, "duty %s: only exclusive ones have a group", duty->id);
+        return;
+    }
     struct state_table table = state_table_duties(self);
     struct state_duty *row = state_table_find(&table, duty->id);
     if (row == NULL) {
@@ -65,10 +99,15 @@ static void put(struct state *self, struct state_change *change)
                      row->assignment.node, duty->exclusive ? "exclusive" : "shared");
         return;
     }
+    bool regroups = state_duty_regroups(self, row, duty->alone, duty->side);
     if (row->is.exclusive == duty->exclusive && row->is.wanted == duty->wanted &&
-        row->is.priority == duty->priority) {
+        row->is.priority == duty->priority && !regroups) {
         state_unchanged(change);
         return;
+    }
+    if (regroups) {
+        memcpy(row->is.alone, duty->alone, sizeof(row->is.alone));
+        row->is.side = duty->side;
     }
     row->is.exclusive = duty->exclusive;
     row->is.wanted = duty->wanted;
@@ -149,6 +188,12 @@ static void assign(struct state *self, struct state_change *change)
     }
     if (!row->is.wanted) {
         state_refuse(change, ERR_DENIED, "duty %s is not wanted", assign->id);
+        return;
+    }
+    const struct state_duty *bar = state_duty_barred_by(self, row);
+    if (bar != NULL) {
+        state_refuse(change, ERR_UNSAFE, "duty %.40s, which never runs beside it, is on %.32s",
+                     bar->is.id, bar->assignment.node);
         return;
     }
     if (assign->grant_ttl_ms > GRANT_TTL_MS_MAX ||

@@ -73,6 +73,13 @@ static bool get_assignment(const msgpack_object *array, struct state_assignment 
            mp_i64(mp_at(array, 6), &ret->grant_ttl_ms);
 }
 
+static bool get_alone(const msgpack_object *array, struct command_duty *ret)
+{
+    return mp_count(array) < 11 ||
+           (mp_count(array) >= 12 && get_key(mp_at(array, 10), ret->alone, sizeof(ret->alone)) &&
+            mp_u32(mp_at(array, 11), &ret->side));
+}
+
 static bool get_duty(const msgpack_object *array, void *row)
 {
     struct state_duty *ret = row;
@@ -86,7 +93,8 @@ static bool get_duty(const msgpack_object *array, void *row)
         !get_choice(mp_at(array, 6), RELEASE_BY_EXPIRY, &proof) ||
         !mp_i64(mp_at(array, 7), &ret->released_wall_ms) ||
         !mp_u64(mp_at(array, 8), &ret->changed_index) ||
-        (mp_count(array) > 9 && !mp_bool(mp_at(array, 9), &ret->is.once))) {
+        (mp_count(array) > 9 && !mp_bool(mp_at(array, 9), &ret->is.once)) ||
+        !get_alone(array, &ret->is)) {
         return false;
     }
     ret->proof = (enum release_proof)proof;

@@ -42,7 +42,8 @@ static void put_node(struct mp_writer *writer, const struct state_node *row)
 static void put_duty(struct mp_writer *writer, const struct state_duty *row)
 {
     const struct state_assignment *assignment = &row->assignment;
-    mp_put_array(writer, row->is.once ? 10 : 9);
+    bool grouped = row->is.alone[0] != '\0';
+    mp_put_array(writer, grouped ? 12 : row->is.once ? 10 : 9);
     mp_put_text(writer, row->is.id);
     mp_put_bool(writer, row->is.exclusive);
     mp_put_bool(writer, row->is.wanted);
@@ -59,8 +60,12 @@ static void put_duty(struct mp_writer *writer, const struct state_duty *row)
     mp_put_u64(writer, (uint64_t)row->proof);
     mp_put_i64(writer, row->released_wall_ms);
     mp_put_u64(writer, row->changed_index);
-    if (row->is.once) {
-        mp_put_bool(writer, true);
+    if (row->is.once || grouped) {
+        mp_put_bool(writer, row->is.once);
+    }
+    if (grouped) {
+        mp_put_text(writer, row->is.alone);
+        mp_put_u64(writer, row->is.side);
     }
 }
 

@@ -251,6 +251,8 @@ static const char *gate_text(enum gate gate)
 static void say_why_not(const struct state *state, const struct state_duty *duty, int64_t wall_ms,
                         struct why *ret)
 {
+    const struct state_duty *bar = state_duty_barred_by(state, duty);
+    char barred[256];
     const char *text = "no node can take it now, or its placement is under way";
     const char *reason = "duty_unassigned";
     enum gate gate = gate_of(state, duty->manager, wall_ms);
@@ -261,6 +263,12 @@ static void say_why_not(const struct state *state, const struct state_duty *duty
     } else if (!duty->is.wanted) {
         text = "its manager does not want it now";
         reason = "duty_unwanted";
+    } else if (bar != NULL) {
+        (void)snprintf(barred, sizeof barred,
+                       "%.120s, which never runs beside it, has not ended on %.60s", bar->is.id,
+                       bar->assignment.node);
+        text = barred;
+        reason = "barred";
     } else if (duty->is.once && duty->assignment.number != 0) {
         text = "this attempt has had its turn";
         reason = "once";

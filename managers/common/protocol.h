@@ -202,6 +202,10 @@ struct manager_duty_wanted {
     /* More than 1: so many duties, "ID", "ID~2", "ID~3" and on, rather apart from each other. */
     uint32_t copies;
     bool per_node; /* one for each node that may run it, "ID~NODE" */
+    /* Exclusion group: never at the same time as a duty of the same group and another side, not
+     * even for an instant (the replicated state sees to it). Only exclusive ones; empty: none. */
+    char alone[DUTY_ID_SIZE];
+    uint32_t side; /* duties of one side may run together; 0 without a group */
 };
 
 struct manager_duty_state {

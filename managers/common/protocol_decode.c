@@ -107,6 +107,16 @@ static bool get_event(const msgpack_object *root, struct manager_event *ret)
            get_document(mp_at(root, FIRST + 3), MANAGER_FIELDS_BYTES_MAX, &ret->fields);
 }
 
+static bool get_alone(const msgpack_object *root, struct manager_duty_wanted *ret)
+{
+    if (mp_array(root, FIRST + 14) == NULL) {
+        return mp_array(root, FIRST + 13) == NULL;
+    }
+    return mp_text(mp_at(root, FIRST + 12), ret->alone, sizeof ret->alone) &&
+           mp_u32(mp_at(root, FIRST + 13), &ret->side) &&
+           (ret->alone[0] != '\0' ? ret->exclusive : ret->side == 0);
+}
+
 /* What came later to a wish; a manager of before says none of it. */
 static bool get_placement(const msgpack_object *root, struct manager_duty_wanted *ret)
 {
@@ -117,7 +127,7 @@ static bool get_placement(const msgpack_object *root, struct manager_duty_wanted
            mp_text(mp_at(root, FIRST + 8), ret->group, sizeof ret->group) &&
            get_names(mp_at(root, FIRST + 9), MANAGER_LABELS_MAX, &ret->label_count, ret->labels) &&
            mp_u32(mp_at(root, FIRST + 10), &ret->copies) && ret->copies <= MANAGER_COPIES_MAX &&
-           mp_bool(mp_at(root, FIRST + 11), &ret->per_node);
+           mp_bool(mp_at(root, FIRST + 11), &ret->per_node) && get_alone(root, ret);
 }
 
 static bool get_duty_wanted(const msgpack_object *root, struct manager_duty_wanted *ret)

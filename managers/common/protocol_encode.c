@@ -62,7 +62,8 @@ static void put_event(struct mp_writer *writer, const struct manager_event *even
 
 static void put_duty_wanted(struct mp_writer *writer, const struct manager_duty_wanted *wanted)
 {
-    put_head(writer, MANAGER_DUTY_WANTED, 12);
+    bool grouped = wanted->alone[0] != '\0';
+    put_head(writer, MANAGER_DUTY_WANTED, grouped ? 14 : 12);
     mp_put_text(writer, wanted->duty);
     mp_put_bool(writer, wanted->exclusive);
     mp_put_bool(writer, wanted->wanted);
@@ -75,6 +76,10 @@ static void put_duty_wanted(struct mp_writer *writer, const struct manager_duty_
     put_names(writer, wanted->label_count, wanted->labels);
     mp_put_u64(writer, wanted->copies);
     mp_put_bool(writer, wanted->per_node);
+    if (grouped) {
+        mp_put_text(writer, wanted->alone);
+        mp_put_u64(writer, wanted->side);
+    }
 }
 
 static void put_duty_state(struct mp_writer *writer, const struct manager_duty_state *state)

@@ -271,7 +271,8 @@ static struct placement_duty describe_duty(const struct node *self, const struct
     char key[SETTING_KEY_SIZE];
     placement_move_key(row->is.id, key);
     ret.leaving = state_setting(self->state, key) != NULL;
-    ret.rests = !find_places(self, row, &ret) ||
+    ret.barred = state_duty_barred_by(self->state, row) != NULL;
+    ret.rests = !find_places(self, row, &ret) || ret.barred ||
                 maintenance_gate(self, row->manager) != GATE_OPEN; /* it stays where it is */
     return ret;
 }
@@ -374,6 +375,19 @@ static void fulfil(struct node *self, const struct state_duty *row,
     forget_move(self, row->is.id, "the duty has moved");
 }
 
+/* Something about another one of its exclusion group is proposed: what it may do is not known. */
+static bool group_moves(const struct node *self, const struct state_duty *row)
+{
+    for (size_t i = 0; row->is.alone[0] != '\0' && i < state_duty_count(self->state); i++) {
+        const struct state_duty *other = state_duty_at(self->state, i);
+        if (other->is.side != row->is.side && strcmp(other->is.alone, row->is.alone) == 0 &&
+            grants_leader_moving(self->granting, other->is.id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void place(struct node *self, const struct placement_work *work,
                   const struct placement_target *target, int64_t now_ms)
 {
@@ -389,7 +403,7 @@ static void place(struct node *self, const struct placement_work *work,
     bool fulfils = step == PLACEMENT_MOVE_GO && !duty->assigned;
     node = fulfils ? &work->nodes[wanted] : node;
     if (step == PLACEMENT_MOVE_DROP || row == NULL || node->incarnation == 0 ||
-        grants_leader_moving(self->granting, duty->id) ||
+        grants_leader_moving(self->granting, duty->id) || group_moves(self, row) ||
         !grants_leader_may_assign(self->granting, now_ms, node_may_act(self), row, node->raft_id,
                                   node->incarnation, NULL)) {
         return;
@@ -420,11 +434,9 @@ static bool holder_restarted(const struct node *self, const struct state_duty *d
 /* Nobody will say that it has ended, and it is not placed anew: not wanted any more, or a run. */
 static bool ends_unseen(const struct node *self, const struct state_duty *duty)
 {
-    if (duty->is.once) {
-        return holder_is_gone(self, duty) || holder_restarted(self, duty) ||
-               !gets_log(self, duty->assignment.raft_id);
-    }
-    return !duty->is.wanted && holder_is_gone(self, duty);
+    return (duty->is.once || !duty->is.wanted) &&
+           (holder_is_gone(self, duty) || holder_restarted(self, duty) ||
+            !gets_log(self, duty->assignment.raft_id));
 }
 
 /* Commit what is known to have ended: released by its holder or an obituary, or not placed again

@@ -64,6 +64,8 @@ static void propose_wish(struct node *self, const struct manager_duty_wanted *wa
     command.duty.exclusive = wanted->exclusive;
     command.duty.wanted = wanted->wanted;
     command.duty.priority = wanted->priority;
+    memcpy(command.duty.alone, wanted->alone, sizeof command.duty.alone);
+    command.duty.side = wanted->side;
     (void)snprintf(command.who, sizeof command.who, "%s", node_name(self));
     (void)snprintf(command.why, sizeof command.why, "%s", wanted->reason);
     (void)proposals_submit(self->proposals, &command, NULL, NULL, NULL, NULL);
@@ -76,7 +78,8 @@ static bool differs(const struct node *self, const struct manager_duty_wanted *w
         return wanted->wanted;
     }
     return row->is.wanted != wanted->wanted || row->is.exclusive != wanted->exclusive ||
-           row->is.priority != wanted->priority;
+           row->is.priority != wanted->priority ||
+           state_duty_regroups(self->state, row, wanted->alone, wanted->side);
 }
 
 /* Kept, and said again by its manager when the gate opens. */
@@ -190,6 +193,8 @@ static void retire_copies(struct node *self, const struct manager_duty_wanted *w
             continue;
         }
         copy.exclusive = row->is.exclusive;
+        memcpy(copy.alone, row->is.alone, sizeof copy.alone);
+        copy.side = row->is.side;
         copy.priority = row->is.priority;
         (void)snprintf(copy.duty, sizeof copy.duty, "%s", row->is.id);
         take_wish(self, &copy, now_ms);

@@ -104,7 +104,8 @@ static bool wish_is_allowed(const struct supervise *self, const struct child *ch
                             const struct manager_duty_wanted *wanted, int64_t now_ms)
 {
     return has_role(self, child, wanted->term, now_ms) && !child->paused && !child->shadow &&
-           is_its_own(child, wanted->duty);
+           is_its_own(child, wanted->duty) &&
+           (wanted->alone[0] == '\0' || is_its_own(child, wanted->alone));
 }
 
 static bool intent_is_allowed(const struct supervise *self, const struct child *child,

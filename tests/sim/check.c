@@ -118,6 +118,31 @@ static void check_duties(struct world *world)
     }
 }
 
+static const struct node *runner_of(struct world *world, int duty)
+{
+    for (int i = 0; i < world->node_count; i++) {
+        if (peers_runs(&world->nodes[i], duty)) {
+            return &world->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static void check_groups(struct world *world)
+{
+    for (int duty = 0; duty + 1 < (int)world->options.duties; duty += 2) {
+        const struct node *first = runner_of(world, duty);
+        const struct node *second = first == NULL ? NULL : runner_of(world, duty + 1);
+        if (second != NULL) {
+            check_failed(world, "I4",
+                         "duty %d runs on n%d (%" PRId64 " ms left) beside duty %d on n%d (%" PRId64
+                         " ms left)",
+                         duty, first->index, peers_left_ms(first, duty), duty + 1, second->index,
+                         peers_left_ms(second, duty + 1));
+        }
+    }
+}
+
 static uint64_t newest_term(const struct world *world)
 {
     uint64_t term = 0;
@@ -151,6 +176,9 @@ void check_step(struct world *world)
 {
     check_acting(world);
     check_duties(world);
+    if (world->options.groups != 0) {
+        check_groups(world);
+    }
     if (world->timetable != NULL) {
         ledger_step(world);
     }

@@ -3,7 +3,7 @@
  * I1  one leader in a term
  * I2  what nodes applied are prefixes of one sequence; a committed entry is never lost or changed
  * I3  at most one node acts, its managers' deadlines included
- * I4  an exclusive duty runs on at most one node
+ * I4  an exclusive duty runs on at most one node, and of an exclusion group one side at most
  * I5  effects outside the cluster: outside.h
  * I6  identity, incarnation, term, vote, log and snapshot survive any crash (promise.h); terms
  *     rise, a term has one vote; no grant outlives its incarnation

@@ -219,13 +219,43 @@ static void assign(struct node *node, int duty, const struct state_duty *row, st
     }
 }
 
-static void put_duty(struct node *node, int duty)
+void duties_group(const struct world *world, int duty, struct command_duty *ret)
+{
+    ret->alone[0] = '\0';
+    ret->side = 0;
+    if (world->options.groups != 0) {
+        static const char name[] = "sim/a0";
+        memcpy(ret->alone, name, sizeof name);
+        ret->alone[sizeof name - 2] = (char)('0' + duty / 2);
+        ret->side = (uint32_t)duty % 2;
+    }
+}
+
+static void put_duty(struct node *node, int duty, bool wanted)
 {
     struct command command = {.type = COMMAND_DUTY_PUT, .reason = REASON_CONFIGURATION};
     duties_name(duty, command.duty.id);
     command.duty.exclusive = true;
-    command.duty.wanted = true;
+    command.duty.wanted = wanted;
+    duties_group(node->world, duty, &command.duty);
     (void)duties_propose(node, &command, duty);
+}
+
+void duties_want_side(struct node *node)
+{
+    struct world *world = node->world;
+    int first = 2 * (int)world_between(world, 0, world->options.duties / 2 - 1);
+    int side = (int)world_between(world, 0, 2); /* 2: both */
+    uint64_t life = node->life;
+    TRACE(world, "n%d wants %s of duties %d and %d", node->index,
+          side == 0   ? "the first"
+          : side == 1 ? "the second"
+                      : "any",
+          first, first + 1);
+    put_duty(node, first, side != 1);
+    if (node->life == life) {
+        put_duty(node, first + 1, side != 0);
+    }
 }
 
 void duties_commit_release(struct node *node, int duty, const struct state_duty *row,
@@ -271,13 +301,29 @@ static void place(struct node *node, int duty, const struct state_duty *row)
     }
 }
 
+/* Not wanted any more, and nobody will say that it has ended (node/daemon/duties_leader.c). */
+static bool ends_unseen(const struct node *node, const struct state_duty *row)
+{
+    const struct node *holder = world_node_of_id(node->world, row->assignment.raft_id);
+    bool gone = holder == NULL || !rumour_alive(node, holder->index) ||
+                !duties_is_served(node, holder->id) ||
+                holder->incarnation > row->assignment.incarnation;
+    return state_duty_held(row) && !row->is.wanted && gone &&
+           grants_leader_may_assign(node->peers->leader, node_now_ms(node), node_may_act(node), row,
+                                    0, 0, NULL);
+}
+
 static void look_at_duty(struct node *node, int duty)
 {
     char id[DUTY_ID_SIZE];
     duties_name(duty, id);
     const struct state_duty *row = state_duty_by_id(machine_state(node->machine), id);
     if (row == NULL) {
-        put_duty(node, duty);
+        put_duty(node, duty, true);
+        return;
+    }
+    if (ends_unseen(node, row) && !grants_leader_moving(node->peers->leader, id)) {
+        duties_commit_release(node, duty, row, RELEASE_BY_EXPIRY);
         return;
     }
     if (node->world->options.manage != 0 || grants_leader_moving(node->peers->leader, id)) {
@@ -289,7 +335,11 @@ static void look_at_duty(struct node *node, int duty)
         duties_commit_release(node, duty, row, proof);
         return;
     }
-    place(node, duty, row);
+    /* The daemon's leader would not propose what is barred: here the state has to refuse it. */
+    bool barred = state_duty_barred_by(machine_state(node->machine), row) != NULL;
+    if (row->is.wanted && (!barred || world_percent(node->world, 10))) {
+        place(node, duty, row);
+    }
 }
 
 static void lead_duties(struct node *node)
@@ -444,6 +494,24 @@ void duties_give_up(struct node *node)
     }
 }
 
+/* What is wanted no more ends here. */
+static void leave_unwanted(struct node *node)
+{
+    for (int duty = 0; duty < (int)node->world->options.duties; duty++) {
+        char id[DUTY_ID_SIZE];
+        duties_name(duty, id);
+        const struct state_duty *row = state_duty_by_id(machine_state(node->machine), id);
+        const struct grants_held *held = grants_holder_by_duty(node->peers->holder, id);
+        if (row == NULL || row->is.wanted || held == NULL || held->released || held->former) {
+            continue;
+        }
+        TRACE(node->world, "n%d ends duty %d, which is not wanted", node->index, duty);
+        node->guards[duty] = (struct guard){0};
+        (void)grants_holder_release(node->peers->holder, id);
+        node->peers->release_at_ms = node_now_ms(node);
+    }
+}
+
 void duties_after(struct node *node)
 {
     if (machine_take_change(node->machine)) {
@@ -460,6 +528,7 @@ void duties_after(struct node *node)
         lead_duties(node);
     }
     if (node->life == life && node_runs(node)) {
+        leave_unwanted(node);
         release_former(node);
         ask(node);
         tell_releases(node);

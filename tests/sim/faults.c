@@ -259,6 +259,14 @@ static void move_duty(struct world *world)
     }
 }
 
+static void turn(struct world *world)
+{
+    struct node *leader = any_leader(world);
+    if (leader != NULL && world->options.duties > 1) {
+        duties_want_side(leader);
+    }
+}
+
 static void give_up(struct world *world)
 {
     struct node *node = any_node(world);
@@ -296,7 +304,7 @@ struct fault {
     bool always; /* goes on after the healing */
 };
 
-#define FAULT_KINDS 34
+#define FAULT_KINDS 35
 
 static struct fault fault_of(const struct world *world, int kind)
 {
@@ -337,6 +345,7 @@ static struct fault fault_of(const struct world *world, int kind)
         {"errand", outside_new_errand, o->intents != 0 ? o->errand : 0, false},
         {"decision", outside_decide, o->intents != 0 ? o->decision : 0, false},
         {"manager_crash", dispatch_crash, o->intents != 0 ? o->manager_crash : 0, false},
+        {"turn", turn, o->groups != 0 ? o->turn : 0, false},
     };
     return faults[kind];
 }

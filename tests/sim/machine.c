@@ -7,6 +7,7 @@
 #include "tests/sim/ledger.h"
 #include "tests/sim/node.h"
 #include "tests/sim/outside.h"
+#include "tests/sim/peers.h"
 #include "tests/sim/running.h"
 #include "tests/sim/ticking.h"
 #include "tests/sim/world.h"
@@ -64,6 +65,27 @@ static void put_once(struct machine *self, bool once)
     }
 }
 
+/* Without the rule sides_apart the state knows no groups. A snapshot has them as ever. */
+static void put_groups(struct machine *self, bool there)
+{
+    const struct world *world = self->node->world;
+    if (!world->options.world_off.sides_apart) {
+        return;
+    }
+    for (int duty = 0; duty < (int)world->options.duties; duty++) {
+        char id[DUTY_ID_SIZE];
+        duties_name(duty, id);
+        for (size_t i = 0; i < self->state->duty_count; i++) {
+            struct command_duty *row = &self->state->duties[i].is;
+            if (strcmp(row->id, id) == 0) {
+                duties_group(world, duty, row);
+                row->alone[0] = there ? row->alone[0] : '\0';
+                row->side = there ? row->side : 0;
+            }
+        }
+    }
+}
+
 /* `first`: no node has applied the command before. */
 static void note_work(struct machine *self, const uint8_t *bytes, size_t length,
                       const struct state_effect *effect, bool first)
@@ -100,6 +122,7 @@ static void apply(void *context, uint64_t index, uint64_t term, const uint8_t *b
     self->position++;
     self->index = index;
     self->changed = true;
+    put_groups(self, false);
     leading_applied(self->node, &effect);
     if (self->node->world->timetable != NULL || self->node->world->outside != NULL) {
         note_work(self, bytes, length, &effect, first);
@@ -113,8 +136,10 @@ static int snapshot(void *context, uint8_t **ret, size_t *ret_length)
     uint8_t *bytes = NULL;
     size_t length = 0;
     put_once(self, true);
+    put_groups(self, true);
     int code = state_snapshot(self->state, &bytes, &length);
     put_once(self, false);
+    put_groups(self, false);
     if (code != 0) {
         return code;
     }
@@ -149,6 +174,7 @@ static int restore(void *context, uint64_t index, const uint8_t *bytes, size_t l
                      err.msg);
     }
     put_once(self, false);
+    put_groups(self, false);
     self->position = position;
     self->index = index;
     self->changed = true;
@@ -173,8 +199,10 @@ uint64_t machine_digest(struct machine *self)
     uint8_t *bytes = NULL;
     size_t length = 0;
     put_once(self, true);
+    put_groups(self, true);
     int code = state_snapshot(self->state, &bytes, &length);
     put_once(self, false);
+    put_groups(self, false);
     invariant(code == 0);
     uint64_t hash = hash_bytes(bytes, length);
     free(bytes);

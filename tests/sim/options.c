@@ -32,11 +32,12 @@ static const struct named_profile profiles[] = {
      "delay=10 tail=500 crash_point=400 storage_error=3000 slow_disk=4000 stuck_disk=8000 "
      "failing_disk=6000 schedules=3 wall_rate=60 redefine=3000 intents=1"},
     {"hostile", "everything at once",
-     "nodes=5 delay=40 tail=3000 tail_percent=6 loss=8 crash=1500 freeze=1000 partition=1200 "
+     "nodes=5 groups=1 turn=2000 delay=40 tail=3000 tail_percent=6 loss=8 crash=1500 freeze=1000 "
+     "partition=1200 "
      "false_evidence=1000 transfer=1200 bounce=100 crash_point=2000 roles=3000 late=30"},
     {"seven", "seven nodes, five vote",
      "nodes=7 delay=25 tail=1500 manage=1 remove=6000 wish=4000 "
-     "drain=6000 schedules=4 wall_rate=60 redefine=4000 meddle=4000"},
+     "drain=6000 schedules=4 wall_rate=60 redefine=4000 meddle=4000 groups=1 turn=3000"},
     {"health", "health swings and moves leadership",
      "nodes=5 delay=10 tail=500 manage=1 swing=700 drain=4000 wall=5000 crash=6000 calm=18000"},
     {"everything", "all faults there are",
@@ -44,7 +45,9 @@ static const struct named_profile profiles[] = {
      "remove=6000 wall=8000 slow_disk=6000 stuck_disk=15000 failing_disk=10000 long_freeze=20000 "
      "flap=8000 moving_cut=8000 crash_loop=15000 storage_error=8000 reload=8000 calm=18000 "
      "recovery=13000 schedules=4 wall_rate=20 redefine=3000 meddle=2500 intents=1 "
-     "manager_crash=3000"},
+     "manager_crash=3000 groups=1 turn=2500"},
+    {"sides", "duties that exclude each other take turns",
+     "delay=10 tail=500 groups=1 turn=700 move=2500 release=3000 crash=2000 late=30"},
     {"schedule", "six schedules, their runs, and clocks that go wrong",
      "delay=10 tail=500 duties=1 crash=2000 schedules=6 wall_rate=60 redefine=1500 meddle=1200 "
      "wall=4000"},
@@ -115,6 +118,7 @@ static const struct named_profile profiles[] = {
     X(guard_deadline, world_off.guard_deadline)                      \
     X(former_lock, world_off.former_lock)                            \
     X(run_once, world_off.run_once)                                  \
+    X(sides_apart, world_off.sides_apart)                            \
     X(decided_is_replicated, schedule_off.decided_is_replicated)     \
     X(check_key, intents_off.check_key)                              \
     X(verify_earlier, intents_off.verify_earlier)                    \

@@ -69,6 +69,8 @@ struct schedule; /* schedule.h */
     X(adapt, 8000, "change of a node's election timeout, mean")                      \
     X(gossip, 1, "run gossip too")                                                   \
     X(gossip_profile, 0, "of gossip's times: 0 local, 1 lan, 2 wan")                 \
+    X(groups, 0, "duties 0 and 1, 2 and 3 ... never run at the same time")           \
+    X(turn, 0, "with groups: another side is wanted, mean")                          \
     X(manage, 0, "policy, roles and placement decide as in the daemon")              \
     X(voters_wanted, 5, "with manage: voters that the roles aim at")                 \
     X(alive_stable, 1000, "with manage: alive for so long before a promotion, ms")   \
@@ -98,6 +100,7 @@ struct world_switches {
     bool guard_deadline;  /* a guard ends its process at the grant's deadline */
     bool former_lock;     /* what an earlier life held is released when nothing of it runs */
     bool run_once;        /* (no promise) the state assigns a run's attempt only once */
+    bool sides_apart;     /* (no promise) nor a duty while another side of its group is held */
 };
 
 struct options {

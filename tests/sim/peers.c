@@ -138,6 +138,13 @@ void peers_receive(struct node *node, const struct message *message)
     }
 }
 
+/* Not wanted, and nowhere; or another one of its group runs, which is wanted too. */
+static bool may_rest(struct node *leader, const struct state_duty *row)
+{
+    const struct state_duty *bar = state_duty_barred_by(machine_state(leader->machine), row);
+    return !state_duty_held(row) && (!row->is.wanted || (bar != NULL && bar->is.wanted));
+}
+
 /* The duty runs where it is assigned, and may be there. */
 static bool duty_settled(struct world *world, struct node *leader, int duty, char *ret_why,
                          size_t size)
@@ -148,6 +155,13 @@ static bool duty_settled(struct world *world, struct node *leader, int duty, cha
     bool manages = world->options.manage != 0;
     if (manages && row != NULL && placing_impossible(leader)) {
         return true;
+    }
+    if (row != NULL && may_rest(leader, row)) {
+        return true;
+    }
+    if (row != NULL && !row->is.wanted) {
+        (void)snprintf(ret_why, size, "duty %d is not wanted and assigned", duty);
+        return false;
     }
     if (row == NULL || !state_duty_held(row)) {
         (void)snprintf(ret_why, size, "duty %d is not assigned", duty);

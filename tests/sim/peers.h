@@ -94,6 +94,10 @@ struct node *duties_choose_holder(struct node *node, const struct node *not_here
 void duties_give_up(struct node *node);
 /* A leader wants one of the duties elsewhere. */
 void duties_want_move(struct node *node);
+/* A leader wants another side of one of the groups, or both: then whichever comes first. */
+void duties_want_side(struct node *node);
+/* Fills in the group and side of a duty. */
+void duties_group(const struct world *world, int duty, struct command_duty *ret);
 /* Propose something that nobody needs. */
 void duties_propose_note(struct node *node);
 

@@ -88,6 +88,8 @@ static struct placement_duty describe_duty(const struct node *node, const struct
         state_duty_held(row) && !grants_leader_released(node->peers->leader, row, &proof);
     ret.bound = ret.assigned && !grants_leader_may_assign(node->peers->leader, node_now_ms(node),
                                                           node_may_act(node), row, 0, 0, NULL);
+    ret.barred = state_duty_barred_by(machine_state(node->machine), row) != NULL;
+    ret.rests = ret.barred;
     char key[SETTING_KEY_SIZE];
     placement_move_key(ret.id, key);
     ret.leaving = state_setting(machine_state(node->machine), key) != NULL;

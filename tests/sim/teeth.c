@@ -115,6 +115,8 @@ static const struct tooth teeth[] = {
      NULL, "p1", "obituary=0", "I4", 1, 400},
     {"run_once", NULL, "a run's attempt takes effect twice: it is assigned a second time", NULL,
      "schedule", NULL, "I8", 1, 100},
+    {"sides_apart", NULL, "primary and backup run at once: the state assigns both", NULL, "sides",
+     NULL, "I4", 1, 20},
     {"decided_is_replicated", NULL, "slots are left out: a new leader begins at the present", NULL,
      "schedule", NULL, "I7", 1, 50},
     {"check_key", NULL, "an effect comes after its end", NULL, "intents", NULL, "I5", 1, 20},

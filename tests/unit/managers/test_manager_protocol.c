@@ -101,8 +101,12 @@ static void every_message_to_the_node_survives(void **state)
                                                           .label_count = 1,
                                                           .labels = {"zone=a"},
                                                           .copies = 2,
-                                                          .per_node = true}};
+                                                          .per_node = true,
+                                                          .alone = "pm2/a",
+                                                          .side = 2}};
     back = round_trip(&message);
+    assert_string_equal(back.as.duty_wanted.alone, "pm2/a");
+    assert_int_equal(back.as.duty_wanted.side, 2);
     assert_int_equal(back.as.duty_wanted.priority, -3);
     assert_string_equal(back.as.duty_wanted.group, "pm2/a");
     assert_string_equal(back.as.duty_wanted.labels[0], "zone=a");

@@ -292,6 +292,18 @@ static void one_group_is_spread_over_nodes_hosts_and_zones(void **unused)
     }
 }
 
+static enum placement_verdict verdict_of(const struct placement_node *nodes, size_t count,
+                                         const struct placement_duty *duty)
+{
+    static struct placement_explanation told;
+    struct placement *placement = placement_create(NULL);
+    const struct placement_world world = {
+        .nodes = nodes, .node_count = count, .duties = duty, .duty_count = 1};
+    placement_explain(placement, 0, &world, 0, &told);
+    placement_destroy(&placement);
+    return told.verdict;
+}
+
 static void a_run_is_placed_once_and_stays(void **unused)
 {
     (void)unused;
@@ -301,6 +313,10 @@ static void a_run_is_placed_once_and_stays(void **unused)
     duty.once = true;
     duty.rests = true; /* its retry waits */
     assert_int_equal(decide(0, nodes, 2, &duty, 1, targets), 0);
+    assert_int_equal(verdict_of(nodes, 2, &duty), PLACEMENT_RESTS);
+    duty.barred = true; /* by another of its group */
+    assert_int_equal(verdict_of(nodes, 2, &duty), PLACEMENT_BARRED);
+    duty.barred = false;
     duty.rests = false;
     assert_int_equal(decide(0, nodes, 2, &duty, 1, targets), 1);
     duty.spent = true;

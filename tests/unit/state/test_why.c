@@ -93,6 +93,26 @@ static void what_does_not_run_says_the_nearest_cause(void **unused)
 }
 
 /* A cause that the ring has forgotten is told as unknown, not made up. */
+/* Its primary has not ended yet: it runs as soon as that is released. */
+static void what_is_barred_names_the_other(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    static struct why why;
+    apply_ok(state, node_put("n1", 1));
+    for (uint32_t side = 0; side < 2; side++) {
+        struct command put = duty_put(side == 0 ? "pm2/worker" : "pm2/worker-backup", true, true);
+        copy_text(put.duty.alone, sizeof(put.duty.alone), "pm2/worker");
+        put.duty.side = side;
+        apply_ok(state, put);
+    }
+    apply_ok(state, duty_assign("pm2/worker", 0, "n1", 1, 1));
+    assert_int_equal(why_duty(state, "pm2/worker-backup", 0, &why, NULL), 0);
+    assert_string_equal(why.reason, "barred");
+    assert_non_null(strstr(why.answer, "pm2/worker, which never runs beside it"));
+    state_destroy(&state);
+}
+
 static void a_forgotten_cause_is_unknown(void **unused)
 {
     (void)unused;
@@ -234,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_duty_names_the_cause_of_its_assignment),
         cmocka_unit_test(what_does_not_run_says_the_nearest_cause),
+        cmocka_unit_test(what_is_barred_names_the_other),
         cmocka_unit_test(a_forgotten_cause_is_unknown),
         cmocka_unit_test(each_cause_of_a_leader_is_told),
         cmocka_unit_test(a_run_tells_why_it_ended_or_never_began),
