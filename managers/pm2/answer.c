@@ -1,9 +1,12 @@
-/* `primary list` and `backup list`, from our own eyes and the others' observations. */
+/* Commands: `primary list` and `backup list`, from our own eyes and the others' observations; the
+ * rest is answered where it is done. */
 #include "managers/pm2/pm2.h"
 
+#include "managers/pm2/verbs/verbs.h"
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 static void fill_age(json_t *row, const char *node, int64_t age_ms)
@@ -119,46 +122,55 @@ static json_t *list_backups(const struct pm2 *self, int64_t now_ms)
     return ret;
 }
 
-static void send_result(struct pm2 *self, uint64_t id, json_t *document)
+void answer_send(struct pm2 *self, uint64_t id, json_t *document_take)
 {
     struct mp_writer writer;
     struct err err = {0};
-    struct manager_reply reply = {.id = id, .ok = true};
     mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    if (document == NULL || doc_to_msgpack(document, &writer, &err) != 0) {
-        reply.ok = false;
-        (void)snprintf(reply.code, sizeof reply.code, "failed");
-        (void)snprintf(reply.message, sizeof reply.message, "%s", err.msg);
+    if (document_take == NULL || doc_to_msgpack(document_take, &writer, &err) != 0) {
+        answer_refuse(self, id, "failed", "%s", document_take == NULL ? "out of memory" : err.msg);
     } else {
-        reply.result =
-            (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
+        struct manager_reply reply = {
+            .id = id,
+            .ok = true,
+            .result = {.data = writer.buffer.data, .length = writer.buffer.length}};
+        runtime_reply(self->runtime, &reply);
     }
-    runtime_reply(self->runtime, &reply);
     mp_writer_deinit(&writer);
-    json_decref(document);
+    json_decref(document_take);
 }
 
-static void send_error(struct pm2 *self, uint64_t id, const char *code, const char *message)
+void answer_refuse(struct pm2 *self, uint64_t id, const char *code, const char *format, ...)
 {
     struct manager_reply reply = {.id = id};
+    va_list arguments;
     (void)snprintf(reply.code, sizeof reply.code, "%s", code);
-    (void)snprintf(reply.message, sizeof reply.message, "%s", message);
+    va_start(arguments, format);
+    (void)vsnprintf(reply.message, sizeof reply.message, format, arguments);
+    va_end(arguments);
     runtime_reply(self->runtime, &reply);
+}
+
+json_t *answer_args(const struct manager_command *command)
+{
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_FIELDS_BYTES_MAX, .elements = 512, .depth = 3};
+    json_t *args = NULL;
+    if (command->args.data == NULL ||
+        doc_from_msgpack(command->args.data, command->args.length, &limits, &args, NULL) != 0) {
+        args = json_object();
+    }
+    return args;
 }
 
 /* Of the node, when the leader says that what failed here is to be tried again. */
 static void retry_duty(struct pm2 *self, const struct manager_command *command)
 {
-    static const struct mp_limits limits = {
-        .bytes = MANAGER_FIELDS_BYTES_MAX, .elements = 64, .depth = 3};
-    json_t *args = NULL;
-    if (command->args.data != NULL) {
-        (void)doc_from_msgpack(command->args.data, command->args.length, &limits, &args, NULL);
-    }
+    json_t *args = answer_args(command);
     if (carry_retry(self, doc_get_text(args, "duty", ""))) {
-        send_result(self, command->id, json_object());
+        answer_send(self, command->id, json_object());
     } else {
-        send_error(self, command->id, "not_found", "the duty is not granted here");
+        answer_refuse(self, command->id, "not_found", "the duty is not granted here");
     }
     json_decref(args);
 }
@@ -167,14 +179,13 @@ void answer_command(struct pm2 *self, const struct manager_command *command)
 {
     int64_t now_ms = clock_boot_ms();
     if (strcmp(command->verb, "primary list") == 0) {
-        send_result(self, command->id, list_primaries(self, now_ms));
+        answer_send(self, command->id, list_primaries(self, now_ms));
     } else if (strcmp(command->verb, "backup list") == 0) {
-        send_result(self, command->id, list_backups(self, now_ms));
+        answer_send(self, command->id, list_backups(self, now_ms));
     } else if (strcmp(command->verb, "duty retry") == 0) {
         retry_duty(self, command);
-    } else {
-        char text[MANAGER_MESSAGE_SIZE];
-        (void)snprintf(text, sizeof text, "the pm2 manager has no \"%s\"", command->verb);
-        send_error(self, command->id, "unknown_verb", text);
+    } else if (!verbs_take(self, command)) {
+        answer_refuse(self, command->id, "unknown_verb", "the pm2 manager has no \"%s\"",
+                      command->verb);
     }
 }

@@ -1,6 +1,7 @@
 /* The PM2 manager: watches on every node, decides on the acting leader's, runs granted backups. */
 #include "managers/pm2/pm2.h"
 
+#include "managers/pm2/verbs/verbs.h"
 #include "node/base/clock.h"
 
 #include <stdlib.h>
@@ -24,12 +25,14 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
     }
+    verbs_run(self, now_ms);
 }
 
 /* ---- configuration ---- */
 
 static void close_homes(struct pm2 *self)
 {
+    verbs_end(self);
     for (size_t i = 0; i < self->home_count; i++) {
         home_close(&self->homes[i]);
     }
@@ -240,6 +243,7 @@ static void on_tick(void *context)
     if (now_ms - self->sampled_ms >= PM2_SAMPLE_MS) {
         sample(self, now_ms);
     }
+    verbs_run(self, now_ms);
     choose_step(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
     if (self->observe_now || now_ms - self->observed_ms >= PM2_OBSERVE_MS) {

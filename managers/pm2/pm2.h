@@ -96,7 +96,8 @@ struct pm2 {
     struct findings findings;
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
-    struct shadow shadow; /* what was decided in shadow, as active manager */
+    struct shadow shadow;    /* what was decided in shadow, as active manager */
+    struct changes *changes; /* of people: verbs/change.c */
     int64_t role_since_ms;
     bool observe_now;
     int64_t observed_ms;
@@ -172,6 +173,13 @@ size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
 
 /* ---- answer.c ---- */
 void answer_command(struct pm2 *self, const struct manager_command *command);
+/* The arguments: a new reference, an object also when there are none. Beside those of the verb a
+ * command that came through the node has `who` (who asked) and `left_ms` (until nobody waits). */
+json_t *answer_args(const struct manager_command *command);
+/* Every command is answered once, with one of these, at once or later. */
+void answer_send(struct pm2 *self, uint64_t id, json_t *document_take);
+void answer_refuse(struct pm2 *self, uint64_t id, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* ---- watch/orphan.c ---- */
 /* A process of PM2's entry `name` that runs on without its daemon; 0: none is found. */

@@ -79,6 +79,11 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
 /* One line of a stream for people. */
 void page_print_line(FILE *out, const char *verb, const json_t *envelope, bool colour);
 
+/* ---- pages_pm2.c ---- */
+
+/* The page of a verb of PM2; false: it has none, or the document is of another shape. */
+bool page_print_pm2(FILE *out, const char *verb, const json_t *data, bool colour);
+
 /* ---- table.c ---- */
 
 struct table_column {

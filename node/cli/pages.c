@@ -297,6 +297,9 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
         print_coverage(out, data, colour);
         return;
     }
+    if (page_print_pm2(out, verb, data, colour)) {
+        return;
+    }
     if (strcmp(verb, "run logs") == 0 && json_is_object(data)) {
         print_output(out, data);
         return;

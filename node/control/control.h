@@ -132,6 +132,9 @@ const struct control_who *control_request_who(const struct control_request *requ
 /* True when the client asked for an endless stream (--follow, --watch). */
 bool control_request_streams(const struct control_request *request);
 
+/* Milliseconds until it is answered with "timed out"; 0 or more. */
+int64_t control_request_left_ms(const struct control_request *request);
+
 /* Arguments by name; borrowed. NULL, false or the fallback when not given. */
 const char *control_arg_text(const struct control_request *request, const char *name);
 bool control_arg_flag(const struct control_request *request, const char *name);

@@ -368,6 +368,12 @@ bool control_request_streams(const struct control_request *request)
     return request->streams;
 }
 
+int64_t control_request_left_ms(const struct control_request *request)
+{
+    int64_t left_ms = request->deadline_ms - clock_boot_ms();
+    return left_ms > 0 ? left_ms : 0;
+}
+
 const char *control_arg_text(const struct control_request *request, const char *name)
 {
     return doc_get_text(request->args, name, NULL);

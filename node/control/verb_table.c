@@ -32,6 +32,12 @@
         .many = true                                                                             \
     }
 
+#define NAMES(text)                                                                             \
+    {                                                                                           \
+        .name = "name", .placeholder = "NAME", .summary = text, .type = VERB_TEXT, .many = true \
+    }
+
+#define ON_NODE OPTION("node", "N", "of this node alone")
 #define SNAPSHOT OPTION("snapshot", "FILE", "answer from this file of `snapshot save`; no node")
 
 /* NOLINTEND(bugprone-macro-parentheses) */
@@ -41,6 +47,9 @@
     .access = VERB_VIEWER, .place = VERB_NODE, .present = true, .cluster_read = true
 /* A read about the asked node alone. */
 #define NODE_READ .access = VERB_VIEWER, .place = VERB_NODE, .present = true
+/* Answered by the PM2 manager of every node, without a leader. */
+#define PM2_READ NODE_READ, .fans_out = "pm2"
+#define PM2_WRITE NODE_WRITE, .fans_out = "pm2"
 #define NODE_WRITE .access = VERB_OPERATOR, .place = VERB_NODE, .present = true
 #define LEADER_WRITE .access = VERB_OPERATOR, .place = VERB_LEADER, .present = true
 /* Answered from a saved snapshot, too: then by the command line itself. */
@@ -162,6 +171,7 @@ static const struct verb verbs[] = {
     {.words = "run logs",
      .summary = "output of a run, from the node that had it",
      NODE_READ,
+     .fans_out = "*",
      .arguments = {REQUIRED("id", "ID", "the run"),
                    NUMBER("attempt", "N", "of this attempt instead of the last"),
                    NUMBER("offset", "BYTES", "from here on, for long ones")}},
@@ -326,11 +336,30 @@ static const struct verb verbs[] = {
     {.words = "build list", .summary = "builds", LATER_READ},
     {.words = "build logs", .summary = "output of a build", LATER_READ},
     {.words = "build cancel", .summary = "end a build", LATER_WRITE},
-    {.words = "pm2 list", .summary = "processes of every PM2", LATER_READ},
+    {.words = "pm2 list",
+     .summary = "processes of every PM2 of every node; a node that does not answer has a row, too",
+     PM2_READ,
+     .arguments = {NAMES("those of this name alone"), ON_NODE}},
     {.words = "pm2 adopt", .summary = "take a process under watch", LATER_WRITE},
-    {.words = "pm2 start", .summary = "start a process", LATER_WRITE},
-    {.words = "pm2 stop", .summary = "stop a process", LATER_WRITE},
-    {.words = "pm2 restart", .summary = "restart a process", LATER_WRITE},
+    {.words = "pm2 start",
+     .summary = "start stopped processes of a name; also while the manager is paused or in shadow",
+     PM2_WRITE,
+     .arguments = {MANY("name", "NAME", "exact names; each with all its instances"),
+                   OPTION("node", "N", "on this node"),
+                   FLAG("all-nodes", "on every node that has it")}},
+    {.words = "pm2 stop",
+     .summary = "stop processes of a name; they stay stopped; also while the manager is paused or "
+                "in shadow",
+     PM2_WRITE,
+     .arguments = {MANY("name", "NAME", "exact names; each with all its instances"),
+                   OPTION("node", "N", "on this node"),
+                   FLAG("all-nodes", "on every node that has it")}},
+    {.words = "pm2 restart",
+     .summary = "restart processes of a name; also while the manager is paused or in shadow",
+     PM2_WRITE,
+     .arguments = {MANY("name", "NAME", "exact names; each with all its instances"),
+                   OPTION("node", "N", "on this node"),
+                   FLAG("all-nodes", "on every node that has it")}},
     {.words = "pm2 logs", .summary = "output of a process", LATER_READ},
     {.words = "pm2 backups", .summary = "journalled process lists", LATER_READ},
     {.words = "pm2 restore", .summary = "restore a process list", LATER_WRITE},

@@ -4,6 +4,7 @@
 #include "node/daemon/handlers_change.h"
 #include "node/daemon/handlers_coverage.h"
 #include "node/daemon/handlers_intent.h"
+#include "node/daemon/handlers_pm2.h"
 #include "node/daemon/handlers_record.h"
 #include "node/daemon/handlers_snapshot.h"
 #include "node/daemon/handlers_stream.h"
@@ -353,6 +354,10 @@ static const struct control_handler HANDLERS[] = {
     {"duty move", on_duty_move},
     {"primary list", on_pm2_list},
     {"backup list", on_pm2_list},
+    {"pm2 list", handlers_pm2_list},
+    {"pm2 start", handlers_pm2_change},
+    {"pm2 stop", handlers_pm2_change},
+    {"pm2 restart", handlers_pm2_change},
     {"coverage", handlers_coverage},
     {"audit show", handlers_audit_show},
     {"why leader", handlers_why},

@@ -3,6 +3,7 @@
 #include "node/base/clock.h"
 #include "node/daemon/documents_work.h"
 #include "node/daemon/handlers_change.h"
+#include "node/daemon/handlers_fan.h"
 #include "node/daemon/node.h"
 #include "node/documents/ledger_document.h"
 
@@ -112,7 +113,7 @@ void handlers_run_start(void *context, struct control_request *request)
     handlers_propose(self, request, &command);
 }
 
-/* The output is where the run ran: this node's manager answers, or says where to ask. */
+/* The output is where the run ran: that node's manager answers. */
 void handlers_run_logs(void *context, struct control_request *request)
 {
     struct node *self = context;
@@ -126,13 +127,12 @@ void handlers_run_logs(void *context, struct control_request *request)
         fail_no_run(request, id);
         return;
     }
-    if (run->raft_id != 0 && run->raft_id != self->id) {
-        control_fail(request, "elsewhere", EXIT_PRECONDITION, "ask that node",
-                     "%s ran on %s, which has its output", id, node_name_of(self, run->raft_id));
-        return;
-    }
     (void)snprintf(manager, sizeof manager, "%.*s", (int)strcspn(id, "/"), id);
-    (void)managers_command(self, request, manager);
+    if (run->raft_id == 0 || run->raft_id == self->id) {
+        (void)managers_command(self, request, manager);
+    } else {
+        handlers_relay(self, request, node_name_of(self, run->raft_id), manager);
+    }
 }
 
 void handlers_ticks_ledger(void *context, struct control_request *request)

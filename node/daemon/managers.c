@@ -14,19 +14,6 @@
 #include <unistd.h>
 
 #define MEMBERS_PERIOD_MS 1000
-#define COMMANDS_MAX 64
-
-/* Commands to managers that wait for their reply. */
-struct waiting {
-    uint64_t id; /* 0: free */
-    struct control_request *request;
-};
-
-static struct {
-    uint64_t next;
-    struct waiting slots[COMMANDS_MAX];
-} commands = {.next = 1}; /* of the one node of this process; loop thread */
-
 static struct node *node_of(void *context)
 {
     return context;
@@ -236,81 +223,129 @@ static void on_stopped(void *context)
 
 /* ---- commands ---- */
 
+/* A request that one manager of this node answers, as it waits. */
+struct asking {
+    struct node *node;
+    struct control_request *request;
+    char manager[NAME_SIZE];
+    uint64_t ticket;
+};
+
 static void on_request_closed(void *context, struct control_request *request)
 {
-    (void)context;
-    for (size_t i = 0; i < COMMANDS_MAX; i++) {
-        if (commands.slots[i].request == request) {
-            commands.slots[i] = (struct waiting){0};
-        }
-    }
+    (void)request;
+    struct asking *asking = context;
+    commands_forget(asking->node->commands, asking->ticket);
+    free(asking);
 }
 
-static void on_reply(void *context, const char *manager, const struct manager_reply *reply)
+int managers_fail_with(struct control_request *request, const struct manager_reply *answer)
 {
-    (void)context;
-    static const struct mp_limits limits = {
-        .bytes = MANAGER_DOCUMENT_BYTES_MAX, .elements = 65536, .depth = 12};
-    struct waiting *slot = &commands.slots[reply->id % COMMANDS_MAX];
-    if (slot->id == 0 || slot->id != reply->id) {
-        return;
+    static const struct {
+        const char *code;
+        int exit;
+    } rows[] = {{"timed_out", EXIT_TIMED_OUT},
+                {"not_found", EXIT_NOT_FOUND},
+                {"invalid", EXIT_USAGE},
+                {"not_authorised", EXIT_DENIED},
+                {"precondition", EXIT_PRECONDITION},
+                {"busy", EXIT_FAILED},
+                {"manager_absent", EXIT_PRECONDITION},
+                {"unsafe", EXIT_UNSAFE},
+                {"not_in_this_version", EXIT_USAGE}};
+    int exit = EXIT_FAILED;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        exit = strcmp(rows[i].code, answer->code) == 0 ? rows[i].exit : exit;
     }
-    struct control_request *request = slot->request;
-    *slot = (struct waiting){0};
+    control_fail(request, answer->code[0] == '\0' ? "failed" : answer->code, exit, NULL, "%s",
+                 answer->message);
+    return exit;
+}
+
+static void on_answer(void *context, const struct manager_reply *answer)
+{
+    struct asking asking = *(struct asking *)context;
     json_t *result = NULL;
     struct err err = {0};
-    if (!reply->ok) {
-        control_fail(request, reply->code[0] == '\0' ? "failed" : reply->code,
-                     strcmp(reply->code, "not_found") == 0 ? EXIT_NOT_FOUND : EXIT_FAILED, NULL,
-                     "%s", reply->message);
-    } else if (reply->result.length > 0 &&
-               doc_from_msgpack(reply->result.data, reply->result.length, &limits, &result, &err) !=
-                   0) {
-        control_fail(request, "manager_failed", EXIT_FAILED, NULL,
-                     "the manager %s answered with a malformed document: %s", manager, err.msg);
+    free(context);
+    if (!answer->ok) {
+        (void)managers_fail_with(asking.request, answer);
+    } else if (managers_document_of(&answer->result, &result, &err) != 0) {
+        control_fail(asking.request, "manager_failed", EXIT_FAILED, NULL,
+                     "the manager %s answered with a malformed document: %s", asking.manager,
+                     err.msg);
     } else {
-        control_reply(request, result);
+        control_reply(asking.request, result);
     }
 }
 
-static int send_command(struct node *self, struct control_request *request, const char *manager,
-                        uint64_t id, struct err *err)
+int managers_document_of(const struct manager_document *document, json_t **ret, struct err *err)
+{
+    static const struct mp_limits limits = {
+        .bytes = MANAGER_DOCUMENT_BYTES_MAX, .elements = 65536, .depth = 12};
+    *ret = NULL; /* none is null */
+    return document->length == 0
+               ? 0
+               : doc_from_msgpack(document->data, document->length, &limits, ret, err);
+}
+
+static int send_command(struct asking *asking, struct err *err)
 {
     struct mp_writer writer;
+    struct control_request *request = asking->request;
     mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
     int rc = doc_to_msgpack(control_request_args(request), &writer, err);
     if (rc == 0) {
-        struct manager_command command = {
-            .id = id, .args = {.data = writer.buffer.data, .length = writer.buffer.length}};
-        (void)snprintf(command.verb, sizeof command.verb, "%s",
-                       control_request_verb(request)->words);
-        rc = supervise_command(self->supervise, manager, &command, err);
+        struct commands_order order = {
+            .manager = asking->manager,
+            .verb = control_request_verb(request)->words,
+            .args = {.data = writer.buffer.data, .length = writer.buffer.length},
+            .until_ms = INT64_MAX, /* the request has a time limit of its own */
+            .done = on_answer,
+            .context = asking};
+        rc = commands_send(asking->node->commands, asking->node->supervise, &order, &asking->ticket,
+                           err);
     }
     mp_writer_deinit(&writer);
     return rc;
 }
 
+static void fail_to_send(const struct asking *asking, const struct err *err)
+{
+    if (err->code == ERR_BUSY) {
+        control_fail(asking->request, "busy", EXIT_FAILED, "try again", "%s", err->msg);
+    } else if (err->code == ERR_FULL) {
+        control_fail_err(asking->request, err);
+    } else {
+        control_fail(asking->request, "manager_unavailable", EXIT_PRECONDITION,
+                     "see `understudy manager list`", "the %s manager does not run on %s: %s",
+                     asking->manager, node_name(asking->node), err->msg);
+    }
+}
+
 bool managers_command(struct node *self, struct control_request *request, const char *manager)
 {
-    uint64_t id = commands.next++;
-    struct waiting *slot = &commands.slots[id % COMMANDS_MAX];
-    if (slot->id != 0) {
-        control_fail(request, "busy", EXIT_FAILED, "try again",
-                     "too many commands wait for the %s "
-                     "manager",
-                     manager);
-        return false;
-    }
     struct err err = {0};
-    if (send_command(self, request, manager, id, &err) != 0) {
-        control_fail(request, "manager_unavailable", EXIT_PRECONDITION,
-                     "see `understudy manager list`", "the %s manager does not run on %s: %s",
-                     manager, node_name(self), err.msg);
+    struct asking *asking = malloc(sizeof *asking);
+    if (asking == NULL) {
+        control_fail(request, "failed", EXIT_FAILED, NULL, "out of memory");
         return false;
     }
-    *slot = (struct waiting){.id = id, .request = request};
-    control_request_on_close(request, on_request_closed, self);
+    *asking = (struct asking){.node = self, .request = request};
+    (void)snprintf(asking->manager, sizeof asking->manager, "%s", manager);
+    if (send_command(asking, &err) != 0) {
+        fail_to_send(asking, &err);
+        free(asking);
+        return false;
+    }
+    control_request_on_close(request, on_request_closed, asking);
     return true;
+}
+
+static void on_reply(void *context, const char *manager, const struct manager_reply *reply)
+{
+    (void)manager;
+    commands_answer(node_of(context)->commands, reply);
 }
 
 /* ---- role and pauses ---- */
@@ -365,6 +400,8 @@ void managers_run(struct node *self, int64_t now_ms)
         send_members(self, now_ms);
     }
     effects_run(self, now_ms);
+    commands_run(self->commands, now_ms);
+    fan_run(self->fan);
 }
 
 /* ---- life ---- */
@@ -478,6 +515,11 @@ static int create_post(struct node *self, struct err *err)
 int managers_create(struct node *self, struct err *err)
 {
     int rc = effects_create(self, err);
+    self->commands = commands_create();
+    self->fan = fan_create(self);
+    if (rc == 0 && (self->commands == NULL || self->fan == NULL)) {
+        rc = err_set(err, ERR_NOMEM, "no memory for the managers' commands");
+    }
     rc = rc != 0 ? rc : create_post(self, err);
     rc = rc != 0 ? rc : create_supervision(self, err);
     for (size_t i = 0; rc == 0 && i < self->config->manager_count; i++) {

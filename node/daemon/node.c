@@ -441,6 +441,8 @@ static void stop(struct node *self)
     control_destroy(&self->control);
     http_destroy(&self->http);
     supervise_destroy(&self->supervise);
+    fan_destroy(&self->fan);
+    commands_destroy(&self->commands);
     post_destroy(&self->post);
     probe_cancel(&self->probe);
     proposals_destroy(&self->proposals);

@@ -16,9 +16,11 @@
 #include "node/config/config.h"
 #include "node/config/keys.h"
 #include "node/control/control.h"
+#include "node/daemon/commands.h"
 #include "node/daemon/consensus_thread.h"
 #include "node/daemon/effects.h"
 #include "node/daemon/events.h"
+#include "node/daemon/fan.h"
 #include "node/daemon/gray.h"
 #include "node/daemon/health.h"
 #include "node/daemon/parent_link.h"
@@ -195,6 +197,8 @@ struct node {
 
     struct post *post;
     struct supervise *supervise;
+    struct commands *commands;
+    struct fan *fan;
     int64_t role_at_ms;
     bool members_changed;
     int64_t members_at_ms;
@@ -315,7 +319,13 @@ void managers_run(struct node *self, int64_t now_ms);
 void managers_end_role(struct node *self, int64_t now_ms);
 void managers_observation(struct node *self, const char *node, const char *manager,
                           const uint8_t *bytes, size_t length);
+/* Let this node's manager answer the request, with the arguments as they are. False: it was refused
+ * already. */
 bool managers_command(struct node *self, struct control_request *request, const char *manager);
+/* End the request with the error that a manager answered. Returns the exit code. */
+int managers_fail_with(struct control_request *request, const struct manager_reply *answer);
+/* A manager's document, a new reference; none is NULL. ERR_PROTO. */
+int managers_document_of(const struct manager_document *document, json_t **ret, struct err *err);
 /* Whether it decides and does nothing on this node: the state's word, else the configuration's. */
 bool managers_shadow(const struct node *self, const char *manager);
 /* Pauses, maintenance, modes: told to the managers of this node as soon as the state says so. */

@@ -318,6 +318,9 @@ static bool dispatch(struct node *self, const struct transport_message *message,
     case TRANSPORT_FORWARD:
     case TRANSPORT_FORWARD_REPLY:
         return on_forward(self, message);
+    case TRANSPORT_ERRAND:
+    case TRANSPORT_ERRAND_ANSWER:
+        return fan_receive(self->fan, message);
     case TRANSPORT_STATE:
         return outside_receive(self, message->sender, message->bytes, message->length);
     case TRANSPORT_HELLO:

@@ -52,6 +52,8 @@ enum transport_kind {
     TRANSPORT_HELLO = 12,
     TRANSPORT_STATE = 13,
     TRANSPORT_RUN_REPORT = 14,
+    TRANSPORT_ERRAND = 15,
+    TRANSPORT_ERRAND_ANSWER = 16,
 };
 #define TRANSPORT_KIND_MAX 127 /* unknown kinds up to here are handed on; the user drops them */
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -262,6 +263,16 @@ def usage_and_absence(cluster, leader):
     say("exit 2 with the nearest verb, 3 without a node, 7 for what is not known")
 
 
+def keys_of_viewer(cluster):
+    """A folder with the viewer's key alone, beside the public ones."""
+    folder = os.path.join(cluster.folder, "viewer")
+    shutil.copytree(cluster.keys, folder)
+    os.remove(os.path.join(folder, "operator.key_secret"))
+    for node in cluster.nodes:
+        os.remove(os.path.join(folder, f"{node.name}.key_secret"))
+    return folder
+
+
 def over_tcp(cluster, leader):
     """With a key: an operator may all, a viewer reads, a stranger nothing."""
     def cli(keys, *words):
@@ -284,7 +295,13 @@ def over_tcp(cluster, leader):
             with open(f"{stranger}/{node.name}.key", "w", encoding="ascii") as target:
                 target.write(source.read())
     check_error(cli(stranger, "status"), "not_authorised", 6, "a stranger over TCP")
-    say("over TCP: an operator is served, a stranger refused with exit 6")
+    viewer = keys_of_viewer(cluster)
+    check(cli(viewer, "status").exit == 0, "a viewer over TCP")
+    check(cli(viewer, "pm2", "list").exit == 0, "a viewer may look at the processes of all nodes")
+    for words in (["pm2", "stop", "web"], ["pm2", "start", "web", "--all-nodes"],
+                  ["pm2", "restart", "web", "--node", "n2"], ["manager", "resume", "pm2"]):
+        check_error(cli(viewer, *words), "not_authorised", 6, f"{words} of a viewer")
+    say("over TCP: an operator is served, a viewer reads, a stranger is refused with exit 6")
 
 
 def no_quorum(cluster, leader):

@@ -10,6 +10,11 @@ MANAGER = """pm2: {enabled: false}
       - {name: broken, every: 5s, run: [/bin/sh, -c, 'echo no >&2; exit 3']}
       - {name: slow, cron: "0 0 29 2 *", zone: Asia/Kathmandu, run: [/bin/sleep, "600"]}"""
 
+ELSEWHERE = """pm2: {enabled: false}
+  run:
+    schedules:
+      - {name: far, every: 5s, on: [n2], run: [/bin/sh, -c, 'echo far away; echo "of $UNDERSTUDY_RUN"']}"""
+
 
 def rows(node, *words):
     answer = node.cli(*words)
@@ -74,7 +79,26 @@ def test_ticks(node):
     say(f"ticks verify: {answer.data}")
 
 
+def output_of_another_node():
+    """Whoever is asked has it fetched from the node that had the run."""
+    with Cluster(managers=ELSEWHERE) as cluster:
+        cluster.start()
+        asked = cluster["n1"]
+        row = wait_until(lambda: ended(asked, "run/far", "ran"), "a slot has run")[0]
+        check(row["node"] == "n2", f"{row}")
+        for node in cluster.nodes:
+            logs = rows(node, "run", "logs", row["id"])
+            check(logs["text"] == f"far away\nof {row['id']}\n", f"on {node.name}: {logs}")
+        gone = asked.cli("run", "logs", row["id"], "--attempt", "9")
+        check(gone.exit == 7 and gone.error["message"].startswith("n2: "), f"{gone}")
+        cluster["n2"].kill_both()
+        wait_until(lambda: asked.cli("run", "logs", row["id"], timeout="3s").exit == 3,
+                   "its node is told unreachable")
+        say("run logs: from whatever node, of the node that had the run")
+
+
 def test_verbs():
+    output_of_another_node()
     with Cluster(1, managers=MANAGER) as cluster:
         cluster.start()
         node = cluster["n1"]
