@@ -1,4 +1,6 @@
 /* A PM2 home: its daemon, the list of its processes, and the requests that change them. */
+#include "managers/pm2/lists/lists.h"
+#include "managers/pm2/lists/restore.h"
 #include "managers/pm2/pm2.h"
 
 #include "node/base/clock.h"
@@ -169,14 +171,30 @@ static void on_god_event(void *context, struct god *god, const char *event, cons
 
 static const struct god_callbacks god_callbacks = {.state = on_god_state, .event = on_god_event};
 
+void home_step(struct home *home, int64_t now_ms)
+{
+    bool up = god_state(home->god) == GOD_UP && home->fresh;
+    home_ask(home, now_ms);
+    lists_step(home->lists, god_state(home->god) == GOD_ABSENT, now_ms);
+    lists_say(home->lists, &home->pm2->findings, up && !restore_is_busy(home), now_ms);
+    restore_step(home, now_ms);
+}
+
 int home_open(struct home *self, struct pm2 *pm2, const char *path, struct err *err)
 {
     *self = (struct home){.pm2 = pm2};
-    return god_create(pm2->runtime, path, &god_callbacks, self, &self->god, err);
+    int rc = lists_open(pm2->runtime, pm2->configure.data_dir, path, &self->lists, err);
+    rc = rc != 0 ? rc : god_create(pm2->runtime, path, &god_callbacks, self, &self->god, err);
+    if (rc != 0) {
+        lists_close(&self->lists);
+    }
+    return rc;
 }
 
 void home_close(struct home *self)
 {
     god_destroy(&self->god); /* answers what is under way, which may want a list */
+    restore_drop(self);
     cancel_list_timer(self);
+    lists_close(&self->lists);
 }

@@ -1,5 +1,7 @@
 /* The PM2 manager: watches on every node, decides on the acting leader's, runs granted backups. */
 #include "managers/pm2/pm2.h"
+#include "managers/pm2/lists/lists.h"
+#include "managers/pm2/lists/restore.h"
 
 #include "managers/pm2/verbs/verbs.h"
 #include "node/base/clock.h"
@@ -20,7 +22,8 @@ bool pm2_holds_still(const struct pm2 *self)
 
 void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int64_t now_ms)
 {
-    (void)list;
+    lists_take(home->lists, list, god_life(home->god), now_ms);
+    restore_take_list(home, list);
     primaries_take_list(self, home, now_ms);
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
@@ -234,7 +237,7 @@ static void on_tick(void *context)
         return;
     }
     for (size_t i = 0; i < self->home_count; i++) {
-        home_ask(&self->homes[i], now_ms);
+        home_step(&self->homes[i], now_ms);
     }
     primaries_step(self, now_ms); /* the end of a process shows here, before PM2 tells */
     if (!pm2_can_run(self)) {

@@ -23,6 +23,8 @@
 #define PM2_SLOTS_MAX SETTINGS_BACKUPS_MAX
 
 struct pm2;
+struct lists;
+struct restore;
 
 struct home {
     struct pm2 *pm2;
@@ -37,6 +39,8 @@ struct home {
     unsigned writes;      /* requests of ours that change something, under way */
     uint64_t list_needed; /* number of the first list of after our last change */
     struct entries entries;
+    struct lists *lists;     /* versions of its list */
+    struct restore *restore; /* entries are being prepared again; NULL: none */
 };
 
 /* A duty of ours on this node: granted, or on its way out. */
@@ -117,6 +121,8 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
 /* `path` is a PM2_HOME. The home must not move in memory until home_close. */
 int home_open(struct home *self, struct pm2 *pm2, const char *path, struct err *err);
 void home_close(struct home *self);
+/* With each tick: asks for a list, keeps the journal of lists, goes on with a restore. */
+void home_step(struct home *home, int64_t now_ms);
 /* Ask for a list if one is due. */
 void home_ask(struct home *home, int64_t now_ms);
 /* A new list at the latest after `delay_ms`. */

@@ -77,6 +77,13 @@ pid_t god_pid(const struct god *self)
     return (pid_t)self->daemon.pid;
 }
 
+uint64_t god_life(const struct god *self)
+{
+    bool known = self->state == GOD_UP && self->daemon.pidfd >= 0;
+    return known ? self->daemon.start_ticks * UINT64_C(0x100000001b3) + (uint64_t)self->daemon.pid
+                 : 0;
+}
+
 const char *god_why(const struct god *self)
 {
     return self->state == GOD_UP ? "" : self->why;
@@ -149,9 +156,11 @@ static int send_call(struct god *self, const struct request *request, god_reply_
         return rc;
     }
     self->serial = serial;
+    int64_t timeout_ms =
+        request->timeout_ms > 0 ? request->timeout_ms : request_timeout_ms(request->method);
     *call = (struct call){.serial = serial,
                           .method = request->method,
-                          .until_ms = clock_boot_ms() + request_timeout_ms(request->method),
+                          .until_ms = clock_boot_ms() + timeout_ms,
                           .reply = reply,
                           .context = context};
     link_flush(self->rpc);

@@ -47,6 +47,7 @@ enum god_state god_state(const struct god *self);
 const char *god_home(const struct god *self);
 const char *god_version(const struct god *self); /* "" unknown */
 pid_t god_pid(const struct god *self);           /* 0 unknown */
+uint64_t god_life(const struct god *self);       /* tells two daemons apart; 0 unknown */
 const char *god_why(const struct god *self);     /* of a state that is not up */
 
 /* Send a request; `reply` is called exactly once if this returns 0. ERR_CLOSED: not up; ERR_FULL;

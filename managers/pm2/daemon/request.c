@@ -12,6 +12,7 @@ enum request_shape {
     REQUEST_ID,        /* [7] */
     REQUEST_ID_OBJECT, /* [{"id":7}] */
     REQUEST_APP,       /* [APP] */
+    REQUEST_SAVED,     /* [APP], as PM2 once listed it */
 };
 
 struct row {
@@ -199,6 +200,80 @@ int request_check_app(json_t *app, struct err *err)
     return rc != 0 ? rc : check_env(json_object_get(app, "env"), err);
 }
 
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t length = strlen(text);
+    size_t tail = strlen(ending);
+    return length >= tail && strcmp(text + length - tail, ending) == 0;
+}
+
+static int check_saved_env(json_t *env, struct err *err)
+{
+    static const char *const refused[] = {"pm_id", "instances", "status", "env", "__proto__"};
+    if (!json_is_object(env)) {
+        return err_set(err, ERR_INVALID, "an app for PM2 needs env");
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        if (json_object_get(env, refused[i]) != NULL) {
+            return err_set(err, ERR_INVALID, "variable %s would take another's place", refused[i]);
+        }
+    }
+    return 0;
+}
+
+/* PM2 counts on these to be absent, or lists. */
+static int check_saved_members(const json_t *app, struct err *err)
+{
+    const char *mode = json_string_value(json_object_get(app, "exec_mode"));
+    const json_t *status = json_object_get(app, "status");
+    const json_t *node_args = json_object_get(app, "node_args");
+    if (json_object_get(app, "instances") != NULL || json_object_get(app, "pm_id") != NULL) {
+        return err_set(err, ERR_INVALID, "an app to be restored has no instances and no id");
+    }
+    if (mode == NULL || (strcmp(mode, "fork_mode") != 0 && strcmp(mode, "cluster_mode") != 0)) {
+        return err_set(err, ERR_INVALID, "exec_mode of an app is neither fork nor cluster");
+    }
+    if (status != NULL &&
+        (!json_is_string(status) || strcmp(json_string_value(status), "stopped") != 0)) {
+        return err_set(err, ERR_INVALID, "status of an app to be restored is not stopped");
+    }
+    if (node_args != NULL && !json_is_array(node_args)) {
+        return err_set(err, ERR_INVALID, "node_args of an app is no list");
+    }
+    return 0;
+}
+
+int request_check_saved(json_t *app, struct err *err)
+{
+    static const struct {
+        const char *key;
+        bool path;
+    } texts[] = {{"name", false},       {"pm_exec_path", true},     {"pm_cwd", true},
+                 {"pm_pid_path", true}, {"pm_out_log_path", false}, {"pm_err_log_path", false}};
+    if (!json_is_object(app)) {
+        return err_set(err, ERR_INVALID, "an app for PM2 is an object");
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        int rc = need_text(app, texts[i].key, texts[i].path, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    if (!ends_with(json_string_value(json_object_get(app, "pm_pid_path")), ".pid")) {
+        return err_set(err, ERR_INVALID, "pm_pid_path of an app does not end in .pid");
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(app, key, value)
+    {
+        if (json_is_null(value)) {
+            return err_set(err, ERR_INVALID, "%.64s of an app is null", key);
+        }
+    }
+    int rc = check_saved_members(app, err);
+    return rc != 0 ? rc : check_saved_env(json_object_get(app, "env"), err);
+}
+
 static json_t *make_argument(const struct request *request, struct err *err)
 {
     switch (rows[request->method].shape) {
@@ -215,6 +290,8 @@ static json_t *make_argument(const struct request *request, struct err *err)
                                                          : json_pack("{sI}", "id", request->pm_id);
     case REQUEST_APP:
         return request_check_app(request->app, err) == 0 ? json_incref(request->app) : NULL;
+    case REQUEST_SAVED:
+        return request_check_saved(request->app, err) == 0 ? json_incref(request->app) : NULL;
     }
     return NULL;
 }

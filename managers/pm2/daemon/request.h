@@ -23,6 +23,8 @@
     X(REQUEST_VERSION, "getVersion", REQUEST_EMPTY, false, 5000)           \
     X(REQUEST_LIST, "getMonitorData", REQUEST_EMPTY, false, 5000)          \
     X(REQUEST_PREPARE, "prepare", REQUEST_APP, true, 15000)                \
+    X(REQUEST_RESTORE, "prepare", REQUEST_SAVED, true, 15000)              \
+    X(REQUEST_REPORT, "getReport", REQUEST_EMPTY, false, 5000)             \
     X(REQUEST_START, "startProcessId", REQUEST_ID, true, 10000)            \
     X(REQUEST_STOP, "stopProcessId", REQUEST_ID, true, 30000)              \
     X(REQUEST_RESTART, "restartProcessId", REQUEST_ID_OBJECT, true, 30000) \
@@ -37,8 +39,9 @@ enum request_method {
 
 struct request {
     enum request_method method;
-    int64_t pm_id; /* >= 0, for start, stop, restart, delete */
-    json_t *app;   /* for prepare; borrowed */
+    int64_t pm_id;      /* >= 0, for start, stop, restart, delete */
+    json_t *app;        /* for prepare and restore; borrowed */
+    int64_t timeout_ms; /* 0: that of the table */
 };
 
 const char *request_name(enum request_method method);
@@ -51,6 +54,10 @@ int request_put(const struct request *request, const char *id, struct buffer *ou
 
 /* 0 when `app` is what `prepare` needs; ERR_INVALID says what it lacks. */
 int request_check_app(json_t *app, struct err *err);
+
+/* The same for an app that PM2 itself had in its list (lists/saved.h) and that is to be prepared
+ * again: its environment is left as PM2 gave it, but what would make it another's entry. */
+int request_check_saved(json_t *app, struct err *err);
 
 /* True for a variable that PM2 would take for a setting of its own, or that would rename or break
  * the entry. Such a variable is left out of an app's `env`. */
