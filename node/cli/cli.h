@@ -49,6 +49,9 @@ int cli_connect(const struct cli_options *options, struct understudy **ret,
 int local_run(const struct cli_options *options, const struct verb *verb, const json_t *args,
               struct understudy_error *error);
 
+/* An envelope whose cluster facts are not known. */
+json_t *local_envelope(const struct verb *verb, json_t *data_take);
+
 /* One envelope on standard output, as a JSON line or as a page, unless --quiet. */
 void cli_print(const struct cli_options *options, const struct verb *verb, const json_t *envelope);
 
@@ -61,6 +64,13 @@ int snapshot_inspect(const struct cli_options *options, const struct verb *verb,
 /* A verb with `--snapshot FILE`: answered from the file. */
 int snapshot_answer(const struct cli_options *options, const struct verb *verb, const json_t *args,
                     struct understudy_error *error);
+
+/* ---- ecosystem.c ---- */
+
+int ecosystem_validate(const struct cli_options *options, const struct verb *verb,
+                       const json_t *args, struct understudy_error *error);
+/* The files with their apps and findings, for people. */
+void page_print_ecosystem(FILE *out, const json_t *files, bool colour);
 
 /* ---- ticks_verify.c ---- */
 

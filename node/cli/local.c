@@ -21,8 +21,7 @@ static int fail_err(struct understudy_error *error, int exit, const char *code,
     return exit;
 }
 
-/* An envelope whose cluster facts are not known. */
-static json_t *envelope_of(const struct verb *verb, json_t *data_take)
+json_t *local_envelope(const struct verb *verb, json_t *data_take)
 {
     char words[VERB_WORDS_SIZE];
     char schema[VERB_WORDS_SIZE + 16];
@@ -51,7 +50,7 @@ void cli_print(const struct cli_options *options, const struct verb *verb, const
 static void print(const struct cli_options *options, const struct verb *verb, json_t *data_take,
                   const char *text)
 {
-    json_t *envelope = envelope_of(verb, data_take);
+    json_t *envelope = local_envelope(verb, data_take);
     if (text != NULL && !options->quiet && !options->json) {
         (void)fputs(text, stdout);
     } else {
@@ -258,6 +257,9 @@ int local_run(const struct cli_options *options, const struct verb *verb, const 
     }
     if (strcmp(verb->words, "snapshot inspect") == 0) {
         return snapshot_inspect(options, verb, args, error);
+    }
+    if (strcmp(verb->words, "validate ecosystem") == 0) {
+        return ecosystem_validate(options, verb, args, error);
     }
     if (verb->place != VERB_LOCAL) {
         return snapshot_answer(options, verb, args, error);

@@ -300,6 +300,10 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
     if (page_print_pm2(out, verb, data, colour)) {
         return;
     }
+    if (strcmp(verb, "validate ecosystem") == 0 && json_is_array(data)) {
+        page_print_ecosystem(out, data, colour);
+        return;
+    }
     if (strcmp(verb, "run logs") == 0 && json_is_object(data)) {
         print_output(out, data);
         return;
