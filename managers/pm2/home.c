@@ -91,8 +91,12 @@ void home_ask(struct home *home, int64_t now_ms)
         return;
     }
     struct request request = {.method = REQUEST_LIST};
-    int64_t pause_ms =
-        is_settling(home->pm2, home) ? PM2_SETTLING_LIST_MS : home->pm2->settings->poll_ms;
+    int64_t pause_ms = home->pm2->settings->poll_ms;
+    if (is_settling(home->pm2, home)) {
+        pause_ms = PM2_SETTLING_LIST_MS;
+    } else if (detect_doubts(home, now_ms) && pause_ms > PM2_DOUBT_LIST_MS) {
+        pause_ms = PM2_DOUBT_LIST_MS;
+    }
     home->next_list_ms = now_ms + pause_ms;
     home->asked++;
     home->pending = god_call(home->god, &request, on_list, home, NULL) == 0;
@@ -161,15 +165,25 @@ static void on_god_state(void *context, struct god *god, enum god_state state, c
                   god_home(god), god_state_name(state), why);
 }
 
-static void on_god_event(void *context, struct god *god, const char *event, const char *name)
+static void on_god_event(void *context, struct god *god, const struct frame_event *event)
 {
     (void)god;
-    (void)event;
-    (void)name;
-    home_list_soon(context, 20); /* events come in groups */
+    struct home *home = context;
+    detect_event(home, event);
+    if (event->event != NULL) {
+        home_list_soon(home, 20); /* events come in groups */
+    }
 }
 
-static const struct god_callbacks god_callbacks = {.state = on_god_state, .event = on_god_event};
+static void on_god_log(void *context, struct god *god, const struct amp_parser *frame)
+{
+    (void)god;
+    struct home *home = context;
+    logs_take(home->pm2->logs, frame, clock_boot_ms());
+}
+
+static const struct god_callbacks god_callbacks = {
+    .state = on_god_state, .event = on_god_event, .log = on_god_log};
 
 void home_step(struct home *home, int64_t now_ms)
 {
@@ -197,4 +211,5 @@ void home_close(struct home *self)
     restore_drop(self);
     cancel_list_timer(self);
     lists_close(&self->lists);
+    detect_deinit(self);
 }

@@ -19,22 +19,23 @@ static json_t *describe_home(const struct home *home)
 
 static json_t *describe_watch(const struct pm2 *self, const struct watch *watch, int64_t now_ms)
 {
-    const struct settings_primary *primary = settings_primary(self->settings, watch->name);
-    bool over = primary != NULL && primary->memory_bytes > 0 &&
-                watch->usage.memory_bytes > primary->memory_bytes;
+    const struct settings_primary *primary =
+        &self->settings->primaries[watch - self->watches]; /* in the same order */
+    const struct watch_use *use = &watch->use;
+    bool over = primary->memory_bytes > 0 && use->memory_bytes > primary->memory_bytes;
+    bool over_cpu = primary->cpu_percent > 0 && use->cpu_percent > (double)primary->cpu_percent;
     int64_t uptime_ms = watch->started_wall_ms > 0 && process_lives(&watch->process)
                             ? clock_wall_ms() - watch->started_wall_ms
                             : -1;
-    return json_pack("{so ss sI so ss sI so so so sb sb so}", "name", doc_text(watch->name),
+    return json_pack("{so ss sI so ss sI so so so sb sb sb so}", "name", doc_text(watch->name),
                      "state", watch_state_name(watch->state), "for_ms",
                      (json_int_t)(now_ms - watch->since_ms), "reason", doc_text(watch->reason),
                      "status", watch->listed ? entry_status_name(watch->status) : "not listed",
                      "restarts", (json_int_t)watch->restarts, "pid",
                      doc_count_or_null(watch->process.pidfd >= 0 ? watch->process.pid : -1),
-                     "memory_bytes", doc_count_or_null(watch->usage.memory_bytes), "cpu_percent",
-                     watch->usage.cpu_percent < 0 ? json_null()
-                                                  : doc_rounded(watch->usage.cpu_percent, 1),
-                     "over_memory", over, "critical", primary != NULL && primary->critical,
+                     "memory_bytes", doc_count_or_null(use->memory_bytes), "cpu_percent",
+                     use->cpu_percent < 0 ? json_null() : doc_rounded(use->cpu_percent, 1),
+                     "over_memory", over, "over_cpu", over_cpu, "critical", primary->critical,
                      "uptime_ms", doc_count_or_null(uptime_ms));
 }
 

@@ -24,6 +24,7 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
 {
     lists_take(home->lists, list, god_life(home->god), now_ms);
     restore_take_list(home, list);
+    detect_take_list(home, now_ms);
     primaries_take_list(self, home, now_ms);
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
@@ -93,8 +94,12 @@ static int on_configure(void *context, const struct manager_configure *configure
     if (configure->shadow && !self->configure.shadow) {
         shadow_begin(&self->shadow);
     }
+    logs_destroy(&self->logs); /* it borrows from the settings */
     settings_destroy(&self->settings);
     self->settings = settings;
+    if (logs_create(settings, &self->logs, err) != 0) {
+        runtime_log(MANAGER_WARN, "logs are not looked at: %s", err->msg);
+    }
     self->configure = *configure;
     self->configure.section = (struct manager_document){0};
     bool moved = !same_homes(self);
@@ -225,8 +230,20 @@ static void on_stop(void *context)
 static void sample(struct pm2 *self, int64_t now_ms)
 {
     self->sampled_ms = now_ms;
+    (void)tree_take(&self->tree);
+    for (size_t i = 0; i < self->home_count; i++) {
+        detect_sample(&self->homes[i], now_ms);
+    }
     primaries_sample(self, now_ms);
     carry_sample(self, now_ms);
+}
+
+static void verify(struct pm2 *self, int64_t now_ms)
+{
+    self->verified_ms = now_ms;
+    for (size_t i = 0; i < self->home_count; i++) {
+        detect_verify(&self->homes[i]);
+    }
 }
 
 static void on_tick(void *context)
@@ -247,6 +264,14 @@ static void on_tick(void *context)
         sample(self, now_ms);
     }
     verbs_run(self, now_ms);
+    if (now_ms - self->verified_ms >= self->settings->verify_ms) {
+        verify(self, now_ms);
+    }
+    logs_step(self->logs, now_ms);
+    if (now_ms - self->detected_ms >= PM2_OBSERVE_MS) {
+        self->detected_ms = now_ms;
+        detect_step(self, now_ms);
+    }
     choose_step(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
     if (self->observe_now || now_ms - self->observed_ms >= PM2_OBSERVE_MS) {
@@ -266,6 +291,8 @@ static void deinit(struct pm2 *self)
     for (size_t i = 0; i < NODES_MAX; i++) {
         json_decref(self->peers[i].document);
     }
+    logs_destroy(&self->logs);
+    tree_deinit(&self->tree);
     settings_destroy(&self->settings);
     runtime_destroy(&self->runtime);
 }
@@ -287,6 +314,8 @@ int main(void)
     static struct pm2 self;
     struct err err = {0};
     self.started_ms = clock_boot_ms();
+    self.verified_ms = self.started_ms;
+    self.ends_fd = -1;
     if (runtime_create("pm2", UNDERSTUDY_VERSION, &callbacks, &self, &self.runtime, &err) != 0) {
         runtime_log(MANAGER_ERROR, "%s", err.msg);
         return 1;

@@ -11,11 +11,15 @@
 #include "managers/pm2/findings.h"
 #include "managers/pm2/settings.h"
 #include "managers/pm2/stand_in/shadow.h"
+#include "managers/pm2/watch/detect.h"
 #include "managers/pm2/watch/entry.h"
+#include "managers/pm2/watch/logs.h"
+#include "managers/pm2/watch/tree.h"
 #include "managers/pm2/watch/watch.h"
 
 #define PM2_TICK_MS 100
 #define PM2_SETTLING_LIST_MS 200 /* between lists while a state is held back or work is under way */
+#define PM2_DOUBT_LIST_MS 1000   /* while PM2's picture may be false */
 #define PM2_OBSERVE_MS 1000      /* at the latest */
 #define PM2_SAMPLE_MS 5000       /* memory and processor time */
 #define PM2_STALE_MS 10000       /* an older observation says nothing any more */
@@ -41,6 +45,7 @@ struct home {
     struct entries entries;
     struct lists *lists;     /* versions of its list */
     struct restore *restore; /* entries are being prepared again; NULL: none */
+    struct detect detect;
 };
 
 /* A duty of ours on this node: granted, or on its way out. */
@@ -95,6 +100,12 @@ struct pm2 {
     size_t home_count;
     struct watch watches[SETTINGS_PRIMARIES_MAX];
     size_t watch_count;
+    int ends_fd; /* readable when a primary's process ends; -1: none */
+    int64_t stepped_ms;
+    int64_t verified_ms;
+    int64_t detected_ms;
+    struct tree tree;  /* as of the latest sample */
+    struct logs *logs; /* NULL: no primary's log is looked at */
     struct slot slots[PM2_SLOTS_MAX];
     bool sweeping; /* a leftover is being deleted */
     struct findings findings;
@@ -138,10 +149,14 @@ bool home_is_settled(const struct home *home);
 /* New settings; anew: of other homes. */
 void primaries_configure(struct pm2 *self, bool anew);
 void primaries_forget(struct pm2 *self);
-void primaries_take_list(struct pm2 *self, const struct home *home, int64_t now_ms);
+void primaries_take_list(struct pm2 *self, struct home *home, int64_t now_ms);
+/* Look again at those whose state is held back, and once a second at all. */
 void primaries_step(struct pm2 *self, int64_t now_ms);
+/* self->tree is of now. */
 void primaries_sample(struct pm2 *self, int64_t now_ms);
 void primaries_daemon_lost(struct pm2 *self, const struct home *home);
+/* A process that bears the name of a primary runs without a daemon. */
+void primaries_orphan(struct pm2 *self, const struct home *home, const char *name, int64_t pid);
 /* A state of one of them is held back: look again soon. */
 bool primaries_settling(const struct pm2 *self, const struct home *home);
 
@@ -187,9 +202,32 @@ void answer_send(struct pm2 *self, uint64_t id, json_t *document_take);
 void answer_refuse(struct pm2 *self, uint64_t id, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* ---- watch/detect.c: what PM2 itself tells wrongly or not at all ---- */
+void detect_take_list(struct home *home, int64_t now_ms);
+void detect_event(struct home *home, const struct frame_event *event);
+void detect_sample(struct home *home, int64_t now_ms);
+/* From scratch: with the next list, what is held of primaries is let go and taken again. */
+void detect_verify(struct home *home);
+/* Says what is so (findings.h). */
+void detect_step(struct pm2 *self, int64_t now_ms);
+void detect_deinit(struct home *home);
+/* A picture of PM2's may be false: look again soon. */
+bool detect_doubts(const struct home *home, int64_t now_ms);
+/* Ends by itself of the row within the window. */
+unsigned detect_ends(const struct home *home, int64_t pm_id, const char *name, int64_t window_ms,
+                     int64_t now_ms);
+
 /* ---- watch/orphan.c ---- */
-/* A process of PM2's entry `name` that runs on without its daemon; 0: none is found. */
+/* A process of PM2's entry `name` that runs on without its daemon, by the daemon's own files; 0:
+ * none is found. */
 int64_t orphan_find(const char *home, const char *name);
+/* Every process in the tree that a daemon of this home started and that is no child of it now, nor
+ * of one of the other daemons of this home; of what is listed, none. Returns how many. */
+size_t orphan_find_all(const struct home *home, const struct tree *tree, struct orphan *ret,
+                       size_t max);
+/* Daemons of this home beside the one that is connected to. */
+size_t orphan_find_daemons(const struct home *home, const struct tree *tree, int64_t *ret,
+                           size_t max);
 
 /* ---- journal.c ---- */
 /* One line about what we did to PM2 in this manager's own folder, bounded. */

@@ -1,6 +1,8 @@
 #include "managers/pm2/settings.h"
 
+#include "managers/pm2/watch/loop.h"
 #include "node/base/doc.h"
+#include "node/base/pattern.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -54,24 +56,51 @@ static int read_labels(const json_t *object, struct settings_backup *ret, struct
     return 0;
 }
 
-static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
-{
-    ret->critical = doc_get_bool(object, "critical", false);
-    ret->memory_bytes = doc_get_integer(object, "memory_bytes", 0);
-    int rc = copy_name(object, "name", true, ret->name, err);
-    return rc != 0 ? rc : read_places(object, &ret->on, err);
-}
-
 static int64_t bounded(const json_t *object, const char *key, int64_t fallback, int64_t most)
 {
     int64_t value = doc_get_integer(object, key, fallback);
     return value < 0 ? 0 : value > most ? most : value;
 }
 
+static const int64_t hour_ms = 3600 * INT64_C(1000);
+static const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+
+static int read_patterns(const json_t *object, struct settings_primary *ret, struct err *err)
+{
+    const json_t *list = json_object_get(object, "log_errors");
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item)
+    {
+        const char *text = json_string_value(item);
+        regex_t regex;
+        if (text == NULL || ret->pattern_count == SETTINGS_PATTERNS_MAX) {
+            return err_set(err, ERR_INVALID, "log_errors: at most %d texts", SETTINGS_PATTERNS_MAX);
+        }
+        if (pattern_compile(text, &regex, err) != 0) {
+            return err_wrap(err, "log_errors");
+        }
+        regfree(&regex);
+        ret->patterns[ret->pattern_count++] = text;
+    }
+    return 0;
+}
+
+static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
+{
+    ret->critical = doc_get_bool(object, "critical", false);
+    ret->memory_bytes = bounded(object, "memory_bytes", 0, INT64_MAX);
+    ret->cpu_percent = bounded(object, "cpu", 0, 1000000);
+    ret->over_ms = bounded(object, "over_ms", 60000, day_ms);
+    int rc = copy_name(object, "name", true, ret->name, err);
+    if (rc == 0) {
+        rc = read_patterns(object, ret, err);
+    }
+    return rc != 0 ? rc : read_places(object, &ret->on, err);
+}
+
 static void read_figures(const json_t *object, struct settings_backup *ret)
 {
-    static const int64_t hour_ms = 3600 * INT64_C(1000);
-    static const int64_t day_ms = INT64_C(24) * 3600 * 1000;
     const json_t *unreachable = json_object_get(object, "when_unreachable");
     ret->settle_ms = bounded(object, "settle_ms", 10000, day_ms);
     ret->start_after_ms = bounded(unreachable, "start_after_ms", 30000, day_ms);
@@ -185,6 +214,22 @@ static int read_processes(struct settings *self, struct err *err)
     return 0;
 }
 
+static int64_t at_least(int64_t value, int64_t least)
+{
+    return value < least ? least : value;
+}
+
+static void read_watching(struct settings *self)
+{
+    const json_t *loop = json_object_get(self->section, "loop");
+    self->poll_ms = at_least(bounded(self->section, "poll_ms", 5000, hour_ms), 250);
+    self->verify_ms = at_least(bounded(self->section, "verify_ms", 180000, day_ms), 1000);
+    self->loop_restarts = at_least(bounded(loop, "restarts", 10, LOOP_ENDS_MAX), 1);
+    self->loop_window_ms = at_least(bounded(loop, "window_ms", hour_ms, day_ms), 1000);
+    self->daemon_memory_bytes =
+        bounded(self->section, "daemon_memory_bytes", INT64_C(500) << 20, INT64_MAX);
+}
+
 int settings_read(const struct manager_document *section, const char *default_home,
                   struct settings **ret, struct err *err)
 {
@@ -201,8 +246,7 @@ int settings_read(const struct manager_document *section, const char *default_ho
         rc = doc_from_msgpack(section->data, section->length, &limits, &self->section, err);
     }
     if (rc == 0) {
-        self->poll_ms = bounded(self->section, "poll_ms", 5000, 3600 * INT64_C(1000));
-        self->poll_ms = self->poll_ms < 250 ? 250 : self->poll_ms;
+        read_watching(self);
         rc = read_homes(self, default_home, err);
     }
     if (rc == 0) {

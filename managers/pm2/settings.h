@@ -8,8 +8,9 @@
 #include <jansson.h>
 
 #define SETTINGS_HOMES_MAX 8
-#define SETTINGS_PRIMARIES_MAX 64
+#define SETTINGS_PRIMARIES_MAX 256
 #define SETTINGS_BACKUPS_MAX 64
+#define SETTINGS_PATTERNS_MAX 8 /* of one primary's log_errors */
 
 enum settings_mode { SETTINGS_STANDBY, SETTINGS_ALWAYS, SETTINGS_CRON };
 
@@ -21,7 +22,11 @@ struct settings_places {
 struct settings_primary {
     char name[NAME_SIZE];
     bool critical;
-    int64_t memory_bytes; /* 0: no limit */
+    int64_t memory_bytes; /* of all its instances with all their descendants; 0: no limit */
+    int64_t cpu_percent;  /* the same, of one processor; 0: no limit */
+    int64_t over_ms;      /* past a limit for so long */
+    size_t pattern_count;
+    const char *patterns[SETTINGS_PATTERNS_MAX]; /* of its log, borrowed from the section */
     struct settings_places on;
 };
 
@@ -53,6 +58,10 @@ struct settings_backup {
 struct settings {
     json_t *section; /* keeps what is borrowed */
     int64_t poll_ms;
+    int64_t verify_ms;     /* between full verifications */
+    int64_t loop_restarts; /* so many within loop_window_ms are a slow loop */
+    int64_t loop_window_ms;
+    int64_t daemon_memory_bytes; /* of PM2's own daemon */
     size_t home_count;
     char homes[SETTINGS_HOMES_MAX][MANAGER_PATH_SIZE];
     size_t primary_count;

@@ -2,8 +2,12 @@
 #include "node/config/check.h"
 #include "node/config/keys.h"
 
+#include "node/base/pattern.h"
+
 #include <stdio.h>
 #include <string.h>
+
+#define PATTERNS_MAX 8 /* of one primary's log_errors */
 
 static int64_t integer(const struct load *self, const char *key)
 {
@@ -266,6 +270,29 @@ void check_element_on(struct load *self, const char *list, const json_t *item, s
     }
 }
 
+static void check_patterns(struct load *self, const char *list, const json_t *item, size_t index)
+{
+    const json_t *patterns = json_object_get(item, "log_errors");
+    char key[CONFIG_KEY_SIZE];
+    check_element_key(list, item, index, "log_errors", key, sizeof(key));
+    for (size_t i = 0; i < json_array_size(patterns); i++) {
+        const char *text = json_string_value(json_array_get(patterns, i));
+        regex_t regex;
+        struct err err = {0};
+        if (text == NULL) {
+            continue;
+        }
+        if (pattern_compile(text, &regex, &err) != 0) {
+            load_report_key(self, CONFIG_ERROR, key, "\"%.60s\" is no pattern: %s", text, err.msg);
+        } else {
+            regfree(&regex);
+        }
+    }
+    if (json_array_size(patterns) > PATTERNS_MAX) {
+        load_report_key(self, CONFIG_ERROR, key, "more than %d patterns", PATTERNS_MAX);
+    }
+}
+
 static void check_primary(struct load *self, const json_t *all, size_t index)
 {
     static const char list[] = "managers.pm2.primaries";
@@ -275,6 +302,7 @@ static void check_primary(struct load *self, const json_t *all, size_t index)
         return;
     }
     check_element_on(self, list, item, index);
+    check_patterns(self, list, item, index);
     if (!json_is_true(json_object_get(item, "guarded"))) {
         return;
     }

@@ -41,7 +41,8 @@
          TB, \
          NULL, \
          NOFIELD, \
-         "limit of its memory; past it the process counts as unwell or is restarted"}, \
+         "limit of its memory with all its children; a primary past it for over raises an " \
+         "alert, a backup is restarted"}, \
         {p ".kill_timeout", \
          SCHEMA_DURATION, \
          0, \
@@ -192,7 +193,14 @@ const struct schema_row schema_rows[] = {
     {"managers.pm2.homes", SCHEMA_PATH, LIST, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, NOFIELD,
      "PM2_HOME of each PM2 to watch; default: that of the node's user"},
     {"managers.pm2.verify", SCHEMA_DURATION, 0, "3m", 5 * SECOND, DAY, NULL, NOFIELD,
-     "pause between full verifications"},
+     "pause between full verifications of every primary against the kernel"},
+    {"managers.pm2.loop.restarts", SCHEMA_INTEGER, 0, "10", 2, 64, NULL, NOFIELD,
+     "a primary that ended by itself so often within loop.window runs in a slow loop; five times "
+     "within a minute is a crash loop always"},
+    {"managers.pm2.loop.window", SCHEMA_DURATION, 0, "1h", MINUTE, DAY, NULL, NOFIELD,
+     "see loop.restarts"},
+    {"managers.pm2.daemon_memory", SCHEMA_SIZE, 0, "500MB", 0, TB, NULL, NOFIELD,
+     "PM2's own daemon past it raises an alert; 0: never"},
     {"managers.pm2.primaries", SCHEMA_OBJECTS, 0, "[]", 0, 0, NULL, NOFIELD,
      "the team's own processes, which are watched"},
     {"managers.pm2.primaries[].name", SCHEMA_NAME, SCHEMA_REQUIRED, NULL, 1, NAME_SIZE - 1, NULL,
@@ -201,6 +209,14 @@ const struct schema_row schema_rows[] = {
      "its stop is an emergency"},
     {"managers.pm2.primaries[].guarded", SCHEMA_BOOL, 0, "false", 0, 0, NULL, NOFIELD,
      "run it under the guard, so that primary and backup can never run at the same time"},
+    {"managers.pm2.primaries[].cpu", SCHEMA_INTEGER, 0, NULL, 1, 100000, NULL, NOFIELD,
+     "limit of its processor time, in percent of one core, of all its instances with their "
+     "children; past it for over: an alert"},
+    {"managers.pm2.primaries[].over", SCHEMA_DURATION, 0, "1m", SECOND, DAY, NULL, NOFIELD,
+     "past cpu or memory for so long without a break: an alert"},
+    {"managers.pm2.primaries[].log_errors", SCHEMA_TEXT, LIST, NULL, 1, 200, NULL, NOFIELD,
+     "patterns (POSIX extended regular expressions) of lines in its log that raise an alert, at "
+     "most 8; the alert shows the pattern and never the line"},
     PROCESS_ROWS("managers.pm2.primaries[]"),
     {"managers.pm2.backups", SCHEMA_OBJECTS, 0, "[]", 0, 0, NULL, NOFIELD,
      "processes that stand in for primaries"},

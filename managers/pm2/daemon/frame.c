@@ -47,26 +47,104 @@ int frame_read_result(const struct amp_parser *frame, json_t **ret_result, struc
     return rc;
 }
 
+/* ---- the bus ---- */
+
+enum frame_kind frame_kind(const struct amp_parser *frame)
+{
+    static const struct {
+        const char *topic;
+        enum frame_kind kind;
+    } topics[] = {{"process:event", FRAME_EVENT},
+                  {"log:out", FRAME_LOG_OUT},
+                  {"log:err", FRAME_LOG_ERR},
+                  {"pm2:kill", FRAME_KILL}};
+    struct amp_arg topic;
+    if (!amp_parser_arg(frame, 0, &topic) || amp_parser_argc(frame) < 2) {
+        return FRAME_OTHER;
+    }
+    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
+        if (topic.length == strlen(topics[i].topic) &&
+            memcmp(topic.data, topics[i].topic, topic.length) == 0) {
+            return topics[i].kind;
+        }
+    }
+    return FRAME_OTHER;
+}
+
+static json_t *read_object(const struct amp_parser *frame)
+{
+    struct amp_arg body;
+    if (!amp_parser_arg(frame, 1, &body) || body.type != AMP_JSON) {
+        return NULL;
+    }
+    return json_loadb(body.data, body.length, JSON_ALLOW_NUL, NULL);
+}
+
 bool frame_read_event(const struct amp_parser *frame, struct frame_event *ret)
 {
-    static const char wanted[] = "process:event";
-    struct amp_arg topic;
-    struct amp_arg body;
-    *ret = (struct frame_event){0};
-    if (!amp_parser_arg(frame, 0, &topic) || topic.length != sizeof wanted - 1 ||
-        memcmp(topic.data, wanted, sizeof wanted - 1) != 0 || !amp_parser_arg(frame, 1, &body) ||
-        body.type != AMP_JSON) {
-        return false;
-    }
-    json_t *object = json_loadb(body.data, body.length, JSON_ALLOW_NUL, NULL);
+    *ret = (struct frame_event){.pm_id = -1, .status = ENTRY_OTHER};
+    json_t *object = frame_kind(frame) == FRAME_EVENT ? read_object(frame) : NULL;
     const json_t *process = json_object_get(object, "process");
     ret->event = json_string_value(json_object_get(object, "event"));
     ret->name = json_string_value(json_object_get(process, "name"));
-    if (ret->event == NULL || ret->name == NULL) {
+    bool published = ret->event == NULL && json_object_get(object, "data") != NULL;
+    if (ret->name == NULL || (ret->event == NULL && !published)) {
         json_decref(object);
-        *ret = (struct frame_event){0};
+        *ret = (struct frame_event){.pm_id = -1, .status = ENTRY_OTHER};
         return false;
     }
     ret->object = object;
+    ret->pm_id = entry_id(json_object_get(process, "pm_id"));
+    ret->status = entry_status(process);
+    ret->restarted = entry_restarts(process);
+    return true;
+}
+
+#define NAME_WITHIN 256 /* "process":{"pm_id":7,"name":"..." comes first */
+
+bool frame_log_name(const struct amp_parser *frame, char ret[NAME_SIZE])
+{
+    static const char key[] = "\"name\":\"";
+    struct amp_arg body;
+    if (!amp_parser_arg(frame, 1, &body)) {
+        return false;
+    }
+    size_t within = body.length < NAME_WITHIN ? body.length : NAME_WITHIN;
+    const char *found = memmem(body.data, within, key, sizeof key - 1);
+    if (found == NULL) {
+        return false;
+    }
+    const char *name = found + sizeof key - 1;
+    size_t left = body.length - (size_t)(name - body.data);
+    size_t length = 0;
+    while (length < left && length < NAME_SIZE - 1 && name[length] != '"' && name[length] != '\\') {
+        length++;
+    }
+    if (length == left || name[length] != '"') {
+        return false;
+    }
+    memcpy(ret, name, length);
+    ret[length] = '\0';
+    return true;
+}
+
+bool frame_read_log(const struct amp_parser *frame, struct frame_log *ret)
+{
+    *ret = (struct frame_log){.pm_id = -1};
+    enum frame_kind kind = frame_kind(frame);
+    bool log = kind == FRAME_LOG_OUT || kind == FRAME_LOG_ERR;
+    json_t *object = log ? read_object(frame) : NULL;
+    const json_t *process = json_object_get(object, "process");
+    const json_t *data = json_object_get(object, "data");
+    const char *name = json_string_value(json_object_get(process, "name"));
+    if (name == NULL || !json_is_string(data)) {
+        json_decref(object);
+        return false;
+    }
+    *ret = (struct frame_log){.object = object,
+                              .name = name,
+                              .pm_id = entry_id(json_object_get(process, "pm_id")),
+                              .data = json_string_value(data),
+                              .length = json_string_length(data)};
     return true;
 }

@@ -1,6 +1,5 @@
 #include "managers/pm2/daemon/god.h"
 
-#include "managers/pm2/daemon/frame.h"
 #include "managers/pm2/daemon/link.h"
 #include "managers/pm2/watch/process.h"
 #include "node/base/clock.h"
@@ -38,6 +37,10 @@ struct god {
     int64_t next_ping_ms;
     unsigned pings_missed;
     bool version_asked;
+    pid_t other;
+    int64_t heard_since_ms;
+    bool said_goodbye;
+    uint64_t oversized;
 };
 
 const char *god_state_name(enum god_state state)
@@ -89,6 +92,26 @@ const char *god_why(const struct god *self)
     return self->state == GOD_UP ? "" : self->why;
 }
 
+pid_t god_other(const struct god *self)
+{
+    return self->other;
+}
+
+int64_t god_heard_since_ms(const struct god *self)
+{
+    return self->heard_since_ms;
+}
+
+bool god_said_goodbye(const struct god *self)
+{
+    return self->said_goodbye;
+}
+
+uint64_t god_oversized(const struct god *self)
+{
+    return self->oversized;
+}
+
 static void set_state(struct god *self, enum god_state state, const char *why)
 {
     (void)snprintf(self->why, sizeof self->why, "%.*s", (int)sizeof self->why - 1, why);
@@ -121,6 +144,7 @@ static void lose(struct god *self, enum god_state state, int rc, const char *why
     self->version[0] = '\0';
     self->version_asked = false;
     self->pings_missed = 0;
+    self->heard_since_ms = 0;
     self->next_connect_ms = clock_boot_ms() + GOD_RECONNECT_MS;
     set_state(self, state, why);
     fail_calls(self, rc, why);
@@ -210,14 +234,33 @@ static void on_rpc_frame(void *context, struct link *link, const struct amp_pars
 
 /* ---- bus ---- */
 
+static void take_event(struct god *self, const struct amp_parser *frame)
+{
+    struct frame_event event;
+    if (frame_read_event(frame, &event)) {
+        self->callbacks->event(self->context, self, &event);
+        json_decref(event.object);
+    }
+}
+
 static void on_bus_frame(void *context, struct link *link, const struct amp_parser *frame)
 {
     (void)link;
     struct god *self = context;
-    struct frame_event event;
-    if (frame_read_event(frame, &event)) {
-        self->callbacks->event(self->context, self, event.event, event.name);
-        json_decref(event.object);
+    self->oversized += amp_parser_argc(frame) == 0;
+    switch (frame_kind(frame)) {
+    case FRAME_EVENT:
+        take_event(self, frame);
+        break;
+    case FRAME_LOG_OUT:
+    case FRAME_LOG_ERR:
+        self->callbacks->log(self->context, self, frame);
+        break;
+    case FRAME_KILL:
+        self->said_goodbye = true;
+        break;
+    case FRAME_OTHER:
+        break;
     }
 }
 
@@ -269,6 +312,9 @@ static void on_pong(void *context, int rc, const json_t *result, const char *why
         struct request request = {.method = REQUEST_VERSION};
         self->version_asked = send_call(self, &request, on_version, self, NULL) == 0;
     }
+    if (self->heard_since_ms == 0) {
+        self->heard_since_ms = clock_boot_ms(); /* it has accepted the bus, the older connection */
+    }
     set_state(self, GOD_UP, "");
 }
 
@@ -310,7 +356,10 @@ static void try_connect(struct god *self, int64_t now_ms)
         return;
     }
     pid_t pid = link_peer(self->rpc);
-    if (pid != link_peer(self->bus)) {
+    pid_t bus_pid = link_peer(self->bus);
+    self->other = pid != bus_pid ? bus_pid : 0;
+    self->said_goodbye = false;
+    if (self->other != 0) {
         runtime_event(self->runtime, MANAGER_ERROR, "pm2.doubled", NULL, "two PM2 daemons share %s",
                       self->home);
     }

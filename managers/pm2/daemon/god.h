@@ -9,6 +9,7 @@
 #define UNDERSTUDY_MANAGERS_PM2_GOD_H
 
 #include "managers/common/runtime.h"
+#include "managers/pm2/daemon/frame.h"
 #include "managers/pm2/daemon/request.h"
 
 #define GOD_PING_MS 2000
@@ -29,9 +30,10 @@ const char *god_state_name(enum god_state state);
 
 struct god_callbacks {
     void (*state)(void *context, struct god *god, enum god_state state, const char *why);
-    /* Something happened to a process: `event` ("exit", "online") and its name. The list tells the
-     * truth of it. */
-    void (*event)(void *context, struct god *god, const char *event, const char *name);
+    /* Something happened to a process, or an app pretends so. The list tells the truth of it. */
+    void (*event)(void *context, struct god *god, const struct frame_event *event);
+    /* A chunk of a process's log, not yet looked at: they come in floods. */
+    void (*log)(void *context, struct god *god, const struct amp_parser *frame);
 };
 
 /* rc 0: `result` is borrowed for the call. ERR_TIMEOUT: the outcome is unknown; ERR_CLOSED: the
@@ -49,6 +51,14 @@ const char *god_version(const struct god *self); /* "" unknown */
 pid_t god_pid(const struct god *self);           /* 0 unknown */
 uint64_t god_life(const struct god *self);       /* tells two daemons apart; 0 unknown */
 const char *god_why(const struct god *self);     /* of a state that is not up */
+/* Another process that listens on one of the two sockets of this home; 0: none. */
+pid_t god_other(const struct god *self);
+/* The bus has been listened to without a gap since then, by CLOCK_BOOTTIME; 0: it is not now. */
+int64_t god_heard_since_ms(const struct god *self);
+/* It said by itself that it ends: `pm2 kill`, or a signal to it. */
+bool god_said_goodbye(const struct god *self);
+/* Frames of the bus that were larger than is kept. */
+uint64_t god_oversized(const struct god *self);
 
 /* Send a request; `reply` is called exactly once if this returns 0. ERR_CLOSED: not up; ERR_FULL;
  * or as request_put. */

@@ -104,7 +104,7 @@ struct search {
     int64_t found;
 };
 
-static bool is_daemon_of(int64_t pid, const char *home)
+bool proc_is_daemon(int64_t pid, const char *home)
 {
     size_t length;
     const char *title = proc_arguments(pid, &length);
@@ -138,7 +138,7 @@ static bool on_process(void *context, int64_t pid)
     struct search *search = context;
     uid_t user;
     if (proc_user(pid, &user) && user == search->owner &&
-        (search->home != NULL ? is_daemon_of(pid, search->home) : is_command_line(pid))) {
+        (search->home != NULL ? proc_is_daemon(pid, search->home) : is_command_line(pid))) {
         search->found = pid;
     }
     return search->found == 0;

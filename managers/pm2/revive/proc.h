@@ -23,6 +23,8 @@ int64_t proc_parent(int64_t pid); /* 0 unknown */
 /* The effective user; false when it is gone. */
 bool proc_user(int64_t pid, uid_t *ret);
 
+/* It is a PM2 daemon of this home, by its title and PM2_HOME. */
+bool proc_is_daemon(int64_t pid, const char *home);
 /* A PM2 daemon of this home, by its title and PM2_HOME, whether it listens or not; and a pm2
  * command line of its user. 0: none. */
 int64_t proc_find_daemon(const char *home, uid_t owner);

@@ -1,7 +1,6 @@
 #include "managers/pm2/verbs/look.h"
 
 #include "managers/pm2/watch/process.h"
-#include "node/base/clock.h"
 #include "node/base/doc.h"
 
 #include <stdlib.h>
@@ -10,17 +9,14 @@ static json_t *describe_daemon(const struct home *home)
 {
     const struct god *god = home->god;
     struct process process = {.pidfd = -1};
-    struct process_usage usage = {.memory_bytes = -1};
     bool lives = process_hold(&process, god_pid(god));
-    if (lives) {
-        process_sample(&process, clock_boot_ms(), &usage);
-    }
+    int64_t memory_bytes = lives ? process_memory(process.pid) : -1;
     process_drop(&process);
     return json_pack(
         "{ss so ss so so sb so so}", "kind", "daemon", "home", doc_text(god_home(god)), "status",
         god_state_name(god_state(god)), "version", doc_text(god_version(god)), "pid",
         doc_count_or_null(god_pid(god) > 0 ? god_pid(god) : -1), "lives", lives, "memory_bytes",
-        doc_count_or_null(usage.memory_bytes), "text", doc_text(god_why(god)));
+        doc_count_or_null(memory_bytes), "text", doc_text(god_why(god)));
 }
 
 static void end_if_over(struct look *look)

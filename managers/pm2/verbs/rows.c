@@ -39,12 +39,9 @@ static json_t *describe(const struct settings *settings, const char *home, const
                         const struct entry *entry)
 {
     struct process process = {.pidfd = -1};
-    struct process_usage usage = {.memory_bytes = -1};
     const json_t *env = json_object_get(row, "pm2_env");
     bool lives = entry_pid_counts(entry) && process_hold(&process, entry->pid);
-    if (lives) {
-        process_sample(&process, clock_boot_ms(), &usage);
-    }
+    int64_t memory_bytes = lives ? process_memory(process.pid) : -1;
     process_drop(&process);
     int64_t uptime_ms =
         lives && entry->started_wall_ms > 0 ? clock_wall_ms() - entry->started_wall_ms : -1;
@@ -54,8 +51,8 @@ static json_t *describe(const struct settings *settings, const char *home, const
         doc_text(doc_get_text(env, "namespace", NULL)), "status", entry_status_name(entry->status),
         "pid", doc_count_or_null(entry_pid_counts(entry) ? entry->pid : -1), "lives", lives,
         "restarts", (json_int_t)entry->restarts, "uptime_ms", doc_count_or_null(uptime_ms),
-        "memory_bytes", doc_count_or_null(usage.memory_bytes), "cpu_percent", cpu_of(row, lives),
-        "role", rows_role(settings, entry), "duty", doc_text(entry->duty));
+        "memory_bytes", doc_count_or_null(memory_bytes), "cpu_percent", cpu_of(row, lives), "role",
+        rows_role(settings, entry), "duty", doc_text(entry->duty));
 }
 
 size_t rows_of_list(const struct settings *settings, const char *home, const json_t *list,

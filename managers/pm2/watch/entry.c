@@ -1,8 +1,11 @@
 #include "managers/pm2/watch/entry.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BACKOFF_MAX_MS 15000 /* PM2's own bound; a backoff goes before a fixed delay */
 
 static const char *const status_names[] = {
     [ENTRY_ONLINE] = "online",     [ENTRY_LAUNCHING] = "launching",
@@ -16,8 +19,9 @@ const char *entry_status_name(enum entry_status status)
     return status <= ENTRY_OTHER ? status_names[status] : "unknown";
 }
 
-static enum entry_status read_status(const char *text)
+enum entry_status entry_status(const json_t *pm2_env)
 {
+    const char *text = json_string_value(json_object_get(pm2_env, "status"));
     for (int i = ENTRY_ONLINE; text != NULL && i < ENTRY_OTHER; i++) {
         if (strcmp(text, status_names[i]) == 0) {
             return (enum entry_status)i;
@@ -27,7 +31,7 @@ static enum entry_status read_status(const char *text)
 }
 
 /* A number, or a text that is a number: "_old_1" of a reload is none. */
-static int64_t read_id(const json_t *value)
+int64_t entry_id(const json_t *value)
 {
     if (json_is_integer(value)) {
         int64_t id = json_integer_value(value);
@@ -83,6 +87,14 @@ static bool is_stop_code(const json_t *pm2_env)
     return false;
 }
 
+bool entry_restarts(const json_t *pm2_env)
+{
+    const json_t *wanted = json_object_get(pm2_env, "autorestart");
+    const char *text = json_string_value(wanted);
+    bool never = json_is_false(wanted) || (text != NULL && strcmp(text, "false") == 0);
+    return !never && !is_stop_code(pm2_env);
+}
+
 /* With a restart delay or a backoff set, PM2 (5 to 7) shows "waiting restart" also after an exit on
  * which it restarts nothing: a stop code, or too many restarts. It gives itself away by its pid,
  * which it clears then, and keeps while it really waits. */
@@ -92,6 +104,21 @@ static enum entry_status true_status(const json_t *pm2_env, enum entry_status st
         return status;
     }
     return is_stop_code(pm2_env) ? ENTRY_STOPPED : ENTRY_ERRORED;
+}
+
+/* PM2 numbers the instances of one name by a variable that the entry itself names. */
+static int64_t read_instance(const json_t *pm2_env)
+{
+    const char *variable = json_string_value(json_object_get(pm2_env, "instance_var"));
+    return entry_id(json_object_get(pm2_env, variable != NULL ? variable : "NODE_APP_INSTANCE"));
+}
+
+static void read_limits(const json_t *pm2_env, struct entry *ret)
+{
+    ret->listen_ms = read_count(pm2_env, "listen_timeout");
+    ret->kill_ms = read_count(pm2_env, "kill_timeout");
+    bool grows = json_is_number(json_object_get(pm2_env, "exp_backoff_restart_delay"));
+    ret->delay_ms = grows ? BACKOFF_MAX_MS : read_count(pm2_env, "restart_delay");
 }
 
 static bool read_row(const json_t *row, struct entry *ret)
@@ -104,8 +131,8 @@ static bool read_row(const json_t *row, struct entry *ret)
     *ret = (struct entry){0};
     memcpy(ret->name, name, strlen(name) + 1);
     const json_t *id = json_object_get(row, "pm_id");
-    ret->pm_id = read_id(id != NULL ? id : json_object_get(pm2_env, "pm_id"));
-    ret->status = read_status(json_string_value(json_object_get(pm2_env, "status")));
+    ret->pm_id = entry_id(id != NULL ? id : json_object_get(pm2_env, "pm_id"));
+    ret->status = entry_status(pm2_env);
     ret->pid = read_count(row, "pid");
     if (ret->pid > INT32_MAX) {
         ret->pid = 0;
@@ -113,6 +140,13 @@ static bool read_row(const json_t *row, struct entry *ret)
     ret->status = true_status(pm2_env, ret->status, ret->pid);
     ret->restarts = read_count(pm2_env, "restart_time");
     ret->started_wall_ms = read_count(pm2_env, "pm_uptime");
+    ret->instance = read_instance(pm2_env);
+    const char *group = json_string_value(json_object_get(pm2_env, "namespace"));
+    (void)snprintf(ret->group, sizeof ret->group, "%s", group != NULL ? group : "");
+    const char *unique_id = json_string_value(json_object_get(pm2_env, "unique_id"));
+    (void)snprintf(ret->unique_id, sizeof ret->unique_id, "%s", unique_id != NULL ? unique_id : "");
+    read_limits(pm2_env, ret);
+    ret->measured = read_count(json_object_get(row, "monit"), "memory") > 0;
     read_duty(pm2_env, ret);
     return true;
 }

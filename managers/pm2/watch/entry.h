@@ -35,6 +35,13 @@ struct entry {
     int64_t pid; /* 0: none; believe it only together with the status */
     int64_t restarts;
     int64_t started_wall_ms; /* pm_uptime; 0 unknown */
+    int64_t instance;        /* of several of one name; -1: it has no number */
+    char group[32];          /* PM2's namespace, cut */
+    int64_t listen_ms;       /* its own limits of time; 0: PM2's default */
+    int64_t kill_ms;
+    int64_t delay_ms;        /* before a restart */
+    bool measured;           /* PM2 knows its memory */
+    char unique_id[40];      /* one for each entry that was ever prepared; "" unknown */
     char duty[DUTY_ID_SIZE]; /* of ours, else empty */
 };
 
@@ -47,6 +54,14 @@ struct entries {
 /* `list` is the result of getMonitorData. ERR_PROTO when it is no array; rows without a name are
  * left out. */
 int entries_read(const json_t *list, struct entries *ret, struct err *err);
+
+/* Of a row's pm2_env, or of the "process" of an event, which is one: */
+enum entry_status entry_status(const json_t *pm2_env);
+/* True when PM2 starts it again after such an exit; after an exit code that says "stop", or without
+ * autorestart, it does not. */
+bool entry_restarts(const json_t *pm2_env);
+/* A pm_id: a number, or a text that is one; else -1. */
+int64_t entry_id(const json_t *value);
 
 /* True when the pid of the row means a process: a row that waits for its restart keeps the old
  * one. */

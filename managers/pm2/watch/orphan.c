@@ -1,6 +1,7 @@
 /* Processes that outlived their PM2 daemon. The daemon leaves a file pids/NAME-ID.pid for each, and
  * gives each its name and id in the environment; both must agree, as files and numbers get old. */
 #include "managers/pm2/pm2.h"
+#include "managers/pm2/revive/proc.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ENVIRON_BYTES_MAX (256 << 10)
 #define FILES_MAX 4096
 
 static size_t read_file(const char *path, char *ret, size_t size)
@@ -30,28 +30,13 @@ static size_t read_file(const char *path, char *ret, size_t size)
     return length;
 }
 
-static bool has_variable(const char *environment, size_t length, const char *name,
-                         const char *value)
-{
-    size_t name_length = strlen(name);
-    for (size_t at = 0; at < length; at += strlen(environment + at) + 1) {
-        const char *variable = environment + at;
-        if (strncmp(variable, name, name_length) == 0 && variable[name_length] == '=' &&
-            (value == NULL || strcmp(variable + name_length + 1, value) == 0)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool bears_name(int64_t pid, const char *name)
 {
-    static char environment[ENVIRON_BYTES_MAX]; /* one thread */
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%lld/environ", (long long)pid);
-    size_t length = read_file(path, environment, sizeof environment);
-    return has_variable(environment, length, "pm_id", NULL) &&
-           has_variable(environment, length, "name", name);
+    size_t length;
+    const char *environment = proc_environment(pid, &length);
+    const char *theirs = proc_variable(environment, length, "name");
+    return theirs != NULL && strcmp(theirs, name) == 0 &&
+           proc_variable(environment, length, "pm_id") != NULL;
 }
 
 int64_t orphan_find(const char *home, const char *name)
@@ -82,4 +67,87 @@ int64_t orphan_find(const char *home, const char *name)
         (void)closedir(files);
     }
     return found;
+}
+
+/* ---- all of them ---- */
+
+struct origin {
+    char name[NAME_SIZE];
+    char unique_id[40];
+};
+
+/* PM2 puts the entry's own keys into the environment of what it starts; the path of its file of the
+ * pid tells the home. A process of ours has a guard that ends it. */
+static bool is_from(const struct home *home, int64_t pid, struct origin *ret)
+{
+    size_t length;
+    const char *environment = proc_environment(pid, &length);
+    const char *name = proc_variable(environment, length, "name");
+    const char *unique_id = proc_variable(environment, length, "unique_id");
+    const char *pid_path = proc_variable(environment, length, "pm_pid_path");
+    size_t home_length = strlen(god_home(home->god));
+    if (name == NULL || unique_id == NULL || pid_path == NULL || strlen(name) >= NAME_SIZE ||
+        strlen(unique_id) >= sizeof ret->unique_id ||
+        strncmp(pid_path, god_home(home->god), home_length) != 0 ||
+        strncmp(pid_path + home_length, "/pids/", 6) != 0 ||
+        proc_variable(environment, length, ENTRY_DUTY_VARIABLE) != NULL) {
+        return false;
+    }
+    memcpy(ret->name, name, strlen(name) + 1);
+    memcpy(ret->unique_id, unique_id, strlen(unique_id) + 1);
+    return true;
+}
+
+/* A process that an app of today has sent into the background is that app's business. */
+static bool is_listed(const struct home *home, const char *unique_id)
+{
+    bool up = god_state(home->god) == GOD_UP && home->fresh;
+    for (size_t i = 0; up && i < home->entries.count; i++) {
+        if (strcmp(home->entries.rows[i].unique_id, unique_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_daemon(const struct home *home, const struct tree_row *row)
+{
+    return row != NULL && (row->pid == god_pid(home->god) || row->pm2);
+}
+
+size_t orphan_find_all(const struct home *home, const struct tree *tree, struct orphan *ret,
+                       size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tree->count && count < max; i++) {
+        const struct tree_row *row = &tree->rows[i];
+        struct origin origin;
+        struct origin parent;
+        /* What PM2 starts leads a session of its own, and is a child of its daemon. */
+        if (row->session != row->pid || row->state == 'Z' ||
+            is_daemon(home, tree_find(tree, row->parent)) || !is_from(home, row->pid, &origin) ||
+            is_listed(home, origin.unique_id) ||
+            (row->parent > 1 && is_from(home, row->parent, &parent))) {
+            continue;
+        }
+        ret[count] = (struct orphan){.pid = row->pid};
+        memcpy(ret[count++].name, origin.name, sizeof origin.name);
+    }
+    return count;
+}
+
+size_t orphan_find_daemons(const struct home *home, const struct tree *tree, int64_t *ret,
+                           size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tree->count && count < max; i++) {
+        const struct tree_row *row = &tree->rows[i];
+        const struct tree_row *parent = tree_find(tree, row->parent);
+        bool forked = parent != NULL && parent->pm2; /* an app that has not begun yet */
+        if (row->pm2 && !forked && row->state != 'Z' && row->pid != god_pid(home->god) &&
+            proc_is_daemon(row->pid, god_home(home->god))) {
+            ret[count++] = row->pid;
+        }
+    }
+    return count;
 }

@@ -28,11 +28,6 @@ static bool read_small(const char *path, char *ret, size_t size)
     return true;
 }
 
-struct stat_line {
-    uint64_t cpu_ticks;
-    uint64_t start_ticks;
-};
-
 /* The number of field `index` (from 0, separated by blanks); false when there are fewer. */
 static bool field(const char *text, unsigned index, uint64_t *ret)
 {
@@ -48,7 +43,7 @@ static bool field(const char *text, unsigned index, uint64_t *ret)
 
 /* proc(5): the name in parentheses may hold anything, so reading starts after the last one, with
  * the third field. */
-static bool read_stat(int64_t pid, struct stat_line *ret)
+bool process_stat(int64_t pid, struct process_stat *ret)
 {
     char path[64];
     char text[1024];
@@ -57,14 +52,32 @@ static bool read_stat(int64_t pid, struct stat_line *ret)
         return false;
     }
     const char *after = strrchr(text, ')');
-    uint64_t user;
-    uint64_t kernel;
-    if (after == NULL || !field(after + 1, 14 - 3, &user) || !field(after + 1, 15 - 3, &kernel) ||
-        !field(after + 1, 22 - 3, &ret->start_ticks)) {
+    enum { PARENT, SESSION, USER, KERNEL, CHILDREN_USER, CHILDREN_KERNEL, START, PAGES, COUNT };
+    static const unsigned fields[COUNT] = {4, 6, 14, 15, 16, 17, 22, 24};
+    uint64_t values[COUNT];
+    if (after == NULL || after[1] != ' ') {
         return false;
     }
-    ret->cpu_ticks = user + kernel;
+    for (size_t i = 0; i < COUNT; i++) {
+        if (!field(after + 1, fields[i] - 3, &values[i])) {
+            return false;
+        }
+    }
+    *ret = (struct process_stat){.pm2 = strstr(text, "(PM2 v") != NULL,
+                                 .state = after[2],
+                                 .parent = (int64_t)values[PARENT],
+                                 .session = (int64_t)values[SESSION],
+                                 .cpu_ticks = values[USER] + values[KERNEL] +
+                                              values[CHILDREN_USER] + values[CHILDREN_KERNEL],
+                                 .start_ticks = values[START],
+                                 .pages = (int64_t)values[PAGES]};
     return true;
+}
+
+bool process_exists(int64_t pid)
+{
+    struct process_stat stat;
+    return pid > 0 && process_stat(pid, &stat) && stat.state != 'Z' && stat.state != 'X';
 }
 
 void process_drop(struct process *self)
@@ -77,8 +90,8 @@ void process_drop(struct process *self)
 
 bool process_hold(struct process *self, int64_t pid)
 {
-    struct stat_line line;
-    bool seen = pid > 0 && read_stat(pid, &line);
+    struct process_stat line;
+    bool seen = pid > 0 && process_stat(pid, &line);
     if (self->pidfd >= 0 && self->pid == pid && seen && self->start_ticks == line.start_ticks) {
         return process_lives(self);
     }
@@ -87,15 +100,15 @@ bool process_hold(struct process *self, int64_t pid)
         return false;
     }
     self->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-    struct stat_line again;
+    struct process_stat again;
     /* The number may have changed hands between the two steps. */
-    if (self->pidfd < 0 || !read_stat(pid, &again) || again.start_ticks != line.start_ticks) {
+    if (self->pidfd < 0 || !process_stat(pid, &again) || again.start_ticks != line.start_ticks) {
         process_drop(self);
         return false;
     }
     self->pid = pid;
     self->start_ticks = line.start_ticks;
-    self->cpu_ticks = line.cpu_ticks;
+    self->parent = line.parent;
     return process_lives(self);
 }
 
@@ -109,7 +122,7 @@ bool process_lives(const struct process *self)
     return poll(&item, 1, 0) == 0;
 }
 
-static int64_t resident_bytes(int64_t pid)
+int64_t process_memory(int64_t pid)
 {
     char path[64];
     char text[256];
@@ -119,24 +132,6 @@ static int64_t resident_bytes(int64_t pid)
         return -1;
     }
     return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
-void process_sample(struct process *self, int64_t now_ms, struct process_usage *ret)
-{
-    *ret = (struct process_usage){.memory_bytes = -1, .cpu_percent = -1};
-    struct stat_line line;
-    if (!process_lives(self) || !read_stat(self->pid, &line) ||
-        line.start_ticks != self->start_ticks) {
-        return;
-    }
-    ret->memory_bytes = resident_bytes(self->pid);
-    int64_t elapsed_ms = now_ms - self->sampled_ms;
-    if (self->sampled_ms > 0 && elapsed_ms > 0 && line.cpu_ticks >= self->cpu_ticks) {
-        double used_s = (double)(line.cpu_ticks - self->cpu_ticks) / (double)sysconf(_SC_CLK_TCK);
-        ret->cpu_percent = used_s * 100000.0 / (double)elapsed_ms;
-    }
-    self->cpu_ticks = line.cpu_ticks;
-    self->sampled_ms = now_ms;
 }
 
 /* Appends the children of `pid` to the list; each thread of a process has its own. */
@@ -169,7 +164,7 @@ int64_t process_tree_memory(int64_t pid)
     int64_t sum = 0;
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        int64_t bytes = resident_bytes(pids[i]);
+        int64_t bytes = process_memory(pids[i]);
         if (bytes >= 0) {
             any = true;
             sum += bytes;

@@ -10,8 +10,8 @@ struct process {
     int64_t pid;
     int pidfd;            /* -1: none */
     uint64_t start_ticks; /* of /proc/PID/stat: tells two processes of one number apart */
-    uint64_t cpu_ticks;   /* at the sample before */
-    int64_t sampled_ms;
+    int64_t parent;       /* when it was held first */
+    bool awaited;         /* for whoever waits for the end of the pidfd; false for a new one */
 };
 
 /* Hold `pid` from now on; the same process stays held as it is. Returns whether a live process is
@@ -22,13 +22,23 @@ void process_drop(struct process *self);
 /* False once the held process has ended (a zombie has), or when none is held. */
 bool process_lives(const struct process *self);
 
-struct process_usage {
-    int64_t memory_bytes; /* resident, of the process alone; -1 unknown */
-    double cpu_percent;   /* of one processor since the sample before; -1 unknown */
+/* What /proc/PID/stat tells (proc(5)). */
+struct process_stat {
+    bool pm2; /* its name is that of a PM2 daemon */
+    char state;
+    int64_t parent;
+    int64_t session;
+    uint64_t cpu_ticks; /* of it, and of its children that were awaited */
+    uint64_t start_ticks;
+    int64_t pages; /* resident */
 };
+bool process_stat(int64_t pid, struct process_stat *ret);
 
-/* Of the held process; now_ms of CLOCK_BOOTTIME. */
-void process_sample(struct process *self, int64_t now_ms, struct process_usage *ret);
+/* There is a process of this number that has not ended; whose it is, is not said. */
+bool process_exists(int64_t pid);
+
+/* Resident bytes of the process alone, -1 unknown. */
+int64_t process_memory(int64_t pid);
 
 /* Resident bytes of the process and all its descendants, -1 unknown. At most a few hundred
  * processes are visited. */

@@ -53,7 +53,7 @@ static enum decide_primary_state judge_without_daemon(const struct watch_facts *
 static enum decide_primary_state judge_running(const struct watch_facts *facts,
                                                char ret_reason[NAME_SIZE])
 {
-    if (facts->restarts_in_window >= WATCH_LOOP_RESTARTS) {
+    if (facts->ends >= WATCH_LOOP_ENDS) {
         return say(ret_reason, DECIDE_DOWN, "crash loop");
     }
     switch (facts->status) {
@@ -82,9 +82,17 @@ enum decide_primary_state watch_judge(const struct watch_facts *facts, char ret_
     if (!facts->daemon_up) {
         return judge_without_daemon(facts, ret_reason);
     }
+    if (!facts->listed && facts->lives) {
+        return say(ret_reason, DECIDE_UP, "not in PM2's list, process lives");
+    }
     if (!facts->listed) {
         return facts->must_be_here ? say(ret_reason, DECIDE_DOWN, "not in PM2's list")
                                    : say(ret_reason, DECIDE_ELSEWHERE, "not here");
+    }
+    bool off = facts->status == ENTRY_STOPPED || facts->status == ENTRY_ERRORED ||
+               facts->status == ENTRY_WAITING_RESTART;
+    if (off && facts->lives) {
+        return say(ret_reason, DECIDE_UP, "off in PM2's list, an orphan of it lives");
     }
     if (facts->status == ENTRY_STOPPED) {
         return say(ret_reason, DECIDE_DOWN, "stopped");
@@ -102,8 +110,9 @@ void watch_init(struct watch *self, const char *name, int64_t now_ms)
                            .seen = DECIDE_UNKNOWN,
                            .seen_since_ms = now_ms,
                            .status = ENTRY_OTHER,
+                           .pm_id = -1,
                            .process = {.pidfd = -1},
-                           .usage = {.memory_bytes = -1, .cpu_percent = -1}};
+                           .use = {.memory_bytes = -1, .cpu_percent = -1}};
     (void)snprintf(self->name, sizeof self->name, "%s", name);
     (void)snprintf(self->reason, sizeof self->reason, "not looked at yet");
 }
@@ -113,45 +122,28 @@ void watch_deinit(struct watch *self)
     process_drop(&self->process);
 }
 
-static void count_restarts(struct watch *self, int64_t restarts, int64_t now_ms)
-{
-    /* A smaller figure is a reset by somebody, or a new daemon. */
-    int64_t more = self->listed && restarts > self->restarts ? restarts - self->restarts : 0;
-    for (int64_t i = 0; i < more && i < WATCH_LOOP_RESTARTS; i++) {
-        self->restart_times_ms[self->restart_next] = now_ms;
-        self->restart_next = (self->restart_next + 1) % WATCH_LOOP_RESTARTS;
-    }
-    self->restarts = restarts;
-}
-
-/* PM2 starts nothing again that it gave up, or that was stopped for longer than between an exit and
- * its restart: somebody did, and the exits before are no crash loop of the new process. */
-static bool started_anew(const struct watch *self, const struct entry *row, int64_t now_ms)
-{
-    bool was_off =
-        self->status == ENTRY_ERRORED ||
-        (self->status == ENTRY_STOPPED && now_ms - self->status_since_ms >= WATCH_DOWN_HOLD_MS);
-    return self->listed && was_off &&
-           (row->status == ENTRY_ONLINE || row->status == ENTRY_LAUNCHING);
-}
-
 void watch_row(struct watch *self, const struct entry *row, int64_t now_ms)
 {
     if (row == NULL) {
         self->listed = false;
-        process_drop(&self->process);
+        self->pm_id = -1;
+        if (!process_lives(&self->process)) {
+            process_drop(&self->process);
+        }
         return;
-    }
-    count_restarts(self, row->restarts, now_ms);
-    if (started_anew(self, row, now_ms)) {
-        memset(self->restart_times_ms, 0, sizeof self->restart_times_ms);
     }
     if (!self->listed || self->status != row->status) {
         self->status_since_ms = now_ms;
     }
     self->listed = true;
     self->status = row->status;
+    self->pm_id = row->pm_id;
+    self->restarts = row->restarts;
     self->started_wall_ms = row->started_wall_ms;
+    if (self->orphan && !entry_pid_counts(row) && process_lives(&self->process)) {
+        return;
+    }
+    self->orphan = false;
     int64_t before = self->process.pidfd >= 0 ? self->process.pid : 0;
     bool lives = process_hold(&self->process, entry_pid_counts(row) ? row->pid : 0);
     if (lives && before != 0 && before != row->pid && self->state == DECIDE_UP) {
@@ -159,14 +151,29 @@ void watch_row(struct watch *self, const struct entry *row, int64_t now_ms)
     }
 }
 
-static unsigned restarts_in_window(const struct watch *self, int64_t now_ms)
+void watch_hold_orphan(struct watch *self, int64_t pid)
 {
-    unsigned count = 0;
-    for (size_t i = 0; i < WATCH_LOOP_RESTARTS; i++) {
-        int64_t at_ms = self->restart_times_ms[i];
-        count += at_ms != 0 && now_ms - at_ms < WATCH_LOOP_WINDOW_MS;
+    if (process_lives(&self->process)) {
+        self->orphan = true; /* the one that PM2 had */
+    } else {
+        self->orphan = process_hold(&self->process, pid);
     }
-    return count;
+}
+
+void watch_measure(struct watch *self, int64_t memory_bytes, uint64_t cpu_ticks,
+                   int64_t ticks_per_s, int64_t now_ms)
+{
+    struct watch_use *use = &self->use;
+    int64_t elapsed_ms = now_ms - use->sampled_ms;
+    use->memory_bytes = memory_bytes;
+    use->cpu_percent = -1;
+    /* Fewer than before: another process, or a child that nobody awaited. */
+    if (memory_bytes >= 0 && use->sampled_ms > 0 && elapsed_ms > 0 && cpu_ticks >= use->cpu_ticks) {
+        double used_s = (double)(cpu_ticks - use->cpu_ticks) / (double)ticks_per_s;
+        use->cpu_percent = used_s * 100000.0 / (double)elapsed_ms;
+    }
+    use->cpu_ticks = cpu_ticks;
+    use->sampled_ms = memory_bytes >= 0 ? now_ms : 0;
 }
 
 bool watch_is_settling(const struct watch *self)
@@ -180,8 +187,10 @@ bool watch_step(struct watch *self, struct watch_facts facts, int64_t now_ms)
     facts.listed = self->listed;
     facts.status = self->status;
     facts.status_ms = now_ms - self->status_since_ms;
-    facts.lives = process_lives(&self->process);
-    facts.restarts_in_window = restarts_in_window(self, now_ms);
+    /* A number that PM2 holds on to may long be somebody else's. */
+    bool its_own = !facts.daemon_up || facts.daemon_pid == 0 || self->orphan || !self->listed ||
+                   self->process.parent == facts.daemon_pid;
+    facts.lives = its_own && process_lives(&self->process);
     enum decide_primary_state seen = watch_judge(&facts, reason);
     if (seen != self->seen) {
         self->seen = seen;

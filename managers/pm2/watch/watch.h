@@ -7,13 +7,14 @@
 
 #include "managers/pm2/stand_in/decide.h"
 #include "managers/pm2/watch/entry.h"
+#include "managers/pm2/watch/excess.h"
 #include "managers/pm2/watch/process.h"
 
 #define WATCH_DOWN_HOLD_MS 700       /* bad for so long before it is called down */
 #define WATCH_LAUNCHING_MAX_MS 15000 /* longer: stuck */
 #define WATCH_STOPPING_MAX_MS 30000
 #define WATCH_WAITING_MAX_MS 20000
-#define WATCH_LOOP_RESTARTS 5 /* so many restarts within the window are a crash loop */
+#define WATCH_LOOP_ENDS 5 /* so many within the window are a crash loop */
 #define WATCH_LOOP_WINDOW_MS 60000
 
 /* What PM2 and the kernel say. */
@@ -21,15 +22,26 @@ struct watch_facts {
     bool daemon_known;  /* its state is known at all */
     bool daemon_up;     /* and the list is of now */
     const char *daemon; /* name of its state: "dead" */
+    int64_t daemon_pid; /* the parent of what it started; 0: not known */
     bool must_be_here;  /* the configuration says that this node has it */
     bool listed;
     enum entry_status status;
     int64_t status_ms; /* how long PM2 has shown this status */
     bool lives;        /* its process is held and lives */
-    unsigned restarts_in_window;
+    unsigned ends;     /* by itself, within WATCH_LOOP_WINDOW_MS */
 };
 
 enum decide_primary_state watch_judge(const struct watch_facts *facts, char ret_reason[NAME_SIZE]);
+
+/* What all instances of it use, with all their descendants. */
+struct watch_use {
+    int64_t memory_bytes; /* resident; -1 unknown */
+    double cpu_percent;   /* of one processor since the sample before; -1 unknown */
+    struct excess memory;
+    struct excess cpu;
+    uint64_t cpu_ticks; /* at the latest sample */
+    int64_t sampled_ms; /* 0: there was none */
+};
 
 struct watch {
     char name[NAME_SIZE];
@@ -48,21 +60,30 @@ struct watch {
     int64_t restarts;
     int64_t started_wall_ms;
     size_t home;
+    int64_t pm_id; /* -1: not listed */
     struct process process;
-    struct process_usage usage;
-    int64_t restart_times_ms[WATCH_LOOP_RESTARTS]; /* ring of the latest */
-    unsigned restart_next;
+    bool orphan; /* it is of an earlier daemon, or of one that is gone */
+    struct watch_use use;
 };
 
 void watch_init(struct watch *self, const char *name, int64_t now_ms);
 void watch_deinit(struct watch *self);
 
-/* The row of PM2's list (NULL: not listed), taken in before the judgement. */
+/* The row of PM2's list (NULL: not listed), taken in before the judgement. A process that lives on
+ * without a row stays held: it is an orphan of an earlier daemon, or PM2 is ending it now. */
 void watch_row(struct watch *self, const struct entry *row, int64_t now_ms);
 
-/* True when the told state changed. `daemon_*` and `must_be_here` of `facts` are the caller's, the
- * rest is filled in from the tracker. */
+/* It runs as `pid` without a daemon that knows of it: it is well, and a backup beside it would be
+ * one too many. */
+void watch_hold_orphan(struct watch *self, int64_t pid);
+
+/* True when the told state changed. `daemon_*`, `must_be_here` and `ends` of `facts` are the
+ * caller's, the rest is filled in from the tracker. */
 bool watch_step(struct watch *self, struct watch_facts facts, int64_t now_ms);
+
+/* A new sample: ticks of the processor as proc(5) has them, memory -1 when no process was found. */
+void watch_measure(struct watch *self, int64_t memory_bytes, uint64_t cpu_ticks,
+                   int64_t ticks_per_s, int64_t now_ms);
 
 /* True while a state is held back: look again soon. */
 bool watch_is_settling(const struct watch *self);

@@ -17,21 +17,38 @@ static const char *const answers[] = {
     "\"stop_exit_codes\":[86],\"exit_code\":86}}]]}",
 };
 
-/* An event as it comes on the bus: topic and JSON, where a request has JSON and id. */
-static void write_event(const char *folder)
+/* As it comes on the bus: topic and JSON, where a request has JSON and id. */
+static const struct {
+    const char *name;
+    const char *topic;
+    const char *json;
+} frames[] = {
+    {"event", "process:event",
+     "j:{\"event\":\"exit\",\"manually\":false,\"process\":{\"name\":\"worker\",\"pm_id\":0,"
+     "\"status\":\"stopping\",\"autorestart\":true}}"},
+    {"false-event", "process:event",
+     "j:{\"at\":1,\"data\":{\"event\":\"exit\"},\"process\":{\"pm_id\":0,\"name\":\"worker\"}}"},
+    {"log-out", "log:out",
+     "j:{\"process\":{\"pm_id\":0,\"name\":\"worker\",\"rev\":null},\"at\":1,\"data\":"
+     "\"a\\nFATAL\"}"},
+    {"log-err", "log:err",
+     "j:{\"process\":{\"pm_id\":\"1\",\"name\":\"worker\"},\"at\":1,\"data\":\"E 123\\n\"}"},
+    {"kill", "pm2:kill", "j:{\"status\":\"killed\",\"msg\":\"pm2 has been killed\"}"},
+};
+
+static void write_frame(const char *folder, size_t index)
 {
-    static const char json[] =
-        "j:{\"event\":\"exit\",\"manually\":false,\"process\":{\"name\":\"worker\",\"pm_id\":0}}";
-    static const char topic[] = "process:event";
-    uint8_t frame[256] = {7, 0x12, 0, 0, 0, sizeof topic - 1};
+    const char *topic = frames[index].topic;
+    const char *json = frames[index].json;
+    uint8_t frame[256] = {7, 0x12, 0, 0, 0, (uint8_t)strlen(topic)};
     size_t at = 6;
-    memcpy(frame + at, topic, sizeof topic - 1);
-    at += sizeof topic - 1;
-    frame[at + 3] = sizeof json - 1;
+    memcpy(frame + at, topic, strlen(topic));
+    at += strlen(topic);
+    frame[at + 3] = (uint8_t)strlen(json);
     at += 4;
-    memcpy(frame + at, json, sizeof json - 1);
-    at += sizeof json - 1;
-    seed_write(folder, "event", -1, frame, at);
+    memcpy(frame + at, json, strlen(json));
+    at += strlen(json);
+    seed_write(folder, frames[index].name, -1, frame, at);
 }
 
 int main(int argc, char **argv)
@@ -54,6 +71,8 @@ int main(int argc, char **argv)
         seed_write(argv[1], name, -1, seed, frame.length + 1);
         buffer_deinit(&frame);
     }
-    write_event(argv[1]);
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        write_frame(argv[1], i);
+    }
     return 0;
 }

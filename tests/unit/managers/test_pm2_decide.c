@@ -166,11 +166,11 @@ static void stuck_states_and_loops_are_down(void **state)
     assert_int_equal(judge((struct watch_facts){LISTED(ENTRY_WAITING_RESTART),
                                                 .status_ms = WATCH_WAITING_MAX_MS + 1}),
                      DECIDE_DOWN);
+    assert_int_equal(
+        judge((struct watch_facts){LISTED(ENTRY_ONLINE), .lives = true, .ends = WATCH_LOOP_ENDS}),
+        DECIDE_DOWN);
     assert_int_equal(judge((struct watch_facts){LISTED(ENTRY_ONLINE), .lives = true,
-                                                .restarts_in_window = WATCH_LOOP_RESTARTS}),
-                     DECIDE_DOWN);
-    assert_int_equal(judge((struct watch_facts){LISTED(ENTRY_ONLINE), .lives = true,
-                                                .restarts_in_window = WATCH_LOOP_RESTARTS - 1}),
+                                                .ends = WATCH_LOOP_ENDS - 1}),
                      DECIDE_UP);
 }
 
@@ -202,73 +202,67 @@ static void down_is_held_back_for_a_moment(void **state)
     watch_deinit(&watch);
 }
 
-static void restarts_within_the_window_are_a_loop(void **state)
+/* PM2 shows a row as off while a process of an earlier daemon runs: the primary runs. */
+static void an_orphan_is_no_reason_for_a_backup(void **state)
 {
     (void)state;
     struct watch watch;
     watch_init(&watch, "worker", 0);
-    struct entry row = {.status = ENTRY_ONLINE, .pid = getpid()};
-    int64_t now_ms = 1000;
-    watch_row(&watch, &row, now_ms);
-    (void)watch_step(&watch, daemon_up, now_ms);
-    for (int i = 0; i < WATCH_LOOP_RESTARTS; i++) {
-        assert_int_equal(watch.state, DECIDE_UP);
-        row.restarts++;
-        now_ms += 2000;
-        watch_row(&watch, &row, now_ms);
-        (void)watch_step(&watch, daemon_up, now_ms);
-    }
-    assert_true(watch_step(&watch, daemon_up, now_ms + WATCH_DOWN_HOLD_MS));
-    assert_string_equal(watch.reason, "crash loop");
-    /* Well again once they lie behind. */
-    assert_true(watch_step(&watch, daemon_up, now_ms + WATCH_LOOP_WINDOW_MS));
+    watch_hold_orphan(&watch, getpid());
+    watch_row(&watch, NULL, 1000);
+    assert_true(watch_step(&watch, daemon_up, 1000));
     assert_int_equal(watch.state, DECIDE_UP);
+    assert_string_equal(watch.reason, "not in PM2's list, process lives");
+    struct entry row = {.status = ENTRY_STOPPED, .pm_id = 3};
+    watch_row(&watch, &row, 2000);
+    (void)watch_step(&watch, daemon_up, 2000);
+    assert_int_equal(watch.state, DECIDE_UP);
+    assert_string_equal(watch.reason, "off in PM2's list, an orphan of it lives");
+    /* One that PM2 started takes its place. */
+    row = (struct entry){.status = ENTRY_ONLINE, .pid = getpid()};
+    watch_row(&watch, &row, 3000);
+    assert_false(watch.orphan);
+    row = (struct entry){.status = ENTRY_STOPPED};
+    watch_row(&watch, &row, 4000);
+    assert_false(watch_step(&watch, daemon_up, 4000));
+    assert_true(watch_step(&watch, daemon_up, 4000 + WATCH_DOWN_HOLD_MS));
+    assert_string_equal(watch.reason, "stopped");
     watch_deinit(&watch);
 }
 
-/* Given up after a loop, then started by somebody: well at once, not after the window. */
-static void a_start_by_hand_forgets_the_loop(void **state)
+static void a_number_that_is_somebody_elses_is_no_process(void **state)
 {
     (void)state;
     struct watch watch;
+    struct watch_facts facts = daemon_up;
     watch_init(&watch, "worker", 0);
     struct entry row = {.status = ENTRY_ONLINE, .pid = getpid()};
     watch_row(&watch, &row, 1000);
-    (void)watch_step(&watch, daemon_up, 1000);
-    row.restarts = WATCH_LOOP_RESTARTS;
-    row.status = ENTRY_ERRORED;
-    row.pid = 0;
-    watch_row(&watch, &row, 3000);
-    (void)watch_step(&watch, daemon_up, 3000);
-    assert_true(watch_step(&watch, daemon_up, 3000 + WATCH_DOWN_HOLD_MS));
-    assert_string_equal(watch.reason, "errored");
-    row = (struct entry){.status = ENTRY_ONLINE, .pid = getpid(), .restarts = row.restarts + 1};
-    watch_row(&watch, &row, 9000);
-    assert_true(watch_step(&watch, daemon_up, 9000));
+    facts.daemon_pid = getppid();
+    assert_true(watch_step(&watch, facts, 1000));
     assert_int_equal(watch.state, DECIDE_UP);
+    facts.daemon_pid = getpid(); /* not its parent */
+    assert_false(watch_step(&watch, facts, 2000));
+    assert_true(watch_step(&watch, facts, 2000 + WATCH_DOWN_HOLD_MS));
+    assert_string_equal(watch.reason, "ghost: online without a process");
     watch_deinit(&watch);
 }
 
-/* PM2 shows "stopped" for an instant between an exit and the restart: that forgets nothing. */
-static void a_restart_by_pm2_keeps_the_loop(void **state)
+static void use_of_the_processor_is_a_difference(void **state)
 {
     (void)state;
     struct watch watch;
     watch_init(&watch, "worker", 0);
-    struct entry row = {.status = ENTRY_ONLINE, .pid = getpid()};
-    int64_t now_ms = 1000;
-    watch_row(&watch, &row, now_ms);
-    for (int i = 0; i < WATCH_LOOP_RESTARTS; i++) {
-        now_ms += 2000;
-        row.status = ENTRY_STOPPED;
-        watch_row(&watch, &row, now_ms);
-        row.status = ENTRY_ONLINE;
-        row.restarts++;
-        watch_row(&watch, &row, now_ms + 50);
-        (void)watch_step(&watch, daemon_up, now_ms + 50);
-    }
-    assert_true(watch_step(&watch, daemon_up, now_ms + 50 + WATCH_DOWN_HOLD_MS));
-    assert_string_equal(watch.reason, "crash loop");
+    watch_measure(&watch, 1000, 500, 100, 1000);
+    assert_true(watch.use.cpu_percent < 0);
+    watch_measure(&watch, 1000, 750, 100, 6000); /* 2.5 s of 5 */
+    assert_float_equal(watch.use.cpu_percent, 50.0, 0.01);
+    watch_measure(&watch, 1000, 10, 100, 11000); /* another process */
+    assert_true(watch.use.cpu_percent < 0);
+    watch_measure(&watch, -1, 0, 100, 16000);
+    assert_int_equal(watch.use.memory_bytes, -1);
+    watch_measure(&watch, 1000, 900, 100, 21000); /* nothing to compare with */
+    assert_true(watch.use.cpu_percent < 0);
     watch_deinit(&watch);
 }
 
@@ -293,13 +287,21 @@ static void settings_are_read_with_defaults(void **state)
     (void)state;
     struct settings *settings = NULL;
     assert_int_equal(
-        read_section("{\"primaries\":[{\"name\":\"w\",\"on\":[\"n1\"],\"memory_bytes\":5}],"
+        read_section("{\"primaries\":[{\"name\":\"w\",\"on\":[\"n1\"],\"memory_bytes\":5,"
+                     "\"cpu\":90,\"log_errors\":[\"FATAL\",\"out of (memory|files)\"]}],"
                      "\"backups\":[{\"name\":\"wb\",\"stands_in_for\":\"w\",\"script\":\"a.js\","
                      "\"when_unreachable\":{\"wait\":true},\"settle_ms\":7}]}",
                      &settings, NULL),
         0);
     assert_string_equal(settings->homes[0], "/home/x/.pm2");
     assert_int_equal(settings->primaries[0].memory_bytes, 5);
+    assert_int_equal(settings->primaries[0].cpu_percent, 90);
+    assert_int_equal(settings->primaries[0].over_ms, 60000);
+    assert_int_equal(settings->primaries[0].pattern_count, 2);
+    assert_string_equal(settings->primaries[0].patterns[1], "out of (memory|files)");
+    assert_int_equal(settings->loop_restarts, 10);
+    assert_int_equal(settings->verify_ms, 180000);
+    assert_int_equal(settings->daemon_memory_bytes, 500 << 20);
     assert_true(settings_on(&settings->primaries[0].on, "n1"));
     assert_false(settings_on(&settings->primaries[0].on, "n2"));
     const struct settings_backup *backup = settings_backup(settings, "pm2/wb");
@@ -317,6 +319,7 @@ static void wrong_settings_are_refused(void **state)
     static const char *const texts[] = {
         "{\"homes\":[\"relative\"]}",
         "{\"primaries\":[{}]}",
+        "{\"primaries\":[{\"name\":\"p\",\"log_errors\":[\"(\"]}]}",
         "{\"backups\":[{\"name\":\"b\",\"stands_in_for\":\"p\"}]}",
         "{\"backups\":[{\"name\":\"b\",\"script\":\"s\"}]}",
         "{\"backups\":[{\"name\":\"b\",\"script\":\"s\",\"mode\":\"sometimes\"}]}",
@@ -338,9 +341,9 @@ int main(void)
         cmocka_unit_test(the_kernel_is_believed_before_pm2),
         cmocka_unit_test(stuck_states_and_loops_are_down),
         cmocka_unit_test(down_is_held_back_for_a_moment),
-        cmocka_unit_test(restarts_within_the_window_are_a_loop),
-        cmocka_unit_test(a_start_by_hand_forgets_the_loop),
-        cmocka_unit_test(a_restart_by_pm2_keeps_the_loop),
+        cmocka_unit_test(an_orphan_is_no_reason_for_a_backup),
+        cmocka_unit_test(a_number_that_is_somebody_elses_is_no_process),
+        cmocka_unit_test(use_of_the_processor_is_a_difference),
         cmocka_unit_test(settings_are_read_with_defaults),
         cmocka_unit_test(wrong_settings_are_refused),
     };
