@@ -3,6 +3,7 @@
 #include "managers/pm2/lists/lists.h"
 #include "managers/pm2/lists/restore.h"
 
+#include "managers/pm2/verbs/output.h"
 #include "managers/pm2/verbs/verbs.h"
 #include "node/base/clock.h"
 
@@ -282,6 +283,7 @@ static void on_tick(void *context)
 static void deinit(struct pm2 *self)
 {
     close_homes(self);
+    output_end(self);
     primaries_forget(self);
     for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
         if (self->slots[i].used) {

@@ -112,6 +112,7 @@ struct pm2 {
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
     struct shadow shadow;    /* what was decided in shadow, as active manager */
+    struct output *outputs;  /* of processes, for people: verbs/output.c */
     struct changes *changes; /* of people: verbs/change.c */
     int64_t role_since_ms;
     bool observe_now;

@@ -110,9 +110,52 @@ static bool is_change(const char *verb)
            strcmp(verb, "pm2 restart") == 0;
 }
 
+/* A line as it was written, behind where it is from. */
+static void print_log_row(FILE *out, const json_t *row, bool colour)
+{
+    static const char *const from[] = {"node", "name", "id", "stream"};
+    const char *text = doc_get_text(row, "text", NULL);
+    bool line = strcmp(doc_get_text(row, "kind", ""), "line") == 0;
+    if (text == NULL) {
+        return; /* a file that was read */
+    }
+    for (size_t i = 0; i < COUNT_OF(from); i++) {
+        if (json_object_get(row, from[i]) != NULL) {
+            (void)table_print_value(out, json_object_get(row, from[i]), colour);
+            (void)fputc(' ', out);
+        }
+    }
+    (void)fputs(line ? "| " : "", out);
+    if (!line && json_object_get(row, "path") != NULL) {
+        (void)table_print_value(out, json_object_get(row, "path"), colour);
+        (void)fputc(' ', out);
+    }
+    if (text[0] != '\0') {
+        (void)table_print_value(out, json_object_get(row, "text"), false);
+    }
+    (void)fputc('\n', out);
+}
+
+static void print_logs(FILE *out, const json_t *data, bool colour)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(doc_writable(data), index, row)
+    {
+        if (strcmp(doc_get_text(row, "kind", ""), "node") != 0) {
+            print_log_row(out, row, colour);
+        }
+    }
+    print_missing(out, "", data, colour);
+}
+
 bool page_print_pm2(FILE *out, const char *verb, const json_t *data, bool colour)
 {
     bool change = is_change(verb);
+    if (json_is_array(data) && strcmp(verb, "pm2 logs") == 0) {
+        print_logs(out, data, colour);
+        return true;
+    }
     if (!json_is_array(data) || (!change && strcmp(verb, "pm2 list") != 0)) {
         return false;
     }

@@ -358,6 +358,7 @@ static const struct control_handler HANDLERS[] = {
     {"pm2 start", handlers_pm2_change},
     {"pm2 stop", handlers_pm2_change},
     {"pm2 restart", handlers_pm2_change},
+    {"pm2 logs", handlers_pm2_logs},
     {"coverage", handlers_coverage},
     {"audit show", handlers_audit_show},
     {"why leader", handlers_why},

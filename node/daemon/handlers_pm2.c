@@ -25,17 +25,29 @@ static bool is_process(const json_t *row)
     return strcmp(doc_get_text(row, "kind", ""), "process") == 0;
 }
 
-static bool any_process(const json_t *rows)
+static bool any_of_kind(const json_t *rows, const char *kind)
 {
     size_t index;
     json_t *row;
     json_array_foreach(doc_writable(rows), index, row)
     {
-        if (is_process(row)) {
+        if (strcmp(doc_get_text(row, "kind", ""), kind) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* What is asked about has a name, and no row of that kind came. */
+static void reply_found(struct control_request *request, json_t *rows_take, const char *kind)
+{
+    if (any_of_kind(rows_take, kind)) {
+        control_reply(request, rows_take);
+        return;
+    }
+    json_decref(rows_take);
+    control_fail(request, "not_found", EXIT_NOT_FOUND, "see `understudy pm2 list`",
+                 "no PM2 that answers has a process of that name");
 }
 
 /* ---- pm2 list ---- */
@@ -49,19 +61,37 @@ static void on_listed(void *context, const struct fan_answer *answers, size_t co
     }
     fan_request_free(self);
     json_t *rows = fan_rows(answers, count);
-    if (json_object_get(control_request_args(request), "name") != NULL && !any_process(rows)) {
-        json_decref(rows);
-        control_fail(request, "not_found", EXIT_NOT_FOUND, "see `understudy pm2 list`",
-                     "no PM2 that answers has a process of that name");
-        return;
+    if (json_object_get(control_request_args(request), "name") != NULL) {
+        reply_found(request, rows, "process");
+    } else {
+        control_reply(request, rows);
     }
-    control_reply(request, rows);
 }
 
 void handlers_pm2_list(void *context, struct control_request *request)
 {
     json_t *args = names_of(request);
     fan_request_begin(context, request, "pm2 list", MANAGER, args, on_listed);
+    json_decref(args);
+}
+
+/* ---- pm2 logs ---- */
+
+static void on_read(void *context, const struct fan_answer *answers, size_t count)
+{
+    struct fan_request *self = context;
+    struct control_request *request = self->request;
+    if (!fan_request_fails(self, answers, count)) {
+        fan_request_free(self);
+        reply_found(request, fan_rows(answers, count), "file");
+    }
+}
+
+void handlers_pm2_logs(void *context, struct control_request *request)
+{
+    json_t *args = json_copy(doc_writable(control_request_args(request)));
+    (void)json_object_del(args, "node");
+    fan_request_begin(context, request, "pm2 logs", MANAGER, args, on_read);
     json_decref(args);
 }
 

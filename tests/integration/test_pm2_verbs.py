@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
-"""`pm2 list|start|stop|restart` over all nodes: real PM2s, from whatever node is asked, with nodes
-that hang, that are dead, and without a quorum. What the cluster runs is left to the cluster."""
+"""`pm2 list|start|stop|restart|logs` over all nodes: real PM2s, from whatever node is asked, with
+nodes that hang, that are dead, and without a quorum. What the cluster runs is left to it."""
 
 import json
 import os
@@ -113,6 +113,27 @@ def changes(demo):
     say("stop, start, restart: pids are as told, instances one by one, namesakes left alone")
 
 
+def logs(demo):
+    """The last lines of the files that PM2's lists name, from every node that has the name."""
+    files = rows_of(demo["n1"].cli("pm2", "logs", "twin", "--out"), "file")
+    check([row["node"] for row in files] == ["n2", "n3"], f"{files}")
+    for row in files:
+        with open(row["path"], "a", encoding="utf-8") as file:
+            file.writelines(f"{row['node']} says {number}\n" for number in range(40))
+    answer = demo["n1"].cli("pm2", "logs", "twin", "--lines", "3", "--out")
+    lines = [(row["node"], row["stream"], row["text"]) for row in rows_of(answer, "line")]
+    check(answer.exit == 0 and lines == [(node, "out", f"{node} says {number}")
+                                         for node in ("n2", "n3") for number in (37, 38, 39)],
+          f"{answer}")
+    both = demo["n3"].cli("pm2", "logs", "twin", "--node", "n2")
+    check([row["stream"] for row in rows_of(both, "file")] == ["out", "err"] and
+          len(rows_of(both, "line")) == 15, f"{both}")
+    page = demo["n1"].cli("pm2", "logs", "twin", "--lines", "1", json_output=False)
+    check("n2 twin 0 out | n2 says 39" in page.stdout and "| n3 says 39" in page.stdout, f"{page}")
+    refused(demo["n1"].cli("pm2", "logs", "nobody"), "not_found", 7)
+    say("logs: the last lines of a name, from all nodes")
+
+
 def a_person_stops_the_primary(demo):
     """It stays stopped, its backup stands in; a pause does not hinder a person."""
     demo["n2"].cli("manager", "pause", "pm2")
@@ -178,6 +199,7 @@ def verbs():
         wait_until(lambda: listed(demo), "all nodes tell the same")
         what_is_refused(demo)
         changes(demo)
+        logs(demo)
         a_person_stops_the_primary(demo)
         one_hangs(demo)
         most_are_dead(demo)

@@ -4,6 +4,7 @@
 #include "node/base/doc.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static json_t *describe_daemon(const struct home *home)
 {
@@ -46,6 +47,15 @@ static void on_list(void *context, int rc, const json_t *result, const char *why
     end_if_over(home->look);
 }
 
+/* Of a daemon that is gone: nobody's, so that nothing is taken for its user's. */
+static uid_t owner_of(pid_t pid)
+{
+    char path[64];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    return pid > 0 && stat(path, &info) == 0 ? info.st_uid : (uid_t)-1;
+}
+
 static void ask(struct look *look, const struct home *home)
 {
     static const struct request request = {.method = REQUEST_LIST};
@@ -53,6 +63,7 @@ static void ask(struct look *look, const struct home *home)
     struct err err = {0};
     row->look = look;
     row->daemon = describe_daemon(home);
+    row->owner = owner_of(god_pid(home->god));
     (void)snprintf(row->home, sizeof row->home, "%s", god_home(home->god));
     if (god_call(home->god, &request, on_list, row, &err) == 0) {
         look->waiting++;

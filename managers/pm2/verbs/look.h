@@ -4,6 +4,8 @@
 
 #include "managers/pm2/pm2.h"
 
+#include <sys/types.h>
+
 struct look {
     uint64_t id; /* of the command */
     json_t *args;
@@ -14,6 +16,7 @@ struct look {
         char home[MANAGER_PATH_SIZE];
         json_t *list; /* NULL: none came, `why` says it */
         char why[REASON_SIZE];
+        uid_t owner;    /* of the daemon, when `list` is there */
         json_t *daemon; /* its row */
     } homes[SETTINGS_HOMES_MAX];
     void (*done)(struct pm2 *pm2, struct look *look);

@@ -2,6 +2,7 @@
 
 #include "managers/pm2/verbs/change.h"
 #include "managers/pm2/verbs/look.h"
+#include "managers/pm2/verbs/output.h"
 #include "managers/pm2/verbs/rows.h"
 #include "node/base/doc.h"
 
@@ -49,7 +50,7 @@ bool verbs_take(struct pm2 *self, const struct manager_command *command)
         look_begin(self, command->id, answer_args(command), on_looked);
         return true;
     }
-    return change_take(self, command);
+    return output_take(self, command) || change_take(self, command);
 }
 
 void verbs_run(struct pm2 *self, int64_t now_ms)
