@@ -201,6 +201,9 @@ static enum coverage_reason reason_of(const struct coverage_primary *primary,
     if (judgement->fates.label_count > 0) {
         return COVERAGE_GROUP_NOW;
     }
+    if (backup->failing) {
+        return COVERAGE_RUN_FAILED;
+    }
     return backup->proven ? COVERAGE_APART : COVERAGE_NEVER_RAN;
 }
 

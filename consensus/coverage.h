@@ -10,6 +10,7 @@
  * A backup that runs, or is held, is judged where it is. One that waits is judged where it would be
  * placed, and by all nodes that can take it: where none of them is apart from the primary, no
  * placement helps. Covered is only what has been seen to run and shares nothing: 100 % is earned.
+ * What runs at times has been seen to run when its last run went well.
  *
  * Critical is a primary that would have nothing to stand in for it if its host failed: it has no
  * backup, or none that can be started now, or each of them can run on the primary's own nodes or
@@ -59,6 +60,7 @@ enum coverage_verdict {
       "it has been seen to run, and shares no known fate with its primary")                        \
     X(COVERAGE_NEVER_RAN, COVERAGE_UNPROVEN, "never_ran",                                          \
       "it has not been seen to run for long enough to call it proven")                             \
+    X(COVERAGE_RUN_FAILED, COVERAGE_UNPROVEN, "run_failed", "its last run did not go well")        \
     X(COVERAGE_UNSEEN, COVERAGE_UNKNOWN, "primary_unseen", "no node is known to have the primary") \
     X(COVERAGE_GROUP_NOW, COVERAGE_SHARED_FATE, "same_group_now",                                  \
       "it is, or would be placed, where it shares a label group with its primary")                 \
@@ -106,6 +108,7 @@ struct coverage_backup {
     uint64_t able;            /* nodes that can take it now */
     size_t best;              /* where it would be placed; PLACEMENT_NO_NODE: not known */
     bool proven;
+    bool failing;       /* it runs at times, and the last time it did not go well */
     size_t label_count; /* labels that it asks for */
     char labels[PLACEMENT_LABELS_MAX][LABEL_SIZE];
 };

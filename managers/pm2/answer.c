@@ -3,6 +3,7 @@
 #include "managers/pm2/pm2.h"
 
 #include "managers/pm2/verbs/verbs.h"
+#include "managers/run/engine.h"
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 
@@ -88,7 +89,7 @@ static const char *mode_name(enum settings_mode mode)
     return mode == SETTINGS_STANDBY ? "standby" : mode == SETTINGS_ALWAYS ? "always" : "cron";
 }
 
-static json_t *describe_backup(const struct pm2 *self, size_t index, json_t *rows)
+static json_t *describe_backup(const struct pm2 *self, size_t index, json_t *rows, json_t *runs)
 {
     const struct settings_backup *backup = &self->settings->backups[index];
     const struct choice *choice = &self->choices[index];
@@ -101,6 +102,9 @@ static json_t *describe_backup(const struct pm2 *self, size_t index, json_t *row
         doc_text(choice->reason));
     size_t i;
     json_t *row;
+    if (backup->mode == SETTINGS_CRON) {
+        cron_describe(self, backup, runs, ret);
+    }
     json_array_foreach(rows, i, row)
     {
         if (strcmp(doc_get_text(row, "name", ""), backup->name) == 0) {
@@ -115,10 +119,12 @@ static json_t *list_backups(const struct pm2 *self, int64_t now_ms)
 {
     json_t *ret = json_array();
     json_t *rows = collect(self, "backups", now_ms);
+    json_t *runs = collect(self, "runs", now_ms);
     for (size_t i = 0; i < self->settings->backup_count; i++) {
-        (void)json_array_append_new(ret, describe_backup(self, i, rows));
+        (void)json_array_append_new(ret, describe_backup(self, i, rows, runs));
     }
     json_decref(rows);
+    json_decref(runs);
     return ret;
 }
 
@@ -184,7 +190,7 @@ void answer_command(struct pm2 *self, const struct manager_command *command)
         answer_send(self, command->id, list_backups(self, now_ms));
     } else if (strcmp(command->verb, "duty retry") == 0) {
         retry_duty(self, command);
-    } else if (!verbs_take(self, command)) {
+    } else if (!verbs_take(self, command) && !run_command(self->run, command)) {
         answer_refuse(self, command->id, "unknown_verb", "the pm2 manager has no \"%s\"",
                       command->verb);
     }

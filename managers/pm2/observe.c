@@ -2,12 +2,14 @@
  * no times: the clocks of two nodes do not agree. */
 #include "managers/pm2/pm2.h"
 
+#include "managers/run/engine.h"
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 
 #include <string.h>
 
 #define OBSERVATION_VERSION 1
+#define RUNS_MAX 64 /* rows; the rest is counted */
 
 static json_t *describe_home(const struct home *home)
 {
@@ -56,6 +58,8 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
     json_t *homes = json_array();
     json_t *primaries = json_array();
     json_t *backups = json_array();
+    size_t left_out;
+    json_t *runs = run_rows(self->run, now_ms, RUNS_MAX, &left_out);
     for (size_t i = 0; i < self->home_count; i++) {
         (void)json_array_append_new(homes, describe_home(&self->homes[i]));
     }
@@ -67,10 +71,11 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
             (void)json_array_append_new(backups, describe_slot(&self->slots[i], now_ms));
         }
     }
-    return json_pack("{si so sb so so so so}", "v", OBSERVATION_VERSION, "node",
+    return json_pack("{si so sb so so so so so sI}", "v", OBSERVATION_VERSION, "node",
                      doc_text(self->configure.node), "can_run", pm2_can_run(self), "homes", homes,
                      "primaries", primaries, "backups", backups, "findings",
-                     findings_document(&self->findings, now_ms));
+                     findings_document(&self->findings, now_ms), "runs", runs, "runs_left_out",
+                     (json_int_t)left_out);
 }
 
 static json_t *texts_of(const char texts[][NAME_SIZE], size_t count)
@@ -96,13 +101,14 @@ static void add_declared(const struct settings *settings, json_t *document)
     }
     for (size_t i = 0; i < settings->backup_count; i++) {
         const struct settings_backup *backup = &settings->backups[i];
-        bool built = backup->mode != SETTINGS_CRON && !backup->enhanced;
+        bool cron = backup->mode == SETTINGS_CRON;
+        bool built = cron || !backup->enhanced;
         (void)json_array_append_new(
-            backups, json_pack("{so so so so sb sI}", "duty", doc_text(backup->duty),
+            backups, json_pack("{so so so so sb sb sI}", "duty", doc_text(backup->duty),
                                "stands_in_for", doc_text(backup->stands_in_for), "on",
                                texts_of(backup->on.nodes, backup->on.count), "labels",
-                               texts_of(backup->labels, backup->label_count), "built", built,
-                               "priority", (json_int_t)backup->priority));
+                               texts_of(backup->labels, backup->label_count), "cron", cron, "built",
+                               built, "priority", (json_int_t)backup->priority));
     }
     (void)json_object_set_new(document, "primaries_declared", primaries);
     (void)json_object_set_new(document, "backups_declared", backups);

@@ -5,6 +5,7 @@
 
 #include "managers/pm2/verbs/output.h"
 #include "managers/pm2/verbs/verbs.h"
+#include "managers/run/engine.h"
 #include "node/base/clock.h"
 
 #include <stdlib.h>
@@ -89,7 +90,9 @@ static int on_configure(void *context, const struct manager_configure *configure
     char home[MANAGER_PATH_SIZE];
     default_home(home);
     int rc = settings_read(&configure->section, home, &settings, err);
+    rc = rc != 0 ? rc : cron_configure(self, configure, err);
     if (rc != 0) {
+        settings_destroy(&settings);
         return rc;
     }
     if (configure->shadow && !self->configure.shadow) {
@@ -114,10 +117,9 @@ static int on_configure(void *context, const struct manager_configure *configure
         home_list_soon(&self->homes[i], 0);
     }
     for (size_t i = 0; i < settings->backup_count; i++) {
-        if (settings->backups[i].enhanced || settings->backups[i].mode == SETTINGS_CRON) {
+        if (settings->backups[i].enhanced && settings->backups[i].mode != SETTINGS_CRON) {
             runtime_log(MANAGER_WARN,
-                        "backup %s: enhanced tier and mode cron are not in this "
-                        "version; it is not started",
+                        "backup %s: the enhanced tier is not in this version; it is not started",
                         settings->backups[i].name);
         }
     }
@@ -131,6 +133,7 @@ static bool on_role(void *context, bool active, uint64_t term)
     struct pm2 *self = context;
     runtime_log(MANAGER_INFO, "role %s term=%llu", active ? "active" : "standby",
                 (unsigned long long)term);
+    cron_role(self, active, clock_boot_ms());
     if (active) {
         choose_adopt(self, clock_boot_ms());
         choose_begin(self, clock_boot_ms());
@@ -141,12 +144,28 @@ static bool on_role(void *context, bool active, uint64_t term)
 
 static void on_grant(void *context, const struct manager_grant *grant)
 {
-    carry_grant(context, grant);
+    struct pm2 *self = context;
+    if (run_owns(self->run, grant->duty)) {
+        run_grant(self->run, grant);
+    } else {
+        carry_grant(self, grant);
+    }
 }
 
 static void on_revoke(void *context, const struct manager_revoke *revoke)
 {
-    carry_revoke(context, revoke);
+    struct pm2 *self = context;
+    if (run_owns(self->run, revoke->duty)) {
+        run_revoke(self->run, revoke);
+    } else {
+        carry_revoke(self, revoke);
+    }
+}
+
+static void on_run_known(void *context, const struct manager_run *known)
+{
+    struct pm2 *self = context;
+    run_known(self->run, known);
 }
 
 static void on_peer_observation(void *context, const struct manager_peer_observation *observation)
@@ -222,7 +241,7 @@ static void on_heartbeat(void *context, struct manager_heartbeat *ret)
 
 static void on_stop(void *context)
 {
-    /* Backups go on: their grants and guards are the node's business, not ours. */
+    /* Backups and runs go on: their grants and guards are the node's business, not ours. */
     (void)context;
 }
 
@@ -237,6 +256,7 @@ static void sample(struct pm2 *self, int64_t now_ms)
     }
     primaries_sample(self, now_ms);
     carry_sample(self, now_ms);
+    run_sample(self->run, process_tree_memory);
 }
 
 static void verify(struct pm2 *self, int64_t now_ms)
@@ -274,6 +294,7 @@ static void on_tick(void *context)
         detect_step(self, now_ms);
     }
     choose_step(self, now_ms);
+    cron_tick(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
     if (self->observe_now || now_ms - self->observed_ms >= PM2_OBSERVE_MS) {
         observe_send(self, now_ms);
@@ -285,6 +306,7 @@ static void deinit(struct pm2 *self)
     close_homes(self);
     output_end(self);
     primaries_forget(self);
+    run_destroy(&self->run);
     for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
         if (self->slots[i].used) {
             process_drop(&self->slots[i].guard);
@@ -312,13 +334,15 @@ int main(void)
         .paused = on_paused,
         .heartbeat = on_heartbeat,
         .stop = on_stop,
+        .run_known = on_run_known,
     };
     static struct pm2 self;
     struct err err = {0};
     self.started_ms = clock_boot_ms();
     self.verified_ms = self.started_ms;
     self.ends_fd = -1;
-    if (runtime_create("pm2", UNDERSTUDY_VERSION, &callbacks, &self, &self.runtime, &err) != 0) {
+    if (runtime_create("pm2", UNDERSTUDY_VERSION, &callbacks, &self, &self.runtime, &err) != 0 ||
+        cron_open(&self, &err) != 0) {
         runtime_log(MANAGER_ERROR, "%s", err.msg);
         return 1;
     }

@@ -1,8 +1,8 @@
 /* The PM2 manager's parts and what they share. One thread, one loop (managers/common/runtime.h).
  *
  * daemon/ speaks with PM2, watch/ judges primaries, stand_in/ decides as the leader's manager and
- * runs granted backups; home.c keeps the list of a daemon, observe.c and answer.c tell, pm2.c holds
- * all together. */
+ * runs granted backups, cron/ those that run at times; home.c keeps the list of a daemon,
+ * observe.c and answer.c tell, pm2.c holds all together. */
 #ifndef UNDERSTUDY_MANAGERS_PM2_PM2_H
 #define UNDERSTUDY_MANAGERS_PM2_PM2_H
 
@@ -29,6 +29,7 @@
 struct pm2;
 struct lists;
 struct restore;
+struct run;
 
 struct home {
     struct pm2 *pm2;
@@ -114,6 +115,8 @@ struct pm2 {
     struct shadow shadow;    /* what was decided in shadow, as active manager */
     struct output *outputs;  /* of processes, for people: verbs/output.c */
     struct changes *changes; /* of people: verbs/change.c */
+    struct run *run;         /* the slots of backups in mode cron */
+    int64_t avoided_ms;      /* when it was looked at last where they rather do not run */
     int64_t role_since_ms;
     bool observe_now;
     int64_t observed_ms;
@@ -192,6 +195,19 @@ json_t *choose_conditions(const struct pm2 *self, int64_t now_ms);
 /* Fills in what is known of the primary on every node that may have it; at most NODES_MAX. */
 size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
                     struct decide_view *ret);
+
+/* Nodes where a backup of that primary rather does not run, added to wanted->avoid. */
+void choose_avoid_primary(const struct pm2 *self, const char *primary, int64_t now_ms,
+                          struct manager_duty_wanted *wanted);
+
+/* ---- cron/cron.c ---- */
+int cron_open(struct pm2 *self, struct err *err);
+int cron_configure(struct pm2 *self, const struct manager_configure *configure, struct err *err);
+void cron_role(struct pm2 *self, bool active, int64_t now_ms);
+void cron_tick(struct pm2 *self, int64_t now_ms);
+/* Fills in the row of `backup list`; runs: the runs of every node, each with its node. */
+void cron_describe(const struct pm2 *self, const struct settings_backup *backup, const json_t *runs,
+                   json_t *ret);
 
 /* ---- answer.c ---- */
 void answer_command(struct pm2 *self, const struct manager_command *command);

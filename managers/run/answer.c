@@ -171,8 +171,8 @@ static bool read_page(const struct run *self, const char *duty, struct page *pag
         const struct carried *carried = &self->carried[i];
         if (carried->used && carried->output.fd >= 0 && strcmp(carried->duty, duty) == 0) {
             page->under_way = true;
-            page->length = output_read_text(&carried->output, page->offset, page->text, PAGE_BYTES,
-                                            &page->whole);
+            page->length = run_output_read_text(&carried->output, page->offset, page->text,
+                                                PAGE_BYTES, &page->whole);
             return true;
         }
     }

@@ -101,7 +101,7 @@ static bool read_once(struct carried *carried, bool *ret_no_writer)
     if (got <= 0) {
         return false;
     }
-    output_take(&carried->output, bytes, (size_t)got);
+    run_output_take(&carried->output, bytes, (size_t)got);
     return true;
 }
 
@@ -268,10 +268,10 @@ static void keep_output(struct carried *carried)
     }
     close_pipe(carried);
     files_path(&run->files, carried->duty, "out", path);
-    if (carried->output.fd >= 0 && output_finish(&carried->output, path, &err) != 0) {
+    if (carried->output.fd >= 0 && run_output_finish(&carried->output, path, &err) != 0) {
         runtime_log(MANAGER_WARN, "output of %s: %s", carried->duty, err.msg);
     }
-    output_close(&carried->output);
+    run_output_close(&carried->output);
     const struct schedule *schedule = schedules_find(run->schedules, carried->name.schedule);
     files_prune(&run->files, carried->name.schedule,
                 (size_t)(schedule != NULL ? schedule->limits.keep : carried->attempt.limits.keep));
@@ -335,7 +335,7 @@ static void do_forget(struct carried *carried)
     struct run *run = carried->run;
     close_pipe(carried);
     close_pidfd(carried);
-    output_close(&carried->output);
+    run_output_close(&carried->output);
     if (carried->begun) {
         files_forget(&run->files, carried->duty);
     }
@@ -478,7 +478,7 @@ static void measure(struct carried *carried, int64_t limit, int64_t bytes)
     }
 }
 
-void run_sample(struct run *self, int64_t (*tree_memory)(pid_t guard))
+void run_sample(struct run *self, int64_t (*tree_memory)(int64_t guard))
 {
     for (size_t i = 0; self->ready && i < RUN_ATTEMPTS_MAX; i++) {
         struct carried *carried = &self->carried[i];
@@ -538,7 +538,7 @@ void run_carry_close(struct run *self)
         if (carried->used) {
             close_pipe(carried);
             close_pidfd(carried);
-            output_close(&carried->output);
+            run_output_close(&carried->output);
             carried->used = false;
         }
     }

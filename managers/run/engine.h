@@ -39,7 +39,7 @@ bool run_command(struct run *self, const struct manager_command *command);
 void run_tick(struct run *self);
 /* Measure the processes of each run that has a memory limit, and end those that are over it twice
  * in a row. tree_memory: bytes of the tree of a guard; -1: not known. */
-void run_sample(struct run *self, int64_t (*tree_memory)(pid_t guard));
+void run_sample(struct run *self, int64_t (*tree_memory)(int64_t guard));
 
 /* ---- what goes on ---- */
 

@@ -44,7 +44,7 @@ static uint64_t read_total(int fd)
     return *end == '\n' ? total : 0;
 }
 
-int output_open(const char *path, uint64_t bytes, struct output *ret, struct err *err)
+int run_output_open(const char *path, uint64_t bytes, struct output *ret, struct err *err)
 {
     *ret = (struct output){.layout = layout_of(bytes), .failed = true};
     ret->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -56,7 +56,7 @@ int output_open(const char *path, uint64_t bytes, struct output *ret, struct err
     return 0;
 }
 
-void output_close(struct output *self)
+void run_output_close(struct output *self)
 {
     if (self->fd >= 0) {
         (void)close(self->fd);
@@ -64,7 +64,7 @@ void output_close(struct output *self)
     }
 }
 
-void output_take(struct output *self, const void *bytes, size_t length)
+void run_output_take(struct output *self, const void *bytes, size_t length)
 {
     struct layout_piece pieces[LAYOUT_PIECES_MAX];
     size_t count = layout_write(&self->layout, self->total, length, pieces);
@@ -105,8 +105,8 @@ static size_t read_cut(const struct layout_view *view, uint64_t offset, char *re
     return wanted;
 }
 
-size_t output_read_text(const struct output *self, uint64_t offset, char *ret, size_t size,
-                        uint64_t *ret_length)
+size_t run_output_read_text(const struct output *self, uint64_t offset, char *ret, size_t size,
+                            uint64_t *ret_length)
 {
     struct layout_view view;
     layout_view(&self->layout, self->total, &view);
@@ -131,7 +131,7 @@ static bool copy_text(const struct output *self, int fd)
     uint64_t length = 0;
     uint64_t done = 0;
     for (;;) {
-        size_t got = output_read_text(self, done, bytes, sizeof bytes, &length);
+        size_t got = run_output_read_text(self, done, bytes, sizeof bytes, &length);
         if (got == 0) {
             return done == length;
         }
@@ -142,7 +142,7 @@ static bool copy_text(const struct output *self, int fd)
     }
 }
 
-int output_finish(const struct output *self, const char *path, struct err *err)
+int run_output_finish(const struct output *self, const char *path, struct err *err)
 {
     char fresh[4096];
     int needed = snprintf(fresh, sizeof fresh, "%s.new", path);

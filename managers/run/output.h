@@ -18,17 +18,17 @@ struct output {
 };
 
 /* Begin the file, or go on with what is there. ERR_IO. On failure *ret takes no bytes. */
-int output_open(const char *path, uint64_t bytes, struct output *ret, struct err *err);
-void output_close(struct output *self);
+int run_output_open(const char *path, uint64_t bytes, struct output *ret, struct err *err);
+void run_output_close(struct output *self);
 
-void output_take(struct output *self, const void *bytes, size_t length);
+void run_output_take(struct output *self, const void *bytes, size_t length);
 
 /* Write what is kept to `path` as text, whole or not at all. ERR_IO. */
-int output_finish(const struct output *self, const char *path, struct err *err);
+int run_output_finish(const struct output *self, const char *path, struct err *err);
 
 /* At most `size` bytes of the text from `offset`; returns how many, and in *ret_length how long the
  * whole text is. */
-size_t output_read_text(const struct output *self, uint64_t offset, char *ret, size_t size,
-                        uint64_t *ret_length);
+size_t run_output_read_text(const struct output *self, uint64_t offset, char *ret, size_t size,
+                            uint64_t *ret_length);
 
 #endif

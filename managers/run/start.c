@@ -227,8 +227,8 @@ int start_open(struct carried *carried, struct err *err)
     const struct run *run = carried->run;
     char path[FILES_PATH_SIZE];
     files_path(&run->files, carried->duty, "part", path);
-    int rc =
-        output_open(path, (uint64_t)carried->attempt.limits.output_bytes, &carried->output, err);
+    int rc = run_output_open(path, (uint64_t)carried->attempt.limits.output_bytes, &carried->output,
+                             err);
     files_path(&run->files, carried->duty, "pipe", path);
     if (rc == 0 && mkfifo(path, 0600) != 0 && errno != EEXIST) {
         rc = err_set_errno(err, ERR_IO, "cannot make %s", path);

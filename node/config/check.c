@@ -320,11 +320,6 @@ static void check_stand_in(struct load *self, const char *list, const json_t *it
     const char *mode = json_string_value(json_object_get(item, "mode"));
     const char *primary = json_string_value(json_object_get(item, "stands_in_for"));
     char key[CONFIG_KEY_SIZE];
-    if (mode != NULL && strcmp(mode, "cron") == 0) {
-        check_element_key(list, item, index, "mode", key, sizeof(key));
-        load_report_key(self, CONFIG_ERROR, key,
-                        "mode cron is not in this version; use standby or always");
-    }
     if (primary == NULL) {
         if (mode != NULL && strcmp(mode, "standby") == 0) {
             check_element_key(list, item, index, "", key, sizeof(key));
@@ -372,6 +367,7 @@ static void check_backup(struct load *self, const json_t *all, size_t index,
     check_element_on(self, list, item, index);
     check_kill_timeout(self, list, item, index);
     check_stand_in(self, list, item, index, primaries, whole);
+    check_backup_times(self, list, item, index, whole);
 }
 
 static void check_managers(struct load *self)

@@ -18,6 +18,11 @@ bool check_element_name(struct load *self, const char *list, const json_t *all, 
 /* Warns of nodes in `on` that are not among the founding voters. */
 void check_element_on(struct load *self, const char *list, const json_t *item, size_t index);
 
+/* A backup of managers.pm2: in mode cron its times and zone, and that nothing is set that its mode
+ * has no use for. whole: as below. */
+void check_backup_times(struct load *self, const char *list, const json_t *item, size_t index,
+                        bool whole);
+
 /* managers.run: commands, times and zones of its schedules. whole: no value was refused before, so
  * what is missing was left out. */
 void check_runs(struct load *self, bool whole);

@@ -1,5 +1,6 @@
-/* The schedules of managers.run: that each says what runs and when, in words that the calendar
- * understands, so that no slot is found to be unreadable at night. */
+/* What runs at times: that each schedule of managers.run and each backup in mode cron says what
+ * runs and when, in words that the calendar understands, so that no slot is found to be unreadable
+ * at night. */
 #include "consensus/calendar.h"
 #include "managers/common/protocol_run.h"
 #include "node/base/clock.h"
@@ -15,12 +16,12 @@
 #define ZONES "/usr/share/zoneinfo"
 
 /* The place of one of an element's keys, or of the element when nobody set that key. */
-static void place_of(const struct load *self, const json_t *item, size_t index, const char *word,
-                     char ret[CONFIG_KEY_SIZE])
+static void place_of(const struct load *self, const char *list, const json_t *item, size_t index,
+                     const char *word, char ret[CONFIG_KEY_SIZE])
 {
-    check_element_key(LIST, item, index, word, ret, CONFIG_KEY_SIZE);
+    check_element_key(list, item, index, word, ret, CONFIG_KEY_SIZE);
     if (json_object_get(self->origins, ret) == NULL) {
-        check_element_key(LIST, item, index, "", ret, CONFIG_KEY_SIZE);
+        check_element_key(list, item, index, "", ret, CONFIG_KEY_SIZE);
     }
 }
 
@@ -31,7 +32,7 @@ static void check_command(struct load *self, const json_t *item, size_t index, b
     const char *first = json_string_value(json_array_get(run, 0));
     bool shell = json_is_true(json_object_get(item, "shell"));
     size_t count = json_array_size(run);
-    place_of(self, item, index, "run", key);
+    place_of(self, LIST, item, index, "run", key);
     if (count == 0 && whole) {
         load_report_key(self, CONFIG_ERROR, key,
                         "a schedule runs a command; add \"run: [program, argument, ...]\"");
@@ -46,7 +47,8 @@ static void check_command(struct load *self, const json_t *item, size_t index, b
     }
 }
 
-static void check_times(struct load *self, const json_t *item, size_t index, bool whole)
+static void check_times(struct load *self, const char *list, const json_t *item, size_t index,
+                        bool whole)
 {
     char key[CONFIG_KEY_SIZE];
     const char *cron = json_string_value(json_object_get(item, "cron"));
@@ -56,21 +58,21 @@ static void check_times(struct load *self, const json_t *item, size_t index, boo
     struct err err = {0};
     int64_t anchor_s;
     if (cron == NULL && every == NULL && whole) {
-        place_of(self, item, index, "", key);
+        place_of(self, list, item, index, "", key);
         load_report_key(self, CONFIG_ERROR, key,
                         "a schedule needs a time; add \"cron: ...\" or \"every: ...\"");
     } else if (cron != NULL && every != NULL) {
-        place_of(self, item, index, "every", key);
+        place_of(self, list, item, index, "every", key);
         load_report_key(self, CONFIG_ERROR, key, "a schedule has cron or every, not both");
     } else if (cron != NULL && calendar_parse(cron, &calendar, &err) != 0) {
-        place_of(self, item, index, "cron", key);
+        place_of(self, list, item, index, "cron", key);
         load_report_key(self, CONFIG_ERROR, key, "cron: %s", err.msg);
     } else if (every != NULL && json_integer_value(every) % 1000 != 0) {
-        place_of(self, item, index, "every", key);
+        place_of(self, list, item, index, "every", key);
         load_report_key(self, CONFIG_ERROR, key, "every takes whole seconds");
     }
     if (anchor != NULL && !clock_instant_parse(anchor, &anchor_s)) {
-        place_of(self, item, index, "anchor", key);
+        place_of(self, list, item, index, "anchor", key);
         load_report_key(self, CONFIG_ERROR, key,
                         "anchor: \"%.40s\" is no time; expected one such as 2026-01-31T12:00:00Z",
                         anchor);
@@ -110,36 +112,133 @@ static void check_zone(struct load *self, const char *key, const char *zone)
     }
 }
 
-static void check_schedule(struct load *self, const json_t *all, size_t index, bool whole)
+/* When it runs, in which zone, and where. */
+static void check_when(struct load *self, const char *list, const json_t *item, size_t index,
+                       bool whole)
 {
-    const json_t *item = json_array_get(all, index);
     const char *zone = json_string_value(json_object_get(item, "zone"));
-    if (!check_element_name(self, LIST, all, item, index)) {
-        return;
-    }
-    check_command(self, item, index, whole);
-    check_times(self, item, index, whole);
-    check_element_on(self, LIST, item, index);
+    char key[CONFIG_KEY_SIZE];
+    check_times(self, list, item, index, whole);
     if (json_array_size(json_object_get(item, "on")) > MANAGER_PLACES_MAX) {
-        char key[CONFIG_KEY_SIZE];
-        place_of(self, item, index, "on", key);
+        place_of(self, list, item, index, "on", key);
         load_report_key(self, CONFIG_ERROR, key, "on names more than %d nodes", MANAGER_PLACES_MAX);
     }
     if (zone != NULL) {
-        char key[CONFIG_KEY_SIZE];
-        place_of(self, item, index, "zone", key);
+        place_of(self, list, item, index, "zone", key);
         check_zone(self, key, zone);
     }
 }
 
+static void check_schedule(struct load *self, const json_t *all, size_t index, bool whole)
+{
+    const json_t *item = json_array_get(all, index);
+    if (!check_element_name(self, LIST, all, item, index)) {
+        return;
+    }
+    check_command(self, item, index, whole);
+    check_element_on(self, LIST, item, index);
+    check_when(self, LIST, item, index, whole);
+}
+
+/* ---- backups ---- */
+
+/* Somebody set this key of the element. */
+static bool is_set(const struct load *self, const char *list, const json_t *item, size_t index,
+                   const char *word, char ret_key[CONFIG_KEY_SIZE])
+{
+    check_element_key(list, item, index, word, ret_key, CONFIG_KEY_SIZE);
+    return json_object_get(self->origins, ret_key) != NULL;
+}
+
+/* What mode cron has nothing for: it would be believed to do something. */
+static void refuse_standing(struct load *self, const char *list, const json_t *item, size_t index)
+{
+    static const struct {
+        const char *word;
+        const char *why;
+    } words[] = {
+        {"settle", "its runs come at their times, whatever its primary does"},
+        {"when_unreachable", "its runs come at their times, whatever its primary does"},
+        {"max_restarts", "a failed run is tried again by retries"},
+        {"exp_backoff", "the pauses between attempts are backoff and backoff_max"},
+        {"restart_delay", "the pauses between attempts are backoff and backoff_max"},
+    };
+    char key[CONFIG_KEY_SIZE];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (is_set(self, list, item, index, words[i].word, key)) {
+            load_report_key(self, CONFIG_ERROR, key, "%s is not for mode cron: %s", words[i].word,
+                            words[i].why);
+        }
+    }
+    const char *label = json_object_iter_key(json_object_iter(json_object_get(item, "labels")));
+    if (label != NULL) {
+        char word[NAME_SIZE + 16];
+        (void)snprintf(word, sizeof word, "labels.%.*s", NAME_SIZE, label);
+        place_of(self, list, item, index, word, key);
+        load_report_key(self, CONFIG_ERROR, key,
+                        "labels are not for mode cron: name the nodes that may run it in \"on\"");
+    }
+}
+
+/* What only mode cron has something for. */
+static void refuse_times(struct load *self, const char *list, const json_t *item, size_t index)
+{
+    static const char *const words[] = {"cron",
+                                        "every",
+                                        "zone",
+                                        "anchor",
+                                        "gap",
+                                        "fold",
+                                        "overlap",
+                                        "misfire",
+                                        "misfire_cap",
+                                        "critical",
+                                        "start_deadline",
+                                        "progress_deadline",
+                                        "misfire_window",
+                                        "min_runtime",
+                                        "retries",
+                                        "finish_deadline",
+                                        "backoff",
+                                        "backoff_max",
+                                        "retry_unknown",
+                                        "output",
+                                        "keep"};
+    char key[CONFIG_KEY_SIZE];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (is_set(self, list, item, index, words[i], key)) {
+            load_report_key(self, CONFIG_ERROR, key,
+                            "%s is for backups in mode cron; add \"mode: cron\", or leave it out",
+                            words[i]);
+        }
+    }
+}
+
+void check_backup_times(struct load *self, const char *list, const json_t *item, size_t index,
+                        bool whole)
+{
+    const char *mode = json_string_value(json_object_get(item, "mode"));
+    if (mode != NULL && strcmp(mode, "cron") == 0) {
+        check_when(self, list, item, index, whole);
+        refuse_standing(self, list, item, index);
+    } else if (mode != NULL) {
+        refuse_times(self, list, item, index);
+    }
+}
+
+/* ---- all ---- */
+
 void check_runs(struct load *self, bool whole)
 {
     const json_t *all = load_get(self->values, LIST);
-    const char *zone = json_string_value(load_get(self->values, "managers.run.zone"));
+    static const char *const zones[] = {"managers.run.zone", "managers.pm2.zone"};
     int64_t ttl_ms = json_integer_value(load_get(self->values, "grants.ttl"));
     size_t count = json_array_size(all);
-    if (zone != NULL) {
-        check_zone(self, "managers.run.zone", zone);
+    for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++) {
+        const char *zone = json_string_value(load_get(self->values, zones[i]));
+        if (zone != NULL) {
+            check_zone(self, zones[i], zone);
+        }
     }
     if (count > SCHEDULES_MAX) {
         load_report_key(self, CONFIG_ERROR, LIST, "more than %d schedules", SCHEDULES_MAX);

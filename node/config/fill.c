@@ -142,7 +142,7 @@ void load_fill_defaults(struct load *self)
     self->source = "default";
     for (size_t i = 0; i < schema_row_count; i++) {
         struct visitor visitor = {.row = &schema_rows[i], .fill = self};
-        if (schema_rows[i].fallback != NULL) {
+        if (schema_rows[i].fallback != NULL && (schema_rows[i].flags & SCHEMA_LATENT) == 0) {
             visit_below(&visitor, self->values, schema_rows[i].path, "");
         }
     }

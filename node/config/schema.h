@@ -24,7 +24,13 @@ enum schema_type {
     SCHEMA_OBJECTS,    /* a list of maps, described by rows of their own */
 };
 
-enum { SCHEMA_RESTART = 1, SCHEMA_LIST = 2, SCHEMA_REQUIRED = 4, SCHEMA_INT32 = 8 };
+enum {
+    SCHEMA_RESTART = 1,
+    SCHEMA_LIST = 2,
+    SCHEMA_REQUIRED = 4,
+    SCHEMA_INT32 = 8,
+    SCHEMA_LATENT = 16, /* the default is not put among the values: their reader knows it */
+};
 
 struct schema_row {
     const char *path; /* words joined by dots; NAME is any key, [] any element */

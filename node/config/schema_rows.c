@@ -83,6 +83,51 @@
         p ".on", SCHEMA_NAME, LIST, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD, \
             "nodes that run it; none named: any node" \
     }
+
+/* What everything says that runs at times: schedules, and backups in mode cron. */
+#define SCHEDULE_ROWS(p, flags, zone) \
+    {p ".cron", SCHEMA_TEXT, flags, NULL, 1, 120, NULL, NOFIELD, \
+     "when: five fields (minute, hour, day, month, day of week), or @daily and its like"}, \
+    {p ".every", SCHEMA_DURATION, flags, NULL, SECOND, 366 * DAY, NULL, NOFIELD, \
+     "when: at this distance, counted from anchor; instead of cron"}, \
+    {p ".zone", SCHEMA_TEXT, flags, NULL, 1, 63, NULL, NOFIELD, \
+     "time zone of cron; default: " zone}, \
+    {p ".anchor", SCHEMA_TEXT, flags, "1970-01-01T00:00:00Z", 1, 40, NULL, NOFIELD, \
+     "time that every is counted from, as 2026-01-31T12:00:00Z"}, \
+    {p ".gap", SCHEMA_CHOICE, flags, "next", 0, 0, "next skip", NOFIELD, \
+     "a local time that a change of the clock leaves out: at the change, or not"}, \
+    {p ".fold", SCHEMA_CHOICE, flags, "first", 0, 0, "first second both", NOFIELD, \
+     "a local time that comes twice: which of the two"}, \
+    {p ".overlap", SCHEMA_CHOICE, flags, "forbid", 0, 0, "forbid allow replace", NOFIELD, \
+     "a run of it is under way still: skip the slot, run beside it, or end it"}, \
+    {p ".misfire", SCHEMA_CHOICE, flags, "run_once", 0, 0, "run_once run_all skip", NOFIELD, \
+     "slots that nobody could decide in time: the newest runs, or all, or none"}, \
+    {p ".misfire_cap", SCHEMA_INTEGER, flags, "10", 1, 1000, NULL, NOFIELD, \
+     "run_all: at most so many, the newest"}, \
+    {p ".misfire_window", SCHEMA_DURATION, flags, "1d", 0, 366 * DAY, NULL, NOFIELD, \
+     "run_all: none older than this"}, \
+    {p ".start_deadline", SCHEMA_DURATION, flags, "60s", SECOND, 366 * DAY, NULL, NOFIELD, \
+     "a slot that could not be started within this is a misfire"}, \
+    {p ".progress_deadline", SCHEMA_DURATION, flags, "0s", 0, 366 * DAY, NULL, NOFIELD, \
+     "end a run that has written nothing for so long; 0s: never"}, \
+    {p ".finish_deadline", SCHEMA_DURATION, flags, "0s", 0, 366 * DAY, NULL, NOFIELD, \
+     "end a run that takes longer; 0s: never"}, \
+    {p ".min_runtime", SCHEMA_DURATION, flags, "0s", 0, 366 * DAY, NULL, NOFIELD, \
+     "a run that ends well, but before this, has failed"}, \
+    {p ".retries", SCHEMA_INTEGER, flags, "0", 0, 100, NULL, NOFIELD, \
+     "further attempts after a failed one"}, \
+    {p ".backoff", SCHEMA_DURATION, flags, "30s", 0, 366 * DAY, NULL, NOFIELD, \
+     "pause before the first retry; doubled for each further one"}, \
+    {p ".backoff_max", SCHEMA_DURATION, flags, "10m", 0, 366 * DAY, NULL, NOFIELD, \
+     "longest such pause"}, \
+    {p ".retry_unknown", SCHEMA_BOOL, flags, "false", 0, 0, NULL, NOFIELD, \
+     "retry a run whose end nobody saw, too: it may have happened twice then"}, \
+    {p ".critical", SCHEMA_BOOL, flags, "false", 0, 0, NULL, NOFIELD, \
+     "its failure is an emergency"}, \
+    {p ".output", SCHEMA_SIZE, flags, "256KB", 1024, 16 * MB, NULL, NOFIELD, \
+     "output kept of a run: its beginning and its end"}, \
+    {p ".keep", SCHEMA_INTEGER, flags, "20", 1, 1000, NULL, NOFIELD, \
+     "outputs kept on a node"}
 // clang-format on
 
 const struct schema_row schema_rows[] = {
@@ -225,9 +270,11 @@ const struct schema_row schema_rows[] = {
     {"managers.pm2.backups[].stands_in_for", SCHEMA_NAME, 0, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
      "name of its primary"},
     {"managers.pm2.backups[].mode", SCHEMA_CHOICE, 0, "standby", 0, 0, "standby always cron",
-     NOFIELD, "standby while its primary is unwell, always, or cron"},
+     NOFIELD, "standby while its primary is unwell, always, or cron: at its times, each once"},
     {"managers.pm2.backups[].tier", SCHEMA_CHOICE, 0, "standard", 0, 0, "standard enhanced",
-     NOFIELD, "enhanced stands in when the standard one fails too"},
+     NOFIELD,
+     "enhanced stands in when the standard one fails too; in mode cron both run at their own "
+     "times"},
     {"managers.pm2.backups[].settle", SCHEMA_DURATION, 0, "10s", 0, DAY, NULL, NOFIELD,
      "gives way after the primary was well for so long"},
     {"managers.pm2.backups[].when_unreachable", SCHEMA_CHOICE, 0, NULL, 0, 0, "wait", NOFIELD,
@@ -239,6 +286,9 @@ const struct schema_row schema_rows[] = {
     {"managers.pm2.backups[].labels.NAME", SCHEMA_TEXT, 0, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
      "a label that its node must have"},
     PROCESS_ROWS("managers.pm2.backups[]"),
+    SCHEDULE_ROWS("managers.pm2.backups[]", SCHEMA_LATENT, "managers.pm2.zone"),
+    {"managers.pm2.zone", SCHEMA_TEXT, 0, "UTC", 1, 63, NULL, NOFIELD,
+     "time zone of backups in mode cron that name none, such as Europe/Berlin"},
 
     {"managers.run.zone", SCHEMA_TEXT, 0, "UTC", 1, 63, NULL, NOFIELD,
      "time zone of schedules that name none, such as Europe/Berlin"},
@@ -256,53 +306,11 @@ const struct schema_row schema_rows[] = {
      "environment of the command; no secrets here: see env_file"},
     {"managers.run.schedules[].env_file", SCHEMA_PATH, 0, NULL, 1, CONFIG_PATH_SIZE - 1, NULL,
      NOFIELD, "file of lines NAME=VALUE, read at each start, for secrets"},
-    {"managers.run.schedules[].cron", SCHEMA_TEXT, 0, NULL, 1, 120, NULL, NOFIELD,
-     "when: five fields (minute, hour, day, month, day of week), or @daily and its like"},
-    {"managers.run.schedules[].every", SCHEMA_DURATION, 0, NULL, SECOND, 366 * DAY, NULL, NOFIELD,
-     "when: at this distance, counted from anchor; instead of cron"},
-    {"managers.run.schedules[].zone", SCHEMA_TEXT, 0, NULL, 1, 63, NULL, NOFIELD,
-     "time zone of cron; default: managers.run.zone"},
-    {"managers.run.schedules[].anchor", SCHEMA_TEXT, 0, "1970-01-01T00:00:00Z", 1, 40, NULL,
-     NOFIELD, "time that every is counted from, as 2026-01-31T12:00:00Z"},
-    {"managers.run.schedules[].gap", SCHEMA_CHOICE, 0, "next", 0, 0, "next skip", NOFIELD,
-     "a local time that a change of the clock leaves out: at the change, or not"},
-    {"managers.run.schedules[].fold", SCHEMA_CHOICE, 0, "first", 0, 0, "first second both", NOFIELD,
-     "a local time that comes twice: which of the two"},
-    {"managers.run.schedules[].overlap", SCHEMA_CHOICE, 0, "forbid", 0, 0, "forbid allow replace",
-     NOFIELD, "a run of it is under way still: skip the slot, run beside it, or end it"},
-    {"managers.run.schedules[].misfire", SCHEMA_CHOICE, 0, "run_once", 0, 0,
-     "run_once run_all skip", NOFIELD,
-     "slots that nobody could decide in time: the newest runs, or all, or none"},
-    {"managers.run.schedules[].misfire_cap", SCHEMA_INTEGER, 0, "10", 1, 1000, NULL, NOFIELD,
-     "run_all: at most so many, the newest"},
-    {"managers.run.schedules[].misfire_window", SCHEMA_DURATION, 0, "1d", 0, 366 * DAY, NULL,
-     NOFIELD, "run_all: none older than this"},
-    {"managers.run.schedules[].start_deadline", SCHEMA_DURATION, 0, "60s", SECOND, 366 * DAY, NULL,
-     NOFIELD, "a slot that could not be started within this is a misfire"},
-    {"managers.run.schedules[].progress_deadline", SCHEMA_DURATION, 0, "0s", 0, 366 * DAY, NULL,
-     NOFIELD, "end a run that has written nothing for so long; 0s: never"},
-    {"managers.run.schedules[].finish_deadline", SCHEMA_DURATION, 0, "0s", 0, 366 * DAY, NULL,
-     NOFIELD, "end a run that takes longer; 0s: never"},
-    {"managers.run.schedules[].min_runtime", SCHEMA_DURATION, 0, "0s", 0, 366 * DAY, NULL, NOFIELD,
-     "a run that ends well, but before this, has failed"},
-    {"managers.run.schedules[].retries", SCHEMA_INTEGER, 0, "0", 0, 100, NULL, NOFIELD,
-     "further attempts after a failed one"},
-    {"managers.run.schedules[].backoff", SCHEMA_DURATION, 0, "30s", 0, 366 * DAY, NULL, NOFIELD,
-     "pause before the first retry; doubled for each further one"},
-    {"managers.run.schedules[].backoff_max", SCHEMA_DURATION, 0, "10m", 0, 366 * DAY, NULL, NOFIELD,
-     "longest such pause"},
-    {"managers.run.schedules[].retry_unknown", SCHEMA_BOOL, 0, "false", 0, 0, NULL, NOFIELD,
-     "retry a run whose end nobody saw, too: it may have happened twice then"},
-    {"managers.run.schedules[].critical", SCHEMA_BOOL, 0, "false", 0, 0, NULL, NOFIELD,
-     "its failure is an emergency"},
+    SCHEDULE_ROWS("managers.run.schedules[]", 0, "managers.run.zone"),
     {"managers.run.schedules[].priority", SCHEMA_INTEGER, 0, "0", -1000, 1000, NULL, NOFIELD,
      "higher goes first, and lower waits when there is no room"},
     {"managers.run.schedules[].on", SCHEMA_NAME, LIST, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
      "nodes that run it; none named: any node"},
-    {"managers.run.schedules[].output", SCHEMA_SIZE, 0, "256KB", 1024, 16 * MB, NULL, NOFIELD,
-     "output kept of a run: its beginning and its end"},
-    {"managers.run.schedules[].keep", SCHEMA_INTEGER, 0, "20", 1, 1000, NULL, NOFIELD,
-     "outputs kept on a node"},
 
     {"managers.github.validate", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "validate workflows"},
     {"managers.github.act", SCHEMA_BOOL, 0, NULL, 0, 0, NULL, NOFIELD, "dispatch backups"},

@@ -361,6 +361,15 @@ static void ask_placement(struct coverage_scene *scene, size_t position,
     }
 }
 
+/* Its runs are its proofs. */
+static void ask_schedule(const struct coverage_scene *scene, const char *id,
+                         struct coverage_backup *ret)
+{
+    const struct state_schedule *schedule = state_schedule_by_id(scene->self->state, id);
+    ret->failing = schedule != NULL && schedule->failures > 0;
+    ret->proven = schedule != NULL && schedule->last_ran_wall_ms > 0 && !ret->failing;
+}
+
 void coverage_scene_backup(struct coverage_scene *scene, const json_t *row, const json_t *primary,
                            struct coverage_backup *ret)
 {
@@ -371,6 +380,9 @@ void coverage_scene_backup(struct coverage_scene *scene, const json_t *row, cons
                                     .best = PLACEMENT_NO_NODE,
                                     .proven = state_proven_of(scene->self->state, id) != NULL};
     ret->label_count = take_labels(json_object_get(row, "labels"), ret->labels);
+    if (doc_get_bool(row, "cron", false)) {
+        ask_schedule(scene, id, ret);
+    }
     ret->barred = find_bar(scene, row, duty, &ret->bar);
     for (size_t i = 0; held && i < scene->node_count; i++) {
         ret->home = scene->nodes[i].raft_id == duty->assignment.raft_id ? i : ret->home;

@@ -41,9 +41,36 @@ static json_t *shared(const struct coverage_fates *fates)
     return ret;
 }
 
-/* The last time that it was seen to run; null: never, as far as the record goes back. */
-static json_t *proof_of(const struct coverage_scene *scene, const char *duty)
+static json_t *describe_run(const struct coverage_scene *scene, const struct state_run *run)
 {
+    return json_pack("{s:o, s:s, s:o, s:I, s:I, s:I}", "time", doc_time(run->ended_wall_ms), "by",
+                     proven_by_name(PROVEN_BY_RUN), "node",
+                     doc_text(node_name_of(scene->self, run->raft_id)), "ran_ms",
+                     (json_int_t)(run->ended_wall_ms - run->started_wall_ms), "assignment",
+                     (json_int_t)run->assignment, "term", (json_int_t)run->term);
+}
+
+/* The last run of a backup in mode cron that went well. */
+static json_t *proof_of_runs(const struct coverage_scene *scene, const char *schedule)
+{
+    const struct state *state = scene->self->state;
+    const struct state_schedule *row = state_schedule_by_id(state, schedule);
+    size_t count = row != NULL && row->last_ran_wall_ms > 0 ? state_ended_count(state) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct state_run *run = state_ended_at(state, i);
+        if (run->outcome == RUN_RAN && strcmp(run->key.schedule, schedule) == 0) {
+            return describe_run(scene, run);
+        }
+    }
+    return json_null();
+}
+
+/* The last time that it was seen to run; null: never, as far as the record goes back. */
+static json_t *proof_of(const struct coverage_scene *scene, const char *duty, bool cron)
+{
+    if (cron) {
+        return proof_of_runs(scene, duty);
+    }
     const struct state_proven *row = state_proven_of(scene->self->state, duty);
     return row == NULL
                ? json_null()
@@ -53,7 +80,7 @@ static json_t *proof_of(const struct coverage_scene *scene, const char *duty)
                            "term", (json_int_t)row->term);
 }
 
-static json_t *describe_backup(const struct coverage_scene *scene, const char *id,
+static json_t *describe_backup(const struct coverage_scene *scene, const char *id, bool cron,
                                const struct coverage_backup *backup,
                                const struct coverage_judgement *judgement)
 {
@@ -70,7 +97,7 @@ static json_t *describe_backup(const struct coverage_scene *scene, const char *i
     put(ret, "shares", shared(&judgement->fates));
     put(ret, "can", nodes_of(scene, backup->able));
     put(ret, "apart", nodes_of(scene, judgement->apart));
-    put(ret, "proven", proof_of(scene, id));
+    put(ret, "proven", proof_of(scene, id, cron));
     return ret;
 }
 
@@ -93,8 +120,9 @@ static json_t *judge_backups(struct coverage_scene *scene, const json_t *row,
         coverage_scene_backup(scene, declared, row, &backup);
         coverage_judge(scene->nodes, scene->node_count, primary, &backup, &judgement);
         coverage_add(primary, &judgement, ret);
-        (void)json_array_append_new(
-            rows, describe_backup(scene, doc_get_text(declared, "duty", ""), &backup, &judgement));
+        (void)json_array_append_new(rows, describe_backup(scene, doc_get_text(declared, "duty", ""),
+                                                          doc_get_bool(declared, "cron", false),
+                                                          &backup, &judgement));
     }
     return rows;
 }

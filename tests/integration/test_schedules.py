@@ -200,11 +200,11 @@ class Ledger:
             seen[row[0]] = row
 
 
-def check_slots(found):
+def check_slots(found, manager):
     """Each slot of each schedule has exactly one row; returns how many of each outcome."""
     outcomes = collections.Counter()
     for name, when, more in SCHEDULES:
-        row = found[f"run/{name}"]
+        row = found[f"{manager}/{name}"]
         expected = slots_of(when, more, row["defined_s"], row["decided_s"])
         seen = collections.Counter()
         for first, last, count, outcome, reason, _ in row["slots"].values():
@@ -263,8 +263,8 @@ def settings(options):
     return f"debug: {{clock: '{clock}'}}\nleadership: {{handover_below: 0}}\n"
 
 
-def drive(cluster, faults, effects, options):
-    """Faults for so long, and then the verdict."""
+def drive(cluster, faults, effects, options, manager="run"):
+    """Faults for so long, and then the verdict on the schedules of that manager."""
     node = cluster["n1"]
     wait_until(lambda: len(node.cli("schedule", "list").data) == len(SCHEDULES),
                "all schedules are known")
@@ -284,7 +284,7 @@ def drive(cluster, faults, effects, options):
     verdict = wait_until(lambda: settled(leader), "ticks verify is content")
     say(f"ticks verify: {verdict}")
     wait_until(lambda: rows.read(leader), "the slots are told")
-    outcomes = check_slots(rows.schedules)
+    outcomes = check_slots(rows.schedules, manager)
     say(f"{check_effects(rows.schedules, effects)} effects, each once")
     least = options.seconds * min(options.rate, 60) / 60
     check(outcomes["ran"] >= least, f"hardly anything ran: {outcomes}")

@@ -147,7 +147,7 @@ static void add_avoid(struct manager_duty_wanted *wanted, const char *node)
 
 /* What felled the primary may be its host: rather elsewhere. One that may be anywhere is where it
  * was seen. */
-static void avoid_primary(const struct pm2 *self, const char *name, int64_t now_ms,
+void choose_avoid_primary(const struct pm2 *self, const char *name, int64_t now_ms,
                           struct manager_duty_wanted *wanted)
 {
     const struct settings_primary *primary = settings_primary(self->settings, name);
@@ -179,7 +179,7 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
             add_avoid(wanted, peer->node);
         }
     }
-    avoid_primary(self, backup->stands_in_for, now_ms, wanted);
+    choose_avoid_primary(self, backup->stands_in_for, now_ms, wanted);
 }
 
 /* ---- the decision ---- */

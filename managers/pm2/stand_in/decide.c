@@ -78,7 +78,7 @@ enum decide_wish decide_backup(const struct decide_rules *rules, const struct de
         return DECIDE_WANT;
     }
     if (rules->mode == SETTINGS_CRON) {
-        (void)snprintf(ret_reason, REASON_SIZE, "mode cron is not in this version");
+        (void)snprintf(ret_reason, REASON_SIZE, "it runs at its times");
         return DECIDE_UNWANT;
     }
     struct tally tally = {0};

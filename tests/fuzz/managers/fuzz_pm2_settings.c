@@ -1,5 +1,7 @@
 /* The section managers.pm2 as it reaches the manager. The first byte chooses: any msgpack document,
- * or YAML that the node's own check accepts: then the manager must accept it too. */
+ * or YAML that the node's own check accepts: then the manager must accept it too, and the schedules
+ * of its backups in mode cron. */
+#include "managers/pm2/cron/source.h"
 #include "managers/pm2/settings.h"
 #include "managers/pm2/watch/watch.h"
 #include "node/base/doc.h"
@@ -43,6 +45,21 @@ static int read_document(const uint8_t *data, size_t size, struct err *err)
     return rc;
 }
 
+static int read_schedules(const uint8_t *data, size_t size, struct err *err)
+{
+    struct manager_document section = {.data = data, .length = size};
+    struct schedules *schedules = NULL;
+    int rc = schedules_read(&section, &cron_source, &schedules, err);
+    for (size_t i = 0; rc == 0 && i < schedules->count; i++) {
+        const struct schedule *row = &schedules->rows[i];
+        invariant(schedules_find(schedules, row->name) == row && row->is.digest != 0);
+        invariant(row->script != NULL && row->run == NULL && row->limits.kill_timeout_ms >= 0);
+    }
+    invariant(rc == 0 || schedules == NULL);
+    schedules_destroy(&schedules);
+    return rc;
+}
+
 static void read_configuration(const uint8_t *data, size_t size)
 {
     struct config *config = NULL;
@@ -59,6 +76,7 @@ static void read_configuration(const uint8_t *data, size_t size)
     if (doc_to_msgpack(section, &writer, &err) == 0) {
         int rc = read_document(writer.buffer.data, writer.buffer.length, &err);
         invariant(rc == 0);
+        invariant(read_schedules(writer.buffer.data, writer.buffer.length, &err) == 0);
     }
     mp_writer_deinit(&writer);
     json_decref(section);
@@ -73,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (data[0] % 2 == 0) {
         (void)read_document(data + 1, size - 1, &err);
+        (void)read_schedules(data + 1, size - 1, &err);
     } else {
         read_configuration(data + 1, size - 1);
     }

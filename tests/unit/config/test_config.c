@@ -316,7 +316,6 @@ static void backups_refer_to_what_is_there(void **state)
     refuse_text(PM2 "    - {name: b, script: x, mode: always}\n"
                     "    - {name: b, script: x, mode: always}\n",
                 6, 14, "names must be unique");
-    refuse_text(PM2 "    - {name: b, script: x, mode: cron}\n", 5, 34, "not in this version");
     refuse_text("managers: {pm2: {primaries: [{name: p, guarded: true}]}}\n", 1, 49,
                 "add \"script");
 }

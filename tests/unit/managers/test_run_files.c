@@ -163,19 +163,19 @@ static void output_keeps_its_head_and_its_tail(void **state)
     struct err err = {0};
     (void)snprintf(part, sizeof part, "%s/part", self->folder);
     (void)snprintf(out, sizeof out, "%s/out", self->folder);
-    assert_int_equal(output_open(part, 1000, &output, &err), 0);
-    output_take(&output, "first", 5);
+    assert_int_equal(run_output_open(part, 1000, &output, &err), 0);
+    run_output_take(&output, "first", 5);
     for (int i = 0; i < 1000; i++) {
         char line[16];
         int written = snprintf(line, sizeof line, "line %d\n", i);
-        output_take(&output, line, (size_t)written);
+        run_output_take(&output, line, (size_t)written);
     }
     uint64_t total = output.total;
-    output_close(&output);
-    assert_int_equal(output_open(part, 1000, &output, &err), 0);
+    run_output_close(&output);
+    assert_int_equal(run_output_open(part, 1000, &output, &err), 0);
     assert_int_equal(output.total, total);
-    output_take(&output, "the end", 7);
-    size_t got = output_read_text(&output, 0, text, sizeof text - 1, &length);
+    run_output_take(&output, "the end", 7);
+    size_t got = run_output_read_text(&output, 0, text, sizeof text - 1, &length);
     text[got] = '\0';
     assert_int_equal(got, length);
     assert_true(length <= 1000 + LAYOUT_CUT_SIZE);
@@ -183,12 +183,12 @@ static void output_keeps_its_head_and_its_tail(void **state)
     assert_non_null(strstr(text, " bytes were cut here ...\n"));
     assert_string_equal(text + got - 7, "the end");
     for (uint64_t from = 0; from < length; from += 7) {
-        size_t piece = output_read_text(&output, from, seen, 7, &length);
+        size_t piece = run_output_read_text(&output, from, seen, 7, &length);
         assert_memory_equal(seen, text + from, piece);
         assert_int_equal(piece, length - from < 7 ? length - from : 7);
     }
-    assert_int_equal(output_finish(&output, out, &err), 0);
-    output_close(&output);
+    assert_int_equal(run_output_finish(&output, out, &err), 0);
+    run_output_close(&output);
     int fd = open(out, O_RDONLY);
     assert_int_equal(read(fd, seen, sizeof seen), got);
     (void)close(fd);

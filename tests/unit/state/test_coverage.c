@@ -76,6 +76,9 @@ static void without_a_shared_fate_it_is_covered(void **unused)
     world.backup.home = 2;
     expect(&world, COVERAGE_APART, false);
     assert_int_equal(judge(&world).where, 2);
+    world.backup.failing = true;
+    expect(&world, COVERAGE_RUN_FAILED, false);
+    world.backup.failing = false;
     world.backup.proven = false;
     expect(&world, COVERAGE_NEVER_RAN, false);
 }
@@ -252,6 +255,7 @@ static struct world random_world(struct rng *rng)
         backup->best = (backup->able & bit(i)) != 0 && rng_below(rng, 2) == 0 ? i : backup->best;
     }
     backup->proven = rng_below(rng, 4) != 0;
+    backup->failing = rng_below(rng, 8) == 0;
     backup->barred = rng_below(rng, 12) == 0;
     backup->bar = COVERAGE_PAUSED;
     if (rng_below(rng, 3) == 0) {
@@ -331,7 +335,7 @@ static enum coverage_verdict slow_verdict(const struct world *world, bool *ret_a
     if (apart == 0 || (where != NONE && slow_fates(world, where, false) > 0)) {
         return COVERAGE_SHARED_FATE;
     }
-    return backup->proven ? COVERAGE_COVERED : COVERAGE_UNPROVEN;
+    return backup->proven && !backup->failing ? COVERAGE_COVERED : COVERAGE_UNPROVEN;
 }
 
 static void random_worlds_are_judged_as_a_slow_look_does(void **unused)
