@@ -112,11 +112,12 @@ struct pm2 {
     struct findings findings;
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
-    struct shadow shadow;    /* what was decided in shadow, as active manager */
-    struct output *outputs;  /* of processes, for people: verbs/output.c */
-    struct changes *changes; /* of people: verbs/change.c */
-    struct run *run;         /* the slots of backups in mode cron */
-    int64_t avoided_ms;      /* when it was looked at last where they rather do not run */
+    struct shadow shadow;        /* what was decided in shadow, as active manager */
+    struct output *outputs;      /* of processes, for people: verbs/output.c */
+    struct changes *changes;     /* of people: verbs/change.c */
+    struct run *run;             /* the slots of backups in mode cron */
+    int64_t avoided_ms;          /* when it was looked at last where they rather do not run */
+    struct restoring *restoring; /* for people: verbs/versions.c */
     int64_t role_since_ms;
     bool observe_now;
     int64_t observed_ms;

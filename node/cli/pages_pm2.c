@@ -52,6 +52,26 @@ static json_t *memory_of(int64_t bytes)
     return doc_text(text);
 }
 
+/* A list of texts becomes one, with commas. */
+static void join_texts(json_t *row, const char *key)
+{
+    const json_t *texts = json_object_get(row, key);
+    char joined[512] = "";
+    size_t length = 0;
+    size_t index;
+    json_t *text;
+    json_array_foreach(doc_writable(texts), index, text)
+    {
+        const char *part = json_string_value(text);
+        int written = snprintf(joined + length, sizeof joined - length, "%s%s",
+                               index == 0 ? "" : ", ", part == NULL ? "?" : part);
+        length += (size_t)written < sizeof joined - length ? (size_t)written : 0;
+    }
+    if (json_is_array(texts)) {
+        (void)json_object_set_new(row, key, doc_text(joined));
+    }
+}
+
 /* Rows of one kind, with figures as people read them. */
 static json_t *rows_of(const json_t *data, const char *kind)
 {
@@ -66,6 +86,7 @@ static json_t *rows_of(const json_t *data, const char *kind)
                                       uptime_of(doc_get_integer(row, "uptime_ms", -1)));
             (void)json_object_set_new(copy, "memory",
                                       memory_of(doc_get_integer(row, "memory_bytes", -1)));
+            join_texts(copy, "changed");
             (void)json_array_append_new(ret, copy);
         }
     }
@@ -104,11 +125,27 @@ static void print_missing(FILE *out, const char *before, const json_t *data, boo
     }
 }
 
-static bool is_change(const char *verb)
-{
-    return strcmp(verb, "pm2 start") == 0 || strcmp(verb, "pm2 stop") == 0 ||
-           strcmp(verb, "pm2 restart") == 0;
-}
+static const struct table_column version_columns[] = {
+    {"node", "NODE"},       {"number", "VERSION"},  {"time", "TIME"},    {"processes", "PROCESSES"},
+    {"current", "CURRENT"}, {"changed", "CHANGED"}, {"home", "PM2 HOME"}};
+static const struct table_column restored_columns[] = {
+    {"node", "NODE"}, {"name", "NAME"}, {"ok", "AS WANTED"}, {"text", "TEXT"}};
+
+static const struct {
+    const char *verb;
+    const char *kind;
+    const struct table_column *columns;
+    size_t count;
+} tables[] = {
+    {"pm2 list", "process", process_columns, COUNT_OF(process_columns)},
+    {"pm2 list", "daemon", daemon_columns, COUNT_OF(daemon_columns)},
+    {"pm2 start", "process", change_columns, COUNT_OF(change_columns)},
+    {"pm2 stop", "process", change_columns, COUNT_OF(change_columns)},
+    {"pm2 restart", "process", change_columns, COUNT_OF(change_columns)},
+    {"pm2 backups", "version", version_columns, COUNT_OF(version_columns)},
+    {"pm2 restore", "process", restored_columns, COUNT_OF(restored_columns)},
+    {"pm2 restore", "home", restored_columns, COUNT_OF(restored_columns)},
+};
 
 /* A line as it was written, behind where it is from. */
 static void print_log_row(FILE *out, const json_t *row, bool colour)
@@ -151,19 +188,21 @@ static void print_logs(FILE *out, const json_t *data, bool colour)
 
 bool page_print_pm2(FILE *out, const char *verb, const json_t *data, bool colour)
 {
-    bool change = is_change(verb);
+    const char *before = "";
+    bool found = false;
     if (json_is_array(data) && strcmp(verb, "pm2 logs") == 0) {
         print_logs(out, data, colour);
         return true;
     }
-    if (!json_is_array(data) || (!change && strcmp(verb, "pm2 list") != 0)) {
-        return false;
+    for (size_t i = 0; i < COUNT_OF(tables) && json_is_array(data); i++) {
+        if (strcmp(tables[i].verb, verb) == 0) {
+            before = print_table(out, before, rows_of(data, tables[i].kind), tables[i].columns,
+                                 tables[i].count, colour);
+            found = true;
+        }
     }
-    const char *before =
-        print_table(out, "", rows_of(data, "process"), change ? change_columns : process_columns,
-                    change ? COUNT_OF(change_columns) : COUNT_OF(process_columns), colour);
-    before = print_table(out, before, rows_of(data, "daemon"), daemon_columns,
-                         COUNT_OF(daemon_columns), colour);
-    print_missing(out, before, data, colour);
-    return true;
+    if (found) {
+        print_missing(out, before, data, colour);
+    }
+    return found;
 }

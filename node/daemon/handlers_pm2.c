@@ -279,3 +279,61 @@ void handlers_pm2_change(void *context, struct control_request *request)
     fan_request_begin(context, request, "pm2 list", MANAGER, args, on_found);
     json_decref(args);
 }
+
+/* ---- pm2 backups, pm2 restore ---- */
+
+static void on_versions(void *context, const struct fan_answer *answers, size_t count)
+{
+    struct fan_request *self = context;
+    struct control_request *request = self->request;
+    if (!fan_request_fails(self, answers, count)) {
+        fan_request_free(self);
+        control_reply(request, fan_rows(answers, count));
+    }
+}
+
+void handlers_pm2_backups(void *context, struct control_request *request)
+{
+    json_t *args = json_object();
+    fan_request_begin(context, request, "pm2 backups", MANAGER, args, on_versions);
+    json_decref(args);
+}
+
+/* A first word that is no number is a name. False: it is a number that is none of a version. */
+static bool split_version(json_t *args)
+{
+    const char *text = doc_get_text(args, "version", NULL);
+    json_t *names = json_object_get(args, "name");
+    if (text == NULL || strspn(text, "0123456789") == strlen(text)) {
+        return text == NULL || (strlen(text) > 0 && strlen(text) <= 18);
+    }
+    json_t *all = json_pack("[s]", text);
+    (void)json_array_extend(all, names);
+    (void)json_object_set_new(args, "name", all);
+    (void)json_object_del(args, "version");
+    return true;
+}
+
+static void on_restored(void *context, const struct fan_answer *answers, size_t count)
+{
+    struct fan_request *self = context;
+    if (!fan_request_fails(self, answers, count)) {
+        on_changed(self, answers, count);
+    }
+}
+
+void handlers_pm2_restore(void *context, struct control_request *request)
+{
+    json_t *args = json_copy(doc_writable(control_request_args(request)));
+    if (control_arg_text(request, "node") == NULL) {
+        control_fail(request, "invalid", EXIT_USAGE, "understudy pm2 restore --node NODE",
+                     "say --node NODE: a list is restored on one node");
+    } else if (!split_version(args)) {
+        control_fail(request, "invalid", EXIT_USAGE, "see `understudy pm2 backups`",
+                     "no version has that number");
+    } else {
+        (void)json_object_del(args, "node");
+        fan_request_begin(context, request, "pm2 restore", MANAGER, args, on_restored);
+    }
+    json_decref(args);
+}

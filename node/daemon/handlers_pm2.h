@@ -9,5 +9,7 @@ void handlers_pm2_list(void *context, struct control_request *request);
 /* pm2 start, stop and restart. */
 void handlers_pm2_change(void *context, struct control_request *request);
 void handlers_pm2_logs(void *context, struct control_request *request);
+void handlers_pm2_backups(void *context, struct control_request *request);
+void handlers_pm2_restore(void *context, struct control_request *request);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
-"""`pm2 list|start|stop|restart|logs` over all nodes: real PM2s, from whatever node is asked, with
-nodes that hang, that are dead, and without a quorum. What the cluster runs is left to it."""
+"""The verbs of PM2 over all nodes: real PM2s, from whatever node is asked, with nodes that hang,
+that are dead, and without a quorum. What the cluster runs is left to the cluster."""
 
 import json
 import os
@@ -134,6 +134,25 @@ def logs(demo):
     say("logs: the last lines of a name, from all nodes")
 
 
+def versions(demo):
+    """What was taken from PM2's list by hand comes back from a kept version, and nothing else."""
+    asked, node = demo["n1"], demo["n3"]
+    kept = wait_until(lambda: [row for row in rows_of(asked.cli("pm2", "backups"), "version")
+                               if row["node"] == "n3" and row["processes"] == 3], "it is kept")
+    twin = pids(demo, node, "twin")
+    demo.pm2(node, "delete", "pair")
+    refused(asked.cli("pm2", "restore", str(kept[0]["number"])), "invalid", 2)
+    refused(asked.cli("pm2", "restore", "999999", "--node", "n3"), "not_found", 7)
+    refused(asked.cli("pm2", "restore", "nobody", "--node", "n3"), "not_found", 7)
+    done = asked.cli("pm2", "restore", str(kept[0]["number"]), "pair", "--node", "n3")
+    check(done.exit == 0 and [(row["name"], row["ok"]) for row in rows_of(done)] ==
+          [("pair", True)] * 2, f"{done}")
+    check(len(pids(demo, node, "pair")) == 2 and pids(demo, node, "twin") == twin, "not as it was")
+    page = asked.cli("pm2", "backups", "--node", "n3", json_output=False)
+    check(page.exit == 0 and "VERSION" in page.stdout, f"{page}")
+    say("backups, restore: what was deleted by hand is there again, the rest was left alone")
+
+
 def a_person_stops_the_primary(demo):
     """It stays stopped, its backup stands in; a pause does not hinder a person."""
     demo["n2"].cli("manager", "pause", "pm2")
@@ -200,6 +219,7 @@ def verbs():
         what_is_refused(demo)
         changes(demo)
         logs(demo)
+        versions(demo)
         a_person_stops_the_primary(demo)
         one_hangs(demo)
         most_are_dead(demo)

@@ -105,29 +105,6 @@ static const char *add_targets(const struct pm2 *self, struct change *change, si
     return NULL;
 }
 
-static void tell(const struct pm2 *self, const struct change *change)
-{
-    const char *who = doc_get_text(change->args, "who", "?");
-    const json_t *names = json_object_get(change->args, "name");
-    const char *first = json_string_value(json_array_get(names, 0));
-    const char *verb = verb_of(change->method);
-    json_t *fields = json_pack("{ss ss sO sI}", "who", who, "verb", verb, "names",
-                               doc_writable(names), "processes", (json_int_t)change->count);
-    struct mp_writer writer;
-    mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
-    struct manager_document document = {0};
-    if (doc_to_msgpack(fields, &writer, NULL) == 0) {
-        document =
-            (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
-    }
-    runtime_event(self->runtime, MANAGER_INFO, "pm2.command", &document,
-                  "%s asks: pm2 %s %.80s%s, %zu processes here", who, verb, first,
-                  json_array_size(names) > 1 ? " and more" : "", change->count);
-    journal_write(self, verb, first, who);
-    mp_writer_deinit(&writer);
-    json_decref(fields);
-}
-
 /* False: the command is answered and over. */
 static bool resolve(struct pm2 *self, struct change *change)
 {
@@ -140,7 +117,7 @@ static bool resolve(struct pm2 *self, struct change *change)
     }
     if (code == NULL) {
         change->resolved = true;
-        tell(self, change);
+        verbs_tell(self, verb_of(change->method), change->args, change->count);
         return true;
     }
     answer_refuse(self, change->id, code, "%s",

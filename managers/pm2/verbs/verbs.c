@@ -4,6 +4,7 @@
 #include "managers/pm2/verbs/look.h"
 #include "managers/pm2/verbs/output.h"
 #include "managers/pm2/verbs/rows.h"
+#include "managers/pm2/verbs/versions.h"
 #include "node/base/doc.h"
 
 #include <string.h>
@@ -42,6 +43,31 @@ static void on_looked(struct pm2 *self, struct look *look)
     answer_send(self, look->id, rows);
 }
 
+/* ---- what is recorded ---- */
+
+void verbs_tell(struct pm2 *self, const char *verb, const json_t *args, size_t processes)
+{
+    const char *who = doc_get_text(args, "who", "?");
+    const json_t *names = json_object_get(args, "name");
+    const char *first = json_string_value(json_array_get(names, 0));
+    json_t *fields = json_pack("{so ss sO* sI}", "who", doc_text(who), "verb", verb, "names",
+                               doc_writable(names), "processes", (json_int_t)processes);
+    struct mp_writer writer;
+    struct manager_document document = {0};
+    mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
+    if (doc_to_msgpack(fields, &writer, NULL) == 0) {
+        document =
+            (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
+    }
+    runtime_event(self->runtime, MANAGER_INFO, "pm2.command", &document,
+                  "%s asks: pm2 %s%s%.80s%s, processes here: %zu", who, verb,
+                  first == NULL ? "" : " ", first == NULL ? "" : first,
+                  json_array_size(names) > 1 ? " and more" : "", processes);
+    journal_write(self, verb, first == NULL ? "-" : first, who);
+    mp_writer_deinit(&writer);
+    json_decref(fields);
+}
+
 /* ---- all ---- */
 
 bool verbs_take(struct pm2 *self, const struct manager_command *command)
@@ -50,7 +76,7 @@ bool verbs_take(struct pm2 *self, const struct manager_command *command)
         look_begin(self, command->id, answer_args(command), on_looked);
         return true;
     }
-    return output_take(self, command) || change_take(self, command);
+    return output_take(self, command) || versions_take(self, command) || change_take(self, command);
 }
 
 void verbs_run(struct pm2 *self, int64_t now_ms)
@@ -61,4 +87,5 @@ void verbs_run(struct pm2 *self, int64_t now_ms)
 void verbs_end(struct pm2 *self)
 {
     change_end(self);
+    versions_end(self);
 }

@@ -18,6 +18,8 @@
 bool verbs_take(struct pm2 *self, const struct manager_command *command);
 /* Go on with what is under way: each tick, and after each list. */
 void verbs_run(struct pm2 *self, int64_t now_ms);
+/* Record who asked for a change of `processes` processes, from the arguments of his command. */
+void verbs_tell(struct pm2 *self, const char *verb, const json_t *args, size_t processes);
 /* The homes go: whoever waits is told so. */
 void verbs_end(struct pm2 *self);
 
