@@ -28,6 +28,7 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
     restore_take_list(home, list);
     detect_take_list(home, now_ms);
     primaries_take_list(self, home, now_ms);
+    rotation_take_list(self, home, list);
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
     }
@@ -109,6 +110,7 @@ static int on_configure(void *context, const struct manager_configure *configure
     bool moved = !same_homes(self);
     if (moved) {
         close_homes(self);
+        rotation_forget(self);
         rc = open_homes(self, err);
     }
     choose_begin(self, clock_boot_ms());
@@ -293,6 +295,7 @@ static void on_tick(void *context)
         self->detected_ms = now_ms;
         detect_step(self, now_ms);
     }
+    rotation_step(self, now_ms);
     choose_step(self, now_ms);
     cron_tick(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
@@ -303,6 +306,7 @@ static void on_tick(void *context)
 
 static void deinit(struct pm2 *self)
 {
+    rotation_destroy(&self->rotation);
     close_homes(self);
     output_end(self);
     primaries_forget(self);

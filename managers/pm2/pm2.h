@@ -9,6 +9,7 @@
 #include "managers/common/runtime.h"
 #include "managers/pm2/daemon/god.h"
 #include "managers/pm2/findings.h"
+#include "managers/pm2/logs/rotation.h"
 #include "managers/pm2/settings.h"
 #include "managers/pm2/stand_in/shadow.h"
 #include "managers/pm2/watch/detect.h"
@@ -110,6 +111,7 @@ struct pm2 {
     struct slot slots[PM2_SLOTS_MAX];
     bool sweeping; /* a leftover is being deleted */
     struct findings findings;
+    struct rotation *rotation; /* NULL: no log was to be rotated so far */
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
     struct shadow shadow;        /* what was decided in shadow, as active manager */

@@ -219,6 +219,20 @@ static int64_t at_least(int64_t value, int64_t least)
     return value < least ? least : value;
 }
 
+static void read_rotation(struct settings *self)
+{
+    static const int64_t mb = INT64_C(1) << 20;
+    const json_t *logs = json_object_get(self->section, "logs");
+    self->rotation = (struct rotation_policy){
+        .rotate = doc_get_bool(logs, "rotate", true),
+        .daily = doc_get_bool(logs, "daily", true),
+        .compress = doc_get_bool(logs, "compress", true),
+        .max_bytes = at_least(bounded(logs, "max_size_bytes", 10 * mb, INT64_MAX / 8), 4096),
+        .keep_ms = at_least(bounded(logs, "keep_ms", 30 * day_ms, 10000 * day_ms), 60000),
+        .budget_bytes = at_least(bounded(logs, "budget_bytes", 1024 * mb, INT64_MAX), 4096),
+    };
+}
+
 static void read_watching(struct settings *self)
 {
     const json_t *loop = json_object_get(self->section, "loop");
@@ -247,6 +261,7 @@ int settings_read(const struct manager_document *section, const char *default_ho
     }
     if (rc == 0) {
         read_watching(self);
+        read_rotation(self);
         rc = read_homes(self, default_home, err);
     }
     if (rc == 0) {

@@ -4,6 +4,7 @@
 #define UNDERSTUDY_MANAGERS_PM2_SETTINGS_H
 
 #include "managers/common/protocol.h"
+#include "managers/pm2/logs/policy.h"
 
 #include <jansson.h>
 
@@ -62,6 +63,7 @@ struct settings {
     int64_t loop_restarts; /* so many within loop_window_ms are a slow loop */
     int64_t loop_window_ms;
     int64_t daemon_memory_bytes; /* of PM2's own daemon */
+    struct rotation_policy rotation;
     size_t home_count;
     char homes[SETTINGS_HOMES_MAX][MANAGER_PATH_SIZE];
     size_t primary_count;

@@ -299,7 +299,7 @@ static void send_output(const struct bench *bench, const char *name)
 {
     char path[160];
     (void)snprintf(path, sizeof path, "%s/%s", bench->folder, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
     int null = open("/dev/null", O_RDONLY);
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(fd, STDOUT_FILENO);
