@@ -5,11 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct recovery_policy recovery_of_duties = {
-    .base_ms = 2000, .max_ms = 300000, .attempts_max = 5, .attempt_ms = 3000, .well_ms = 60000};
+const struct recovery_policy recovery_of_duties = {.base_ms = 2000,
+                                                   .max_ms = 300000,
+                                                   .attempts_max = 5,
+                                                   .slow_ms = 300000,
+                                                   .attempt_ms = 3000,
+                                                   .well_ms = 60000};
 
-const struct recovery_policy recovery_of_managers = {
-    .base_ms = 200, .max_ms = 30000, .attempts_max = 5, .attempt_ms = 3000, .well_ms = 60000};
+const struct recovery_policy recovery_of_managers = {.base_ms = 200,
+                                                     .max_ms = 30000,
+                                                     .attempts_max = 5,
+                                                     .slow_ms = 30000,
+                                                     .attempt_ms = 3000,
+                                                     .well_ms = 60000};
+
+const struct recovery_policy recovery_of_ailing = {.first_ms = 1000,
+                                                   .base_ms = 1000,
+                                                   .max_ms = 60000,
+                                                   .attempts_max = 6,
+                                                   .slow_ms = 600000,
+                                                   .attempt_ms = 5000,
+                                                   .well_ms = 60000};
 
 /* FNV-1a: the same on every node. */
 static uint64_t hash(const char *component, uint32_t attempt)
@@ -26,6 +42,7 @@ int64_t recovery_delay_ms(const struct recovery_policy *policy, const char *comp
 {
     invariant(policy->base_ms > 0);
     invariant(policy->max_ms >= policy->base_ms);
+    invariant(policy->slow_ms >= policy->max_ms);
     int64_t delay_ms = policy->base_ms;
     for (uint32_t i = 1; i < attempt && delay_ms < policy->max_ms; i++) {
         delay_ms *= 2;
@@ -33,6 +50,14 @@ int64_t recovery_delay_ms(const struct recovery_policy *policy, const char *comp
     delay_ms = delay_ms < policy->max_ms ? delay_ms : policy->max_ms;
     uint64_t quarter = (uint64_t)delay_ms / 4;
     return delay_ms + (quarter > 0 ? (int64_t)(hash(component, attempt) % quarter) : 0);
+}
+
+/* Of an escalated row. Where slow is no slower than the delays may get, those go on growing. */
+static int64_t slow_delay_ms(const struct recovery_policy *policy, const char *component,
+                             uint32_t attempt)
+{
+    return policy->slow_ms > policy->max_ms ? policy->slow_ms
+                                            : recovery_delay_ms(policy, component, attempt);
 }
 
 static void set(const char *component, uint32_t attempt, enum recovery_phase phase,
@@ -64,7 +89,7 @@ static bool is_due(const struct recovery_policy *policy, const struct state_reco
                    int64_t wall_ms)
 {
     int64_t left_ms = row->next_wall_ms - wall_ms;
-    return left_ms <= 0 || left_ms > policy->max_ms + policy->max_ms / 4 + policy->attempt_ms;
+    return left_ms <= 0 || left_ms > policy->slow_ms + policy->max_ms / 4 + policy->attempt_ms;
 }
 
 /* The attempt under way has had its time. */
@@ -73,7 +98,9 @@ static void attempt_failed(const struct recovery_policy *policy, const struct st
 {
     bool used_up = row->attempt >= policy->attempts_max;
     set(row->component, row->attempt, used_up ? RECOVERY_ESCALATED : RECOVERY_WAITING,
-        wall_ms + recovery_delay_ms(policy, row->component, row->attempt), ret);
+        wall_ms + (used_up ? slow_delay_ms(policy, row->component, row->attempt)
+                           : recovery_delay_ms(policy, row->component, row->attempt)),
+        ret);
 }
 
 /* An escalated row stays so: its attempts rise, too. */
@@ -82,7 +109,7 @@ static void try_again(const struct recovery_policy *policy, const struct state_r
 {
     uint32_t attempt = row->attempt < UINT32_MAX ? row->attempt + 1 : row->attempt;
     bool escalated = row->phase == RECOVERY_ESCALATED;
-    int64_t wait_ms = escalated ? policy->max_ms : policy->attempt_ms;
+    int64_t wait_ms = escalated ? policy->slow_ms : policy->attempt_ms;
     set(row->component, attempt, escalated ? RECOVERY_ESCALATED : RECOVERY_ACTING,
         wall_ms + wait_ms, ret);
 }
@@ -100,7 +127,7 @@ bool recovery_step(const struct recovery_policy *policy, const char *component,
     }
     if (row == NULL) {
         set(component, 1, RECOVERY_ACTING, wall_ms + policy->attempt_ms, ret);
-        return true;
+        return for_ms >= policy->first_ms;
     }
     if (!is_due(policy, row, wall_ms)) {
         return false;

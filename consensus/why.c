@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RECOVERY_AUDITS 12 /* the beginning and end of six attempts */
+
 /* ---- building ---- */
 
 static struct why_step *add_step(struct why *why, const char *reason, const char *format, ...)
@@ -83,6 +85,8 @@ static const char *what_of(enum command_type type)
         return "its manager was resumed";
     case COMMAND_NODE_DRAIN:
         return "the node was drained";
+    case COMMAND_RECOVERY_SET:
+        return "its recovery";
     default:
         return command_type_name(type);
     }
@@ -500,6 +504,19 @@ int why_run(const struct state *state, const char *id, struct why *ret, struct e
 
 /* ---- alerts ---- */
 
+/* What is tried against it, back to the first attempt; forgotten: the chain is not whole. */
+static void add_recovery(const struct state *state, const struct state_recovery *row,
+                         struct why *ret)
+{
+    set_time(add_step(ret, recovery_phase_name(row->phase),
+                      "%" PRIu32 " attempts were made to bring it back", row->attempt),
+             row->changed_wall_ms, 0, 0);
+    size_t before = ret->count;
+    add_audits(ret, state, row->component, RECOVERY_AUDITS, 0);
+    bool begins = ret->count > before && ret->steps[ret->count - 1].wall_ms <= row->since_wall_ms;
+    ret->whole = ret->whole && begins;
+}
+
 int why_alert(const struct state *state, const char *key, struct why *ret, struct err *err)
 {
     const struct state_alert *alert = state_alert_by_key(state, key);
@@ -518,7 +535,11 @@ int why_alert(const struct state *state, const char *key, struct why *ret, struc
     add_audits(ret, state, key, 10, 0);
     ret->whole = ret->count > before;
     const char *object = strchr(key, '/');
-    if (object != NULL) {
+    const struct state_recovery *recovery =
+        object == NULL ? NULL : state_recovery_of(state, object + 1);
+    if (recovery != NULL) {
+        add_recovery(state, recovery, ret);
+    } else if (object != NULL) {
         add_audits(ret, state, object + 1, 5,
                    0); /* what it speaks of, when that is a duty or node */
     }

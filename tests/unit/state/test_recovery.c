@@ -11,8 +11,13 @@
 #define COMPONENT "pm2/worker-backup"
 #define WALL_MS INT64_C(1700000000000)
 
-static const struct recovery_policy policy = {
-    .base_ms = 1000, .max_ms = 10000, .attempts_max = 3, .attempt_ms = 500, .well_ms = 5000};
+static const struct recovery_policy policy = {.first_ms = 200,
+                                              .base_ms = 1000,
+                                              .max_ms = 10000,
+                                              .attempts_max = 3,
+                                              .slow_ms = 30000,
+                                              .attempt_ms = 500,
+                                              .well_ms = 5000};
 
 /* The replicated row, kept as the state machine keeps it. */
 struct fixture {
@@ -35,15 +40,21 @@ static void apply(struct fixture *self, const struct command *command)
     memcpy(self->row.component, is->component, sizeof(self->row.component));
 }
 
-static bool step(struct fixture *self, enum recovery_seen seen, int64_t for_ms)
+static bool step_of(const struct recovery_policy *of, struct fixture *self, enum recovery_seen seen,
+                    int64_t for_ms)
 {
     struct command command;
-    bool proposed = recovery_step(&policy, COMPONENT, self->known ? &self->row : NULL, seen, for_ms,
+    bool proposed = recovery_step(of, COMPONENT, self->known ? &self->row : NULL, seen, for_ms,
                                   self->wall_ms, &command);
     if (proposed) {
         apply(self, &command);
     }
     return proposed;
+}
+
+static bool step(struct fixture *self, enum recovery_seen seen, int64_t for_ms)
+{
+    return step_of(&policy, self, seen, for_ms);
 }
 
 static void expect(const struct fixture *self, uint32_t attempt, enum recovery_phase phase)
@@ -76,7 +87,8 @@ static void attempts_follow_each_other_until_they_are_used_up(void **unused)
     struct fixture self = {.wall_ms = WALL_MS};
     assert_false(step(&self, RECOVERY_SEEN_WELL, 60000));
     assert_false(step(&self, RECOVERY_SEEN_NOTHING, 60000));
-    assert_true(step(&self, RECOVERY_SEEN_ILL, 0));
+    assert_false(step(&self, RECOVERY_SEEN_ILL, policy.first_ms - 1));
+    assert_true(step(&self, RECOVERY_SEEN_ILL, policy.first_ms));
     for (uint32_t attempt = 1; attempt <= policy.attempts_max; attempt++) {
         expect(&self, attempt, RECOVERY_ACTING);
         assert_true(recovery_orders(&self.row, attempt - 1));
@@ -89,23 +101,71 @@ static void attempts_follow_each_other_until_they_are_used_up(void **unused)
         expect(&self, attempt, last ? RECOVERY_ESCALATED : RECOVERY_WAITING);
         assert_false(recovery_orders(&self.row, attempt));
         int64_t delay_ms = recovery_delay_ms(&policy, COMPONENT, attempt);
+        delay_ms = last ? policy.slow_ms : delay_ms;
         self.wall_ms += delay_ms - 1;
         assert_false(step(&self, RECOVERY_SEEN_ILL, 0));
         self.wall_ms++;
         assert_true(step(&self, RECOVERY_SEEN_ILL, 0));
     }
-    expect(&self, 4, RECOVERY_ESCALATED); /* it goes on, every max_ms */
+    expect(&self, 4, RECOVERY_ESCALATED); /* it goes on, every slow_ms */
     assert_true(recovery_orders(&self.row, 3));
-    self.wall_ms += policy.max_ms;
+    self.wall_ms += policy.slow_ms - 1;
+    assert_false(step(&self, RECOVERY_SEEN_ILL, 0));
+    self.wall_ms++;
     assert_true(step(&self, RECOVERY_SEEN_ILL, 0));
     expect(&self, 5, RECOVERY_ESCALATED);
+}
+
+static void without_a_slower_retry_the_delays_go_on(void **unused)
+{
+    (void)unused;
+    struct recovery_policy of = policy;
+    struct fixture self = {.wall_ms = WALL_MS};
+    of.slow_ms = of.max_ms;
+    for (uint32_t attempt = 1; attempt <= of.attempts_max; attempt++) {
+        assert_true(step_of(&of, &self, RECOVERY_SEEN_ILL, 1000));
+        self.wall_ms += of.attempt_ms;
+        assert_true(step_of(&of, &self, RECOVERY_SEEN_ILL, 1000));
+        self.wall_ms += recovery_delay_ms(&of, COMPONENT, attempt);
+    }
+    expect(&self, 3, RECOVERY_ESCALATED);
+    assert_true(step_of(&of, &self, RECOVERY_SEEN_ILL, 1000)); /* after the usual delay */
+    expect(&self, 4, RECOVERY_ESCALATED);
+    self.wall_ms += of.max_ms;
+    assert_true(step_of(&of, &self, RECOVERY_SEEN_ILL, 1000));
+    expect(&self, 5, RECOVERY_ESCALATED);
+}
+
+/* A primary that stays ill for a day: looked at twice a second, as the leader does. */
+static void what_ails_is_tried_a_few_times_and_then_slowly_for_ever(void **unused)
+{
+    (void)unused;
+    const struct recovery_policy *of = &recovery_of_ailing;
+    struct fixture self = {.wall_ms = WALL_MS};
+    int64_t first_ms = 0;
+    int64_t escalated_ms = 0;
+    int64_t day_ms = INT64_C(86400000);
+    for (int64_t at_ms = 0; at_ms < day_ms; at_ms += 500) {
+        self.wall_ms = WALL_MS + at_ms;
+        (void)step_of(of, &self, RECOVERY_SEEN_ILL, at_ms);
+        first_ms = first_ms == 0 && self.known ? at_ms : first_ms;
+        bool escalated = self.known && self.row.phase == RECOVERY_ESCALATED;
+        escalated_ms = escalated_ms == 0 && escalated ? at_ms : escalated_ms;
+        if (escalated_ms == at_ms && escalated) {
+            expect(&self, of->attempts_max, RECOVERY_ESCALATED);
+        }
+    }
+    assert_int_equal(first_ms, 1000);
+    assert_in_range(escalated_ms, 60000, 120000);
+    int64_t slow = (day_ms - escalated_ms) / of->slow_ms;
+    assert_in_range(self.row.attempt, of->attempts_max + slow - 1, of->attempts_max + slow);
 }
 
 static void well_for_long_enough_is_forgotten(void **unused)
 {
     (void)unused;
     struct fixture self = {.wall_ms = WALL_MS};
-    assert_true(step(&self, RECOVERY_SEEN_ILL, 0));
+    assert_true(step(&self, RECOVERY_SEEN_ILL, policy.first_ms));
     assert_false(step(&self, RECOVERY_SEEN_WELL, policy.well_ms - 1));
     assert_true(step(&self, RECOVERY_SEEN_WELL, policy.well_ms));
     assert_false(self.known);
@@ -116,7 +176,7 @@ static void another_leaders_clock_delays_nothing_for_ever(void **unused)
 {
     (void)unused;
     struct fixture self = {.wall_ms = WALL_MS + INT64_C(86400000)};
-    assert_true(step(&self, RECOVERY_SEEN_ILL, 0));
+    assert_true(step(&self, RECOVERY_SEEN_ILL, policy.first_ms));
     self.wall_ms = WALL_MS; /* the next leader's clock is a day behind */
     assert_true(step(&self, RECOVERY_SEEN_ILL, 0));
     expect(&self, 1, RECOVERY_WAITING);
@@ -162,6 +222,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delays_double_with_jitter_and_a_bound),
         cmocka_unit_test(attempts_follow_each_other_until_they_are_used_up),
+        cmocka_unit_test(without_a_slower_retry_the_delays_go_on),
+        cmocka_unit_test(what_ails_is_tried_a_few_times_and_then_slowly_for_ever),
         cmocka_unit_test(well_for_long_enough_is_forgotten),
         cmocka_unit_test(another_leaders_clock_delays_nothing_for_ever),
         cmocka_unit_test(what_others_tried_counts),

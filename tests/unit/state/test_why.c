@@ -249,6 +249,41 @@ static void an_alert_tells_what_raised_it(void **unused)
     state_destroy(&state);
 }
 
+/* What ails, each attempt, and in the end the alert: one chain, told whole while it is known. */
+static void an_escalated_recovery_tells_its_attempts(void **unused)
+{
+    (void)unused;
+    struct state *state = state_create();
+    struct why why;
+    struct err err = {0};
+    const char *component = "ailing/n1/pm2/worker";
+    const char *key = "recovery.escalated/ailing/n1/pm2/worker";
+    for (uint32_t attempt = 1; attempt <= 6; attempt++) {
+        struct command tried = recovery_set(component, attempt, RECOVERY_ACTING);
+        struct command ended =
+            recovery_set(component, attempt, attempt < 6 ? RECOVERY_WAITING : RECOVERY_ESCALATED);
+        tried.wall_ms = INT64_C(1000) * attempt;
+        ended.wall_ms = tried.wall_ms + 500;
+        apply_ok(state, with_cause(tried, REASON_RECOVERY, attempt == 1 ? "errored" : "again"));
+        apply_ok(state, with_cause(ended, REASON_RECOVERY, "it did not help"));
+    }
+    apply_ok(state, with_cause(alert_raise(key, ALERT_CRITICAL, "worker stays ill"),
+                               REASON_RECOVERY, "six attempts"));
+    assert_int_equal(why_alert(state, key, &why, &err), 0);
+    assert_true(why.whole);
+    assert_int_equal(why.count, 1 + 1 + 1 + 12);
+    assert_string_equal(why.steps[2].reason, "escalated");
+    assert_non_null(strstr(why.steps[2].text, "6 attempts"));
+    assert_string_equal(why.steps[why.count - 1].reason, "recovery");
+    assert_non_null(strstr(why.steps[why.count - 1].text, "its recovery: errored"));
+    struct command slow = recovery_set(component, 7, RECOVERY_ESCALATED);
+    slow.wall_ms = 600000;
+    apply_ok(state, slow);
+    assert_int_equal(why_alert(state, key, &why, &err), 0);
+    assert_false(why.whole); /* there is no room for the first attempt any more */
+    state_destroy(&state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +294,7 @@ int main(void)
         cmocka_unit_test(each_cause_of_a_leader_is_told),
         cmocka_unit_test(a_run_tells_why_it_ended_or_never_began),
         cmocka_unit_test(an_alert_tells_what_raised_it),
+        cmocka_unit_test(an_escalated_recovery_tells_its_attempts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
