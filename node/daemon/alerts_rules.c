@@ -5,6 +5,7 @@
 #include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 #include "node/daemon/observed.h"
+#include "node/daemon/recoveries.h"
 #include "node/daemon/schedule_private.h"
 
 #include <stdarg.h>
@@ -374,6 +375,23 @@ static void look_at_managers(const struct node *self, int64_t now_ms, struct ale
 
 /* ---- the record ---- */
 
+static void look_at_escalated(const struct node *self, const struct state_recovery *row,
+                              struct alert_sights *ret)
+{
+    struct alert_sight *sight = alerts_see(ret, &rules[RECOVERY_ESCALATED_RULE], row->component,
+                                           "%.80s stays ill whatever is tried", row->component);
+    bool critical = true;
+    if (sight == NULL) {
+        return;
+    }
+    const struct state_alert *told = state_alert_by_key(self->state, sight->key);
+    if (recoveries_is_critical(self, row->component, &critical)) {
+        sight->severity = critical ? ALERT_CRITICAL : ALERT_WARNING;
+    } else if (told != NULL) {
+        sight->severity = told->severity; /* its node cannot be asked now */
+    }
+}
+
 static void look_at_recoveries(const struct node *self, struct alert_sights *ret)
 {
     for (size_t i = 0; i < state_recovery_count(self->state); i++) {
@@ -383,8 +401,7 @@ static void look_at_recoveries(const struct node *self, struct alert_sights *ret
             (void)alerts_see(ret, &rules[MANAGER_RESTARTING], row->component + 8,
                              "%.80s is restarted again and again", row->component);
         } else if (!manager && row->phase == RECOVERY_ESCALATED) {
-            (void)alerts_see(ret, &rules[RECOVERY_ESCALATED_RULE], row->component,
-                             "%.80s stays ill whatever is tried", row->component);
+            look_at_escalated(self, row, ret);
         }
     }
 }

@@ -125,8 +125,9 @@ void handlers_recovery(void *context, struct control_request *request)
     } else if (recoveries_by_hand(self, component, &command)) {
         handlers_propose(self, request, &command);
     } else {
-        control_fail(request, "not_found", EXIT_NOT_FOUND,
-                     "a duty that a node holds (`duty list`), or manager/NODE/NAME",
-                     "no component %.120s", component);
+        control_fail(
+            request, "not_found", EXIT_NOT_FOUND,
+            "a duty that a node holds (`duty list`), manager/NODE/NAME, or what `recovery` lists",
+            "no component %.120s", component);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "node/base/clock.h"
 #include "node/base/doc.h"
+#include "node/daemon/ailing.h"
 #include "node/daemon/maintenance.h"
 #include "node/daemon/node.h"
 
@@ -13,6 +14,7 @@
 #define PROPOSE_AGAIN_MS 2000
 #define MANAGER_PREFIX "manager/"
 #define WATCHED_MAX (STATE_RECOVERIES_MAX + 256)
+#define TOLD_MAX 128 /* components of this node whose last attempt is remembered */
 
 /* What this leader knows of a component beside its row. */
 struct watched {
@@ -25,22 +27,36 @@ struct watched {
     uint64_t failures; /* in a row, as its node told last */
 };
 
+/* The last attempt that a manager of this node was told of. */
+struct told {
+    char component[COMPONENT_SIZE];
+    uint32_t attempt;
+};
+
 struct recoveries {
     uint64_t term; /* of the acting leader that `rows` are of */
     uint64_t look;
     int64_t look_at_ms;
     size_t count;
     struct watched rows[WATCHED_MAX];
+    struct ailing *ailing; /* as of the last look */
+    size_t told_next;
+    struct told told[TOLD_MAX];
 };
 
 struct recoveries *recoveries_create(void)
 {
-    return calloc(1, sizeof(struct recoveries));
+    struct recoveries *self = calloc(1, sizeof *self);
+    if (self == NULL || (self->ailing = ailing_create()) == NULL) {
+        recoveries_destroy(&self);
+    }
+    return self;
 }
 
 void recoveries_destroy(struct recoveries **self_p)
 {
-    if (self_p != NULL) {
+    if (self_p != NULL && *self_p != NULL) {
+        ailing_destroy(&(*self_p)->ailing);
         free(*self_p);
         *self_p = NULL;
     }
@@ -192,6 +208,77 @@ static void step_duty(struct node *self, const struct state_duty *duty, int64_t 
     }
 }
 
+/* ---- what managers tell as ailing ---- */
+
+static enum recovery_seen see_ailing(enum ailing_state state)
+{
+    return state == AILING_ILL                            ? RECOVERY_SEEN_ILL
+           : state == AILING_WELL || state == AILING_LEFT ? RECOVERY_SEEN_WELL
+                                                          : RECOVERY_SEEN_NOTHING;
+}
+
+/* What ails it belongs to the audit; and what is left as it is, is not well. */
+static void say_why(const struct ailing_row *told, struct command *command)
+{
+    char before[REASON_SIZE];
+    if (told->state == AILING_LEFT) {
+        (void)snprintf(command->why, sizeof command->why, "left as it is: %.100s", told->why);
+    } else if (told->why[0] != '\0') {
+        memcpy(before, command->why, sizeof before);
+        (void)snprintf(command->why, sizeof command->why, "%.80s: %.70s", before, told->why);
+    }
+}
+
+/* `told` may be NULL: its manager says nothing of it. */
+static void step_ailing(struct node *self, const char *component, const struct ailing_row *told,
+                        int64_t now_ms)
+{
+    char manager[NAME_SIZE];
+    enum ailing_state state = told != NULL ? told->state : ailing_untold(self, component);
+    const struct state_recovery *row = state_recovery_of(self->state, component);
+    if ((row == NULL && state != AILING_ILL) || !ailing_manager(component, manager)) {
+        return;
+    }
+    struct watched *watched = watch(self->recoveries, component, now_ms);
+    if (watched == NULL) {
+        return;
+    }
+    note(watched, see_ailing(state), now_ms);
+    if (!may_propose(watched, now_ms) || maintenance_gate(self, manager) != GATE_OPEN) {
+        return;
+    }
+    struct command command;
+    if (recovery_step(&recovery_of_ailing, component, row, watched->seen,
+                      state == AILING_LEFT ? INT64_MAX : now_ms - watched->since_ms,
+                      clock_wall_ms(), &command)) {
+        if (told != NULL) {
+            say_why(told, &command);
+        }
+        propose(self, watched, &command, now_ms);
+    }
+}
+
+static bool is_ailing(const char *component)
+{
+    return strncmp(component, AILING_PREFIX, strlen(AILING_PREFIX)) == 0;
+}
+
+static void step_all_ailing(struct node *self, int64_t now_ms)
+{
+    const struct ailing *ailing = self->recoveries->ailing;
+    ailing_look(self->recoveries->ailing, self);
+    for (size_t i = 0; i < ailing_count(ailing); i++) {
+        const struct ailing_row *told = ailing_at(ailing, i);
+        step_ailing(self, told->component, told, now_ms);
+    }
+    for (size_t i = 0; i < state_recovery_count(self->state); i++) {
+        const struct state_recovery *row = state_recovery_at(self->state, i);
+        if (is_ailing(row->component) && ailing_of(ailing, row->component) == NULL) {
+            step_ailing(self, row->component, NULL, now_ms);
+        }
+    }
+}
+
 /* ---- managers ---- */
 
 static enum recovery_seen see_manager(const struct report_manager *manager)
@@ -252,6 +339,9 @@ static bool has_component(const struct node *self, const char *component)
     if (state_duty_by_id(self->state, component) != NULL) {
         return true;
     }
+    if (is_ailing(component)) {
+        return ailing_has_place(self, component);
+    }
     char node[NAME_SIZE];
     if (strncmp(component, MANAGER_PREFIX, strlen(MANAGER_PREFIX)) != 0) {
         return false;
@@ -273,6 +363,7 @@ static void forget_gone(struct node *self, int64_t now_ms)
         if (watched != NULL && may_propose(watched, now_ms) &&
             recovery_step(&recovery_of_duties, row->component, row, RECOVERY_SEEN_WELL, INT64_MAX,
                           clock_wall_ms(), &command)) {
+            (void)snprintf(command.why, sizeof command.why, "it is not there any more");
             propose(self, watched, &command, now_ms);
         }
     }
@@ -302,6 +393,7 @@ void recoveries_run(struct node *self, int64_t now_ms)
             step_manager(self, report, &report->managers[k], now_ms);
         }
     }
+    step_all_ailing(self, now_ms);
     forget_gone(self, now_ms);
     forget_unseen(recoveries);
 }
@@ -328,8 +420,37 @@ static void retry_duty(struct node *self, struct local_duty *duty, const struct 
     mp_writer_deinit(&writer);
 }
 
+static struct told *told_of(struct recoveries *self, const char *component)
+{
+    for (size_t i = 0; i < TOLD_MAX; i++) {
+        if (strcmp(self->told[i].component, component) == 0) {
+            return &self->told[i];
+        }
+    }
+    return NULL;
+}
+
+static void mend(struct node *self, const struct state_recovery *row)
+{
+    struct recoveries *recoveries = self->recoveries;
+    struct told *told = told_of(recoveries, row->component);
+    if (!recovery_orders(row, told != NULL ? told->attempt : 0) ||
+        !ailing_mend(self, row->component, row->attempt)) {
+        return;
+    }
+    if (told == NULL) {
+        told = &recoveries->told[recoveries->told_next++ % TOLD_MAX];
+        memcpy(told->component, row->component, sizeof told->component);
+    }
+    told->attempt = row->attempt;
+}
+
 static void carry_out(struct node *self, const struct state_recovery *row)
 {
+    if (is_ailing(row->component)) {
+        mend(self, row);
+        return;
+    }
     char own[2 * NAME_SIZE];
     size_t length = (size_t)snprintf(own, sizeof own, MANAGER_PREFIX "%s/", node_name(self));
     if (strncmp(row->component, own, length) == 0 && row->phase == RECOVERY_ACTING) {
@@ -356,6 +477,18 @@ static void tell(struct node *self, const struct state_recovery *row, uint64_t t
                "%s: attempt %u, %s", row->component, row->attempt, recovery_phase_name(row->phase));
 }
 
+static void forget_tried(struct node *self, const char *component)
+{
+    struct told *told = told_of(self->recoveries, component);
+    if (told != NULL) {
+        *told = (struct told){0};
+    }
+    for (size_t i = 0; i < self->duty_count; i++) {
+        self->duties[i].tried =
+            strcmp(self->duties[i].id, component) == 0 ? 0 : self->duties[i].tried;
+    }
+}
+
 void recoveries_applied(struct node *self, const struct state_effect *effect)
 {
     const struct state_recovery *row = state_recovery_of(self->state, effect->target);
@@ -364,13 +497,10 @@ void recoveries_applied(struct node *self, const struct state_effect *effect)
         return;
     }
     if (row == NULL) {
-        for (size_t i = 0; i < self->duty_count; i++) {
-            self->duties[i].tried =
-                strcmp(self->duties[i].id, effect->target) == 0 ? 0 : self->duties[i].tried;
-        }
+        forget_tried(self, effect->target);
         events_add(self->events, LOG_LEVEL_INFO, effect->term, "recovery.well",
-                   json_pack("{s:s}", "component", effect->target), "%s is well again",
-                   effect->target);
+                   json_pack("{s:s}", "component", effect->target), "%s: %s", effect->target,
+                   audit->why);
         return;
     }
     tell(self, row, effect->term);
@@ -418,14 +548,40 @@ static bool some_node_reports(const struct node *self, const char *component)
     return false;
 }
 
+/* A follower is told of what happened only: the row tells it, or its own managers do. */
+static bool some_node_ails(const struct node *self, const char *component)
+{
+    struct ailing *seen = is_ailing(component) ? ailing_create() : NULL;
+    bool found = false;
+    if (seen != NULL) {
+        ailing_look(seen, self);
+        const struct ailing_row *row = ailing_of(seen, component);
+        found = state_recovery_of(self->state, component) != NULL ||
+                (row != NULL && row->state == AILING_ILL);
+    }
+    ailing_destroy(&seen);
+    return found;
+}
+
 bool recoveries_by_hand(const struct node *self, const char *component, struct command *ret)
 {
     const struct state_duty *duty = state_duty_by_id(self->state, component);
-    bool known = (duty != NULL && state_duty_held(duty)) || some_node_reports(self, component);
+    bool ails = some_node_ails(self, component);
+    bool known =
+        (duty != NULL && state_duty_held(duty)) || some_node_reports(self, component) || ails;
     if (!known || strlen(component) >= COMPONENT_SIZE) {
         return false;
     }
-    recovery_by_hand(duty != NULL ? &recovery_of_duties : &recovery_of_managers, component,
-                     state_recovery_of(self->state, component), clock_wall_ms(), ret);
+    recovery_by_hand(duty != NULL ? &recovery_of_duties
+                     : ails       ? &recovery_of_ailing
+                                  : &recovery_of_managers,
+                     component, state_recovery_of(self->state, component), clock_wall_ms(), ret);
     return true;
+}
+
+bool recoveries_is_critical(const struct node *self, const char *component, bool *ret)
+{
+    const struct ailing_row *row = ailing_of(self->recoveries->ailing, component);
+    *ret = !is_ailing(component) || (row != NULL && row->critical);
+    return !is_ailing(component) || row != NULL;
 }

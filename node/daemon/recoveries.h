@@ -1,11 +1,12 @@
 /* Recoveries: the acting leader's side of consensus/recovery.h, and what this node does at its
  * word.
  *
- * Components: a duty ("pm2/worker-backup"), ill when its holder says that it failed; and a manager
- * of a node ("manager/n1/pm2"), which its node restarts by itself: its restarts are counted as
- * attempts. An order to try is carried out where the component lives: the duty's manager is told to
- * try again, the manager is started anew. A duty that used its attempts up on one node is moved to
- * another that can take it. Loop thread. */
+ * Components: a duty ("pm2/worker-backup"), ill when its holder says that it failed; a manager of a
+ * node ("manager/n1/pm2"), which its node restarts by itself: its restarts are counted as attempts;
+ * and what a manager tells as ailing on its node ("ailing/n1/pm2/worker", ailing.h). An order to
+ * try is carried out where the component lives: the duty's manager is told to try again, the
+ * manager is started anew, what ails is mended. A duty that used its attempts up on one node is
+ * moved to another that can take it; what ails stays where it is. Loop thread. */
 #ifndef UNDERSTUDY_NODE_DAEMON_RECOVERIES_H
 #define UNDERSTUDY_NODE_DAEMON_RECOVERIES_H
 
@@ -30,6 +31,9 @@ void recoveries_applied(struct node *self, const struct state_effect *effect);
 json_t *recoveries_document(const struct node *self);
 /* Attempts on record for the manager of that node; 0: none. */
 uint32_t recoveries_attempts(const struct node *self, const char *node, const char *manager);
+
+/* Whether people must be told at once that it stays ill. False: it is not known now. */
+bool recoveries_is_critical(const struct node *self, const char *component, bool *ret);
 
 /* The command of a person who wants an attempt now. False: there is no such component. */
 bool recoveries_by_hand(const struct node *self, const char *component, struct command *ret);
