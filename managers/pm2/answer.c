@@ -181,6 +181,22 @@ static void retry_duty(struct pm2 *self, const struct manager_command *command)
     json_decref(args);
 }
 
+/* Of the node, when the leader says that a primary here is to be brought back. */
+static void mend_primary(struct pm2 *self, const struct manager_command *command)
+{
+    struct err err = {0};
+    json_t *args = answer_args(command);
+    int rc = mend_order(self, doc_get_text(args, "name", ""),
+                        (uint64_t)doc_get_integer(args, "attempt", 0), &err);
+    if (rc == 0) {
+        answer_send(self, command->id, json_object());
+    } else {
+        answer_refuse(self, command->id, rc == ERR_NOTFOUND ? "not_found" : "refused", "%s",
+                      err.msg);
+    }
+    json_decref(args);
+}
+
 void answer_command(struct pm2 *self, const struct manager_command *command)
 {
     int64_t now_ms = clock_boot_ms();
@@ -190,6 +206,8 @@ void answer_command(struct pm2 *self, const struct manager_command *command)
         answer_send(self, command->id, list_backups(self, now_ms));
     } else if (strcmp(command->verb, "duty retry") == 0) {
         retry_duty(self, command);
+    } else if (strcmp(command->verb, "mend") == 0) {
+        mend_primary(self, command);
     } else if (!verbs_take(self, command) && !run_command(self->run, command)) {
         answer_refuse(self, command->id, "unknown_verb", "the pm2 manager has no \"%s\"",
                       command->verb);

@@ -82,7 +82,8 @@ static void on_list(void *context, int rc, const json_t *result, const char *why
 
 static bool is_settling(const struct pm2 *self, const struct home *home)
 {
-    return primaries_settling(self, home) || (home == self->homes && carry_is_settling(self));
+    return primaries_settling(self, home) || mend_is_settling(self, home) ||
+           (home == self->homes && carry_is_settling(self));
 }
 
 void home_ask(struct home *home, int64_t now_ms)
@@ -128,6 +129,7 @@ int home_write(struct home *home, const struct request *request, god_reply_fn *r
         return err_set(err, ERR_NOMEM, "no memory for a request to PM2");
     }
     *write = (struct write){.home = home, .reply = reply, .context = context};
+    mend_note_write(home->pm2, home, request);
     int rc = god_call(home->god, request, on_written, write, err);
     if (rc != 0) {
         free(write);
@@ -160,6 +162,7 @@ static void on_god_state(void *context, struct god *god, enum god_state state, c
     home->pending = false;
     if (state == GOD_DEAD || state == GOD_HUNG) {
         primaries_daemon_lost(self, home);
+        mend_daemon_lost(self, home);
     }
     runtime_event(self->runtime, MANAGER_ERROR, "pm2.down", NULL, "PM2 of %s is %s: %s",
                   god_home(god), god_state_name(state), why);
@@ -171,6 +174,9 @@ static void on_god_event(void *context, struct god *god, const struct frame_even
     struct home *home = context;
     detect_event(home, event);
     if (event->event != NULL) {
+        if (strcmp(event->event, "stop") == 0) { /* PM2's command line tells it, a crash does not */
+            mend_stopped_by_hand(home->pm2, home, event->name);
+        }
         home_list_soon(home, 20); /* events come in groups */
     }
 }

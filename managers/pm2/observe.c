@@ -147,6 +147,10 @@ void observe_send(struct pm2 *self, int64_t now_ms)
     self->observed_ms = now_ms;
     json_t *document = observe_document(self, now_ms);
     struct err err = {0};
+    json_t *ailing = mend_document(self);
+    if (ailing != NULL) {
+        (void)json_object_set_new(document, "ailing", ailing);
+    }
     add_decisions(self, document, now_ms);
     add_declared(self->settings, document);
     int rc = send_document(self, document, &err);

@@ -29,6 +29,7 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
     detect_take_list(home, now_ms);
     primaries_take_list(self, home, now_ms);
     rotation_take_list(self, home, list);
+    mend_take_list(self, home, list, now_ms);
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
     }
@@ -115,6 +116,9 @@ static int on_configure(void *context, const struct manager_configure *configure
     }
     choose_begin(self, clock_boot_ms());
     primaries_configure(self, moved);
+    if (moved) {
+        mend_forget(self);
+    }
     for (size_t i = 0; i < self->home_count; i++) {
         home_list_soon(&self->homes[i], 0);
     }
@@ -296,6 +300,7 @@ static void on_tick(void *context)
         detect_step(self, now_ms);
     }
     rotation_step(self, now_ms);
+    mend_step(self, now_ms);
     choose_step(self, now_ms);
     cron_tick(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;

@@ -1,8 +1,8 @@
 /* The PM2 manager's parts and what they share. One thread, one loop (managers/common/runtime.h).
  *
  * daemon/ speaks with PM2, watch/ judges primaries, stand_in/ decides as the leader's manager and
- * runs granted backups, cron/ those that run at times; home.c keeps the list of a daemon,
- * observe.c and answer.c tell, pm2.c holds all together. */
+ * runs granted backups, cron/ those that run at times, mend/ brings primaries back; home.c keeps
+ * the list of a daemon, observe.c and answer.c tell, pm2.c holds all together. */
 #ifndef UNDERSTUDY_MANAGERS_PM2_PM2_H
 #define UNDERSTUDY_MANAGERS_PM2_PM2_H
 
@@ -10,6 +10,7 @@
 #include "managers/pm2/daemon/god.h"
 #include "managers/pm2/findings.h"
 #include "managers/pm2/logs/rotation.h"
+#include "managers/pm2/mend/mend.h"
 #include "managers/pm2/settings.h"
 #include "managers/pm2/stand_in/shadow.h"
 #include "managers/pm2/watch/detect.h"
@@ -112,6 +113,7 @@ struct pm2 {
     bool sweeping; /* a leftover is being deleted */
     struct findings findings;
     struct rotation *rotation; /* NULL: no log was to be rotated so far */
+    struct mend mend;
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
     struct shadow shadow;        /* what was decided in shadow, as active manager */

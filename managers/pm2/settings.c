@@ -89,6 +89,7 @@ static int read_patterns(const json_t *object, struct settings_primary *ret, str
 static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
 {
     ret->critical = doc_get_bool(object, "critical", false);
+    ret->mend = doc_get_bool(object, "mend", true);
     ret->memory_bytes = bounded(object, "memory_bytes", 0, INT64_MAX);
     ret->cpu_percent = bounded(object, "cpu", 0, 1000000);
     ret->over_ms = bounded(object, "over_ms", 60000, day_ms);
@@ -237,6 +238,7 @@ static void read_watching(struct settings *self)
 {
     const json_t *loop = json_object_get(self->section, "loop");
     self->poll_ms = at_least(bounded(self->section, "poll_ms", 5000, hour_ms), 250);
+    self->mend = doc_get_bool(self->section, "mend", true);
     self->verify_ms = at_least(bounded(self->section, "verify_ms", 180000, day_ms), 1000);
     self->loop_restarts = at_least(bounded(loop, "restarts", 10, LOOP_ENDS_MAX), 1);
     self->loop_window_ms = at_least(bounded(loop, "window_ms", hour_ms, day_ms), 1000);

@@ -23,6 +23,7 @@ struct settings_places {
 struct settings_primary {
     char name[NAME_SIZE];
     bool critical;
+    bool mend;            /* brought back on its own host */
     int64_t memory_bytes; /* of all its instances with all their descendants; 0: no limit */
     int64_t cpu_percent;  /* the same, of one processor; 0: no limit */
     int64_t over_ms;      /* past a limit for so long */
@@ -59,6 +60,7 @@ struct settings_backup {
 struct settings {
     json_t *section; /* keeps what is borrowed */
     int64_t poll_ms;
+    bool mend;             /* primaries at all */
     int64_t verify_ms;     /* between full verifications */
     int64_t loop_restarts; /* so many within loop_window_ms are a slow loop */
     int64_t loop_window_ms;

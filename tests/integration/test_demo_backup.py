@@ -6,9 +6,11 @@ import signal
 
 import writes
 from cluster import alive, boot_s, check, kill, process_state, run, say, wait_until
-from demo import ALWAYS, BACKUP, PRIMARY, SETTLE_S, Demo
+from demo import ALWAYS, BACKUP, OVERLAY, PRIMARY, SETTLE_S, Demo
 
 BOTH = (BACKUP, ALWAYS)
+# test_mending.py tests that; here an errored primary stays so.
+NO_MENDING = OVERLAY + "managers: {pm2: {mend: false}}\n"
 
 
 def others(demo, node):
@@ -196,7 +198,7 @@ def ended(demo):
 
 def backup():
     writes.self_test()
-    with Demo() as demo:
+    with Demo(overlay=NO_MENDING) as demo:
         for step in (begun, stopped_and_started, stopped, node_killed_whole, node_process_killed, frozen,
                      daemon_killed, returned, killed_until_errored, restarted, ended):
             at = boot_s()

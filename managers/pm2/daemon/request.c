@@ -13,6 +13,7 @@ enum request_shape {
     REQUEST_ID_OBJECT, /* [{"id":7}] */
     REQUEST_APP,       /* [APP] */
     REQUEST_SAVED,     /* [APP], as PM2 once listed it */
+    REQUEST_SIGKILL,   /* [{"process_id":7,"signal":"SIGKILL"}] */
 };
 
 struct row {
@@ -274,6 +275,16 @@ int request_check_saved(json_t *app, struct err *err)
     return rc != 0 ? rc : check_saved_env(json_object_get(app, "env"), err);
 }
 
+static json_t *make_id_argument(int64_t pm_id, enum request_shape shape)
+{
+    if (shape == REQUEST_ID) {
+        return json_integer(pm_id);
+    }
+    return shape == REQUEST_ID_OBJECT
+               ? json_pack("{sI}", "id", (json_int_t)pm_id)
+               : json_pack("{sI ss}", "process_id", (json_int_t)pm_id, "signal", "SIGKILL");
+}
+
 static json_t *make_argument(const struct request *request, struct err *err)
 {
     switch (rows[request->method].shape) {
@@ -281,13 +292,13 @@ static json_t *make_argument(const struct request *request, struct err *err)
         return json_object();
     case REQUEST_ID:
     case REQUEST_ID_OBJECT:
+    case REQUEST_SIGKILL:
         if (request->pm_id < 0 || request->pm_id > INT32_MAX) {
             (void)err_set(err, ERR_INVALID, "%s needs the id of a process",
                           rows[request->method].name);
             return NULL;
         }
-        return rows[request->method].shape == REQUEST_ID ? json_integer(request->pm_id)
-                                                         : json_pack("{sI}", "id", request->pm_id);
+        return make_id_argument(request->pm_id, rows[request->method].shape);
     case REQUEST_APP:
         return request_check_app(request->app, err) == 0 ? json_incref(request->app) : NULL;
     case REQUEST_SAVED:

@@ -28,7 +28,8 @@
     X(REQUEST_START, "startProcessId", REQUEST_ID, true, 10000)            \
     X(REQUEST_STOP, "stopProcessId", REQUEST_ID, true, 30000)              \
     X(REQUEST_RESTART, "restartProcessId", REQUEST_ID_OBJECT, true, 30000) \
-    X(REQUEST_DELETE, "deleteProcessId", REQUEST_ID, true, 30000)
+    X(REQUEST_DELETE, "deleteProcessId", REQUEST_ID, true, 30000)          \
+    X(REQUEST_KILL, "sendSignalToProcessId", REQUEST_SIGKILL, true, 10000)
 
 enum request_method {
 #define REQUEST_ENUM(method, name, shape, writes, timeout_ms) method,
@@ -39,7 +40,7 @@ enum request_method {
 
 struct request {
     enum request_method method;
-    int64_t pm_id;      /* >= 0, for start, stop, restart, delete */
+    int64_t pm_id;      /* >= 0, for start, stop, restart, delete, kill */
     json_t *app;        /* for prepare and restore; borrowed */
     int64_t timeout_ms; /* 0: that of the table */
 };

@@ -2,6 +2,7 @@
  * how the stream is cut into pieces, which must make no difference. */
 #include "managers/pm2/daemon/amp.h"
 #include "managers/pm2/daemon/frame.h"
+#include "managers/pm2/mend/plan.h"
 #include "managers/pm2/watch/census.h"
 #include "managers/pm2/watch/entry.h"
 #include "managers/pm2/watch/logs.h"
@@ -10,6 +11,29 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Whatever is read, nothing that PM2 looks after or that somebody stopped is ever treated. */
+static void check_mending(const json_t *list)
+{
+    size_t index;
+    json_t *listed;
+    json_array_foreach(list, index, listed)
+    {
+        struct mend_row row;
+        struct mend_facts facts;
+        if (!mend_row_read(listed, &row, &facts)) {
+            continue;
+        }
+        invariant(row.pm_id >= 0 && row.pm_id <= INT32_MAX && strlen(row.name) < NAME_SIZE);
+        invariant(facts.pid >= 0 && facts.pid <= INT32_MAX && facts.restart_delay_ms >= 0);
+        facts.logs_there = true;
+        facts.for_ms = INT64_C(1) << 40;
+        struct mend_judgement is = mend_judge(&facts);
+        invariant(is.why != NULL && mend_patience_ms(&facts) > 0);
+        invariant(is.trouble == MEND_ILL || is.cure == MEND_NOTHING);
+        invariant(facts.shown != ENTRY_STOPPED || facts.pid > 0 || is.trouble == MEND_LEFT);
+    }
+}
 
 static void check_entries(const struct entries *entries)
 {
@@ -91,6 +115,7 @@ static uint64_t take_frame(const struct amp_parser *parser, struct census *censu
         invariant(result != NULL);
         if (entries_read(result, &entries, &err) == 0) {
             check_entries(&entries);
+            check_mending(result);
             check_census(census, &entries);
         }
         json_decref(result);

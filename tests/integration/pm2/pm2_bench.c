@@ -106,6 +106,11 @@ static void on_reply(void *context, const char *manager, const struct manager_re
 {
     struct bench *bench = context;
     (void)manager;
+    if (!reply->ok && bench->may_refuse) {
+        print_message("refused: %s\n", reply->message);
+        bench->refused = true;
+        return;
+    }
     assert_true(reply->ok);
     struct err err = {0};
     json_decref(bench->reply);
@@ -515,15 +520,38 @@ bool bench_had_event(const struct bench *bench, const char *kind)
 
 static bool has_reply(struct bench *bench)
 {
-    return bench->reply != NULL;
+    return bench->reply != NULL || bench->refused;
+}
+
+static void send_command(struct bench *bench, struct manager_command *command, const char *verb)
+{
+    (void)snprintf(command->verb, sizeof command->verb, "%s", verb);
+    json_decref(bench->reply);
+    bench->reply = NULL;
+    bench->refused = false;
+    assert_int_equal(supervise_command(bench->supervise, "pm2", command, NULL), 0);
+    RUN_UNTIL(bench, has_reply);
 }
 
 void bench_command(struct bench *bench, const char *verb)
 {
     struct manager_command command = {.id = 5};
-    (void)snprintf(command.verb, sizeof command.verb, "%s", verb);
-    json_decref(bench->reply);
-    bench->reply = NULL;
-    assert_int_equal(supervise_command(bench->supervise, "pm2", &command, NULL), 0);
-    RUN_UNTIL(bench, has_reply);
+    send_command(bench, &command, verb);
+}
+
+bool bench_mend(struct bench *bench, const char *name, int attempt)
+{
+    struct manager_command command = {.id = 6};
+    struct mp_writer writer;
+    json_t *args = json_pack("{ss si}", "name", name, "attempt", attempt);
+    mp_writer_init(&writer, 4096);
+    assert_int_equal(doc_to_msgpack(args, &writer, NULL), 0);
+    command.args =
+        (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
+    bench->may_refuse = true;
+    send_command(bench, &command, "mend");
+    bench->may_refuse = false;
+    mp_writer_deinit(&writer);
+    json_decref(args);
+    return !bench->refused;
 }

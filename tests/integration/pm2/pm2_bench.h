@@ -21,8 +21,10 @@ struct bench {
     struct post *post;
     int listen_fd;
 
-    json_t *seen;  /* the manager's latest observation */
-    json_t *reply; /* of the latest command */
+    json_t *seen;    /* the manager's latest observation */
+    json_t *reply;   /* of the latest command */
+    bool may_refuse; /* a command may fail */
+    bool refused;
     int ready;
     double capability; /* -1 before the first heartbeat */
     double score;
@@ -79,6 +81,8 @@ bool bench_had_event(const struct bench *bench, const char *kind);
 json_t *bench_list_row(struct bench *bench, const char *name);
 
 void bench_command(struct bench *bench, const char *verb);
+/* The leader's order to mend a primary; whether the manager accepts it. */
+bool bench_mend(struct bench *bench, const char *name, int attempt);
 void bench_kill_god(struct bench *bench);
 
 #endif

@@ -149,7 +149,7 @@ static void request_without_its_id_is_refused(void **state)
 {
     (void)state;
     static const enum request_method methods[] = {REQUEST_START, REQUEST_STOP, REQUEST_RESTART,
-                                                  REQUEST_DELETE};
+                                                  REQUEST_DELETE, REQUEST_KILL};
     struct buffer out;
     buffer_init(&out, 4096);
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
