@@ -2,6 +2,7 @@
  * rest is answered where it is done. */
 #include "managers/pm2/pm2.h"
 
+#include "managers/pm2/revive/revive.h"
 #include "managers/pm2/verbs/verbs.h"
 #include "managers/run/engine.h"
 #include "node/base/clock.h"
@@ -181,13 +182,16 @@ static void retry_duty(struct pm2 *self, const struct manager_command *command)
     json_decref(args);
 }
 
-/* Of the node, when the leader says that a primary here is to be brought back. */
-static void mend_primary(struct pm2 *self, const struct manager_command *command)
+/* Of the node, when the leader says that what ails here is to be mended: a PM2 daemon, or a
+ * primary. */
+static void mend(struct pm2 *self, const struct manager_command *command)
 {
     struct err err = {0};
     json_t *args = answer_args(command);
-    int rc = mend_order(self, doc_get_text(args, "name", ""),
-                        (uint64_t)doc_get_integer(args, "attempt", 0), &err);
+    const char *name = doc_get_text(args, "name", "");
+    bool daemon = strncmp(name, REVIVE_PREFIX, strlen(REVIVE_PREFIX)) == 0;
+    int rc = daemon ? revive_order(self, name, &err)
+                    : mend_order(self, name, (uint64_t)doc_get_integer(args, "attempt", 0), &err);
     if (rc == 0) {
         answer_send(self, command->id, json_object());
     } else {
@@ -207,7 +211,7 @@ void answer_command(struct pm2 *self, const struct manager_command *command)
     } else if (strcmp(command->verb, "duty retry") == 0) {
         retry_duty(self, command);
     } else if (strcmp(command->verb, "mend") == 0) {
-        mend_primary(self, command);
+        mend(self, command);
     } else if (!verbs_take(self, command) && !run_command(self->run, command)) {
         answer_refuse(self, command->id, "unknown_verb", "the pm2 manager has no \"%s\"",
                       command->verb);

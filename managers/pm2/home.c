@@ -2,6 +2,7 @@
 #include "managers/pm2/lists/lists.h"
 #include "managers/pm2/lists/restore.h"
 #include "managers/pm2/pm2.h"
+#include "managers/pm2/revive/revive.h"
 
 #include "node/base/clock.h"
 
@@ -152,7 +153,9 @@ static void on_god_state(void *context, struct god *god, enum god_state state, c
     struct home *home = context;
     struct pm2 *self = home->pm2;
     self->observe_now = true;
+    home->state_since_ms = clock_boot_ms();
     if (state == GOD_UP) {
+        revive_ask_facts(home);
         runtime_event(self->runtime, MANAGER_INFO, "pm2.up", NULL, "PM2 of %s answers",
                       god_home(god));
         home->next_list_ms = 0;
@@ -198,11 +201,12 @@ void home_step(struct home *home, int64_t now_ms)
     lists_step(home->lists, god_state(home->god) == GOD_ABSENT, now_ms);
     lists_say(home->lists, &home->pm2->findings, up && !restore_is_busy(home), now_ms);
     restore_step(home, now_ms);
+    revive_step(home, now_ms);
 }
 
 int home_open(struct home *self, struct pm2 *pm2, const char *path, struct err *err)
 {
-    *self = (struct home){.pm2 = pm2};
+    *self = (struct home){.pm2 = pm2, .state_since_ms = clock_boot_ms()};
     int rc = lists_open(pm2->runtime, pm2->configure.data_dir, path, &self->lists, err);
     rc = rc != 0 ? rc : god_create(pm2->runtime, path, &god_callbacks, self, &self->god, err);
     if (rc != 0) {
@@ -215,6 +219,7 @@ void home_close(struct home *self)
 {
     god_destroy(&self->god); /* answers what is under way, which may want a list */
     restore_drop(self);
+    revive_drop(self);
     cancel_list_timer(self);
     lists_close(&self->lists);
     detect_deinit(self);

@@ -1,6 +1,7 @@
 /* What this node's manager sees, for the leader's: and what the others have told. Durations only,
  * no times: the clocks of two nodes do not agree. */
 #include "managers/pm2/pm2.h"
+#include "managers/pm2/revive/revive.h"
 
 #include "managers/run/engine.h"
 #include "node/base/clock.h"
@@ -148,6 +149,7 @@ void observe_send(struct pm2 *self, int64_t now_ms)
     json_t *document = observe_document(self, now_ms);
     struct err err = {0};
     json_t *ailing = mend_document(self);
+    revive_document(self, now_ms, &ailing);
     if (ailing != NULL) {
         (void)json_object_set_new(document, "ailing", ailing);
     }

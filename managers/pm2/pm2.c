@@ -2,6 +2,7 @@
 #include "managers/pm2/pm2.h"
 #include "managers/pm2/lists/lists.h"
 #include "managers/pm2/lists/restore.h"
+#include "managers/pm2/revive/install.h"
 
 #include "managers/pm2/verbs/output.h"
 #include "managers/pm2/verbs/verbs.h"
@@ -119,6 +120,7 @@ static int on_configure(void *context, const struct manager_configure *configure
     if (moved) {
         mend_forget(self);
     }
+    install_configure(self);
     for (size_t i = 0; i < self->home_count; i++) {
         home_list_soon(&self->homes[i], 0);
     }
@@ -303,6 +305,7 @@ static void on_tick(void *context)
     mend_step(self, now_ms);
     choose_step(self, now_ms);
     cron_tick(self, now_ms);
+    install_step(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
     if (self->observe_now || now_ms - self->observed_ms >= PM2_OBSERVE_MS) {
         observe_send(self, now_ms);
@@ -312,6 +315,7 @@ static void on_tick(void *context)
 static void deinit(struct pm2 *self)
 {
     rotation_destroy(&self->rotation);
+    install_destroy(&self->install);
     close_homes(self);
     output_end(self);
     primaries_forget(self);

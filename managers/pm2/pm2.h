@@ -32,6 +32,8 @@ struct pm2;
 struct lists;
 struct restore;
 struct run;
+struct revival;
+struct install;
 
 struct home {
     struct pm2 *pm2;
@@ -48,6 +50,8 @@ struct home {
     struct entries entries;
     struct lists *lists;     /* versions of its list */
     struct restore *restore; /* entries are being prepared again; NULL: none */
+    struct revival *revival; /* its daemon is being brought back; NULL: none */
+    int64_t state_since_ms;  /* of its daemon */
     struct detect detect;
 };
 
@@ -114,6 +118,7 @@ struct pm2 {
     struct findings findings;
     struct rotation *rotation; /* NULL: no log was to be rotated so far */
     struct mend mend;
+    struct install *install; /* PM2 from npm; NULL before the first configuration */
     struct peer peers[NODES_MAX];
     struct choice choices[SETTINGS_BACKUPS_MAX];
     struct shadow shadow;        /* what was decided in shadow, as active manager */

@@ -264,6 +264,8 @@ int settings_read(const struct manager_document *section, const char *default_ho
     if (rc == 0) {
         read_watching(self);
         read_rotation(self);
+        self->revive = doc_get_bool(self->section, "revive", true);
+        self->install = doc_get_bool(self->section, "install", false);
         rc = read_homes(self, default_home, err);
     }
     if (rc == 0) {

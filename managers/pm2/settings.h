@@ -61,6 +61,8 @@ struct settings {
     json_t *section; /* keeps what is borrowed */
     int64_t poll_ms;
     bool mend;             /* primaries at all */
+    bool revive;           /* bring dead daemons back */
+    bool install;          /* PM2 from npm when it is missing */
     int64_t verify_ms;     /* between full verifications */
     int64_t loop_restarts; /* so many within loop_window_ms are a slow loop */
     int64_t loop_window_ms;

@@ -237,6 +237,10 @@ const struct schema_row schema_rows[] = {
 
     {"managers.pm2.homes", SCHEMA_PATH, LIST, NULL, 1, CONFIG_PATH_SIZE - 1, NULL, NOFIELD,
      "PM2_HOME of each PM2 to watch; default: that of the node's user"},
+    {"managers.pm2.revive", SCHEMA_BOOL, 0, "true", 0, 0, NULL, NOFIELD,
+     "bring a PM2 daemon back that died or hangs, and with it the processes of its list"},
+    {"managers.pm2.install", SCHEMA_BOOL, 0, "false", 0, 0, NULL, NOFIELD,
+     "install PM2 with npm into data_dir where none is found, and start it"},
     {"managers.pm2.verify", SCHEMA_DURATION, 0, "3m", 5 * SECOND, DAY, NULL, NOFIELD,
      "pause between full verifications of every primary against the kernel"},
     {"managers.pm2.loop.restarts", SCHEMA_INTEGER, 0, "10", 2, 64, NULL, NOFIELD,

@@ -393,6 +393,11 @@ static void check_calls(struct god *self, int64_t now_ms)
     }
 }
 
+void god_look_now(struct god *self)
+{
+    self->next_connect_ms = 0;
+}
+
 static void on_tick(void *context)
 {
     struct god *self = context;

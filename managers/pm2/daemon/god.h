@@ -60,6 +60,9 @@ bool god_said_goodbye(const struct god *self);
 /* Frames of the bus that were larger than is kept. */
 uint64_t god_oversized(const struct god *self);
 
+/* Do not wait for the next time to connect. */
+void god_look_now(struct god *self);
+
 /* Send a request; `reply` is called exactly once if this returns 0. ERR_CLOSED: not up; ERR_FULL;
  * or as request_put. */
 int god_call(struct god *self, const struct request *request, god_reply_fn *reply, void *context,

@@ -24,6 +24,7 @@ struct restore {
     struct home *home;
     int timer;
     json_t *rows;
+    bool by_hand;
     json_t *present;       /* of the latest list; NULL: none came yet */
     uint64_t present_list; /* its number */
     uint64_t list_needed;
@@ -272,7 +273,7 @@ static void step(struct restore *self, int64_t now_ms)
 {
     switch (self->step) {
     case STEP_CHOOSE:
-        if (pm2_holds_still(self->home->pm2)) {
+        if (!self->by_hand && pm2_holds_still(self->home->pm2)) {
             finish(self, "the manager was paused meanwhile");
         } else if (has_fresh_list(self)) {
             choose(self, now_ms);
@@ -345,13 +346,13 @@ static json_t *rows_of_name(const json_t *rows, const char *name)
     return ret;
 }
 
-static int may_begin(const struct home *home, struct err *err)
+static int may_begin(const struct home *home, bool by_hand, struct err *err)
 {
     if (home->restore != NULL) {
         return err_set(err, ERR_BUSY, "another restore of %.100s is under way",
                        god_home(home->god));
     }
-    if (pm2_holds_still(home->pm2)) {
+    if (!by_hand && pm2_holds_still(home->pm2)) {
         return err_set(err, ERR_DENIED, "the manager is paused or in shadow");
     }
     if (god_state(home->god) != GOD_UP) {
@@ -361,10 +362,10 @@ static int may_begin(const struct home *home, struct err *err)
     return 0;
 }
 
-int restore_begin(struct home *home, const json_t *rows, const char *name, restore_done_fn *done,
-                  void *context, struct err *err)
+int restore_begin(struct home *home, const json_t *rows, const char *name, bool by_hand,
+                  restore_done_fn *done, void *context, struct err *err)
 {
-    int rc = may_begin(home, err);
+    int rc = may_begin(home, by_hand, err);
     if (rc != 0) {
         return rc;
     }
@@ -381,6 +382,7 @@ int restore_begin(struct home *home, const json_t *rows, const char *name, resto
     }
     *self = (struct restore){.home = home,
                              .rows = chosen,
+                             .by_hand = by_hand,
                              .list_needed = home->asked + 1,
                              .prepared = json_array(),
                              .failed = json_array(),

@@ -7,7 +7,7 @@
  * gone) is not prepared, and what runs of it is left alone: PM2 would show a ghost.
  *
  * This is an effect: who calls has made certain that it is a person's or the acting leader's word.
- * Nothing is begun while the manager is paused or in shadow. */
+ * A pause, or shadow, hinders and ends one that is not a person's. */
 #ifndef UNDERSTUDY_MANAGERS_PM2_RESTORE_H
 #define UNDERSTUDY_MANAGERS_PM2_RESTORE_H
 
@@ -18,10 +18,11 @@
 typedef void restore_done_fn(void *context, const json_t *report, const char *why);
 
 /* Begin. `rows` (saved.h, see lists_rows) is borrowed; `name`: only entries of that name, NULL:
- * all. ERR_BUSY: another one is under way in this home; ERR_CLOSED: its daemon is not up;
+ * all. `by_hand`: a person's word.
+ * ERR_BUSY: another one is under way in this home; ERR_CLOSED: its daemon is not up;
  * ERR_DENIED: paused or in shadow; ERR_NOTFOUND: no such name; ERR_NOMEM. */
-int restore_begin(struct home *home, const json_t *rows, const char *name, restore_done_fn *done,
-                  void *context, struct err *err);
+int restore_begin(struct home *home, const json_t *rows, const char *name, bool by_hand,
+                  restore_done_fn *done, void *context, struct err *err);
 bool restore_is_busy(const struct home *home);
 
 /* A list came (it is in home->entries too). */

@@ -99,8 +99,9 @@ bool proc_user(int64_t pid, uid_t *ret)
 }
 
 struct search {
-    const char *home; /* NULL: any command line of pm2 */
+    const char *home;
     uid_t owner;
+    bool command_line; /* else a daemon */
     int64_t found;
 };
 
@@ -118,7 +119,7 @@ bool proc_is_daemon(int64_t pid, const char *home)
 }
 
 /* "node /usr/lib/node_modules/pm2/bin/pm2 start x" */
-static bool is_command_line(int64_t pid)
+static bool is_pm2(int64_t pid)
 {
     size_t length;
     const char *text = proc_arguments(pid, &length);
@@ -133,12 +134,28 @@ static bool is_command_line(int64_t pid)
     return false;
 }
 
+/* Without PM2_HOME it is at work in its user's .pm2. */
+static bool is_command_line(int64_t pid, const char *home)
+{
+    size_t length;
+    char usual[4096];
+    if (!is_pm2(pid)) {
+        return false;
+    }
+    const char *environment = proc_environment(pid, &length);
+    const char *theirs = proc_variable(environment, length, "PM2_HOME");
+    const char *user = proc_variable(environment, length, "HOME");
+    (void)snprintf(usual, sizeof usual, "%s/.pm2", user != NULL ? user : "");
+    return strcmp(theirs != NULL ? theirs : usual, home) == 0;
+}
+
 static bool on_process(void *context, int64_t pid)
 {
     struct search *search = context;
     uid_t user;
     if (proc_user(pid, &user) && user == search->owner &&
-        (search->home != NULL ? proc_is_daemon(pid, search->home) : is_command_line(pid))) {
+        (search->command_line ? is_command_line(pid, search->home)
+                              : proc_is_daemon(pid, search->home))) {
         search->found = pid;
     }
     return search->found == 0;
@@ -151,9 +168,9 @@ int64_t proc_find_daemon(const char *home, uid_t owner)
     return search.found;
 }
 
-int64_t proc_find_command_line(uid_t owner)
+int64_t proc_find_command_line(const char *home, uid_t owner)
 {
-    struct search search = {.owner = owner};
+    struct search search = {.home = home, .owner = owner, .command_line = true};
     proc_each(on_process, &search);
     return search.found;
 }

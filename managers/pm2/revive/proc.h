@@ -28,6 +28,6 @@ bool proc_is_daemon(int64_t pid, const char *home);
 /* A PM2 daemon of this home, by its title and PM2_HOME, whether it listens or not; and a pm2
  * command line of its user. 0: none. */
 int64_t proc_find_daemon(const char *home, uid_t owner);
-int64_t proc_find_command_line(uid_t owner);
+int64_t proc_find_command_line(const char *home, uid_t owner);
 
 #endif

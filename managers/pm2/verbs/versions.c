@@ -126,7 +126,7 @@ static void go_on(struct restoring *self)
         return;
     }
     self->next++;
-    int rc = restore_begin(self->home, self->entries, name, on_restored, self, &err);
+    int rc = restore_begin(self->home, self->entries, name, true, on_restored, self, &err);
     if (rc != 0 && json_array_size(self->rows) > 0) {
         add_row(self, name, json_false(), err.msg);
         go_on(self);

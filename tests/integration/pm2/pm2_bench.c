@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -266,19 +267,24 @@ static void set_environment(const struct bench *bench, const char *program)
     (void)setenv("_", program, 1);
 }
 
-static bool rpc_answers(const struct bench *bench)
+pid_t bench_god(const struct bench *bench)
 {
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/rpc.sock", bench->home);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answers = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+        peer.pid = 0;
+    }
     (void)close(fd);
-    return answers;
+    return peer.pid;
 }
 
 static bool is_god_up(struct bench *bench)
 {
-    return rpc_answers(bench);
+    return bench_god(bench) > 0;
 }
 
 static void make_home(const struct bench *bench)
@@ -311,7 +317,7 @@ static void send_output(const struct bench *bench, const char *name)
     (void)dup2(fd, STDERR_FILENO);
 }
 
-static void start_god(struct bench *bench)
+void bench_start_god(struct bench *bench, uid_t user, bool bare)
 {
     char daemon[512];
     char program[512];
@@ -320,11 +326,16 @@ static void start_god(struct bench *bench)
     if (access(daemon, R_OK) != 0) {
         fail_msg("no PM2 in %s: run deploy/install-pm2 %s", pm2_dir(), pm2_dir());
     }
-    make_home(bench);
     bench->god = fork();
     if (bench->god == 0) {
         (void)setsid();
         set_environment(bench, program);
+        if (bare) {
+            (void)unsetenv("_");
+        }
+        if (user != geteuid() && (setgid(user) != 0 || setuid(user) != 0)) {
+            _exit(127);
+        }
         send_output(bench, "pm2/pm2.log");
         (void)execlp("node", "node", daemon, (char *)NULL);
         _exit(127);
@@ -397,9 +408,11 @@ int bench_set_up(void **state)
     (void)snprintf(bench->folder, sizeof bench->folder, "/tmp/test-pm2-XXXXXX");
     assert_non_null(mkdtemp(bench->folder));
     (void)snprintf(bench->home, sizeof bench->home, "%s/pm2", bench->folder);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* what outlives its daemon is ours to end */
     zsys_handler_set(NULL);
     bench->loop = zloop_new();
-    start_god(bench);
+    make_home(bench);
+    bench_start_god(bench, geteuid(), false);
     start_post(bench);
     struct supervise_config config = {.node = "n1", .cluster = "test", .environment = "production"};
     (void)snprintf(config.runtime_dir, sizeof config.runtime_dir, "%s", bench->folder);
@@ -433,6 +446,9 @@ int bench_tear_down(void **state)
 {
     struct bench *bench = *state;
     supervise_destroy(&bench->supervise);
+    if (bench->god == 0) {
+        bench->god = bench_god(bench); /* one that was brought back */
+    }
     if (bench->god > 0) {
         (void)kill(bench->god, SIGTERM); /* it ends its apps first */
         RUN_UNTIL(bench, god_has_ended);

@@ -84,5 +84,9 @@ void bench_command(struct bench *bench, const char *verb);
 /* The leader's order to mend a primary; whether the manager accepts it. */
 bool bench_mend(struct bench *bench, const char *name, int attempt);
 void bench_kill_god(struct bench *bench);
+/* A daemon in the bench's home, as that user; bare: without the variable that its own recovery goes
+ * by. bench_god: the one that listens there; 0: none. */
+void bench_start_god(struct bench *bench, uid_t user, bool bare);
+pid_t bench_god(const struct bench *bench);
 
 #endif
