@@ -38,7 +38,6 @@ static bool complete_folder(struct app *self, char folder[WORLD_PATH_SIZE])
                    folder);
     }
     put(self, "pm_cwd", folder);
-    (void)json_object_del(self->made, "cwd");
     return true;
 }
 

@@ -168,7 +168,7 @@ static json_t *take_number(struct app *self, const char *key, const struct schem
     if (!isfinite(number)) {
         report_add(self->report, REPORT_WARNING, key, "a number",
                    "PM2 makes NaN of it, which its daemon gets as null");
-        return NULL;
+        return json_null();
     }
     if (row->has_minimum && number < row->minimum) {
         char expected[48];
@@ -227,7 +227,7 @@ static json_t *take_value(struct app *self, const char *key, const struct schema
     }
     if (js_mark(value) != NULL) { /* NaN */
         report_add(self->report, REPORT_WARNING, key, "a number", "PM2's daemon gets null");
-        return NULL;
+        return json_null();
     }
     return json_is_string(value) ? take_string(self, key, row, json_string_value(value))
                                  : json_deep_copy(value);

@@ -148,8 +148,10 @@ static void tell_replaced_fields(struct app *self, const json_t *env)
         json_t *value = json_object_iter_value(at);
         (void)snprintf(key, sizeof key, "env/%s", name);
         if (is_field(name) && !json_is_object(value)) {
-            report_add(self->report, REPORT_WARNING, key, "another name of the variable",
-                       "PM2 also takes it for its own field `%.40s` of the process", name);
+            if (strcmp(name, "io") != 0) { /* which the key of that name put there */
+                report_add(self->report, REPORT_WARNING, key, "another name of the variable",
+                           "PM2 also takes it for its own field `%.40s` of the process", name);
+            }
             if (strcmp(name, "env") != 0 && strcmp(name, "instances") != 0) {
                 (void)json_object_set(self->made, name, value);
             }

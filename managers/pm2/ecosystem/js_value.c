@@ -13,6 +13,7 @@
 #define SAFE_INTEGER 9007199254740992.0 /* 2^53: beyond it a double skips whole numbers */
 #define NUMBER_TEXT_SIZE 32
 #define DEPTH_MAX 64
+#define LITERAL_SIZE 512
 
 const char *js_mark(const json_t *value)
 {
@@ -159,13 +160,12 @@ static bool text_is_nan(const char *text)
     return *start != '\0' && !is_radix_literal(start) && (end == start || *skip_space(end) != '\0');
 }
 
-/* String(value) of a list with at most one element; NULL for a longer one. */
-static const json_t *only_element(const json_t *value)
+/* What a list with a single element stands for as text, however deep; *ret_longer: it has more. */
+static const json_t *only_element(const json_t *value, bool *ret_longer)
 {
-    for (int i = 0; i < DEPTH_MAX && json_is_array(value); i++) {
-        if (json_array_size(value) > 1) {
-            return NULL;
-        }
+    *ret_longer = false;
+    for (int i = 0; i < DEPTH_MAX && json_is_array(value) && !*ret_longer; i++) {
+        *ret_longer = json_array_size(value) > 1;
         value = json_array_get(value, 0);
     }
     return value;
@@ -178,12 +178,12 @@ bool js_is_nan(const json_t *value)
         return strcmp(mark, "Infinity") != 0 && strcmp(mark, "Date") != 0;
     }
     if (json_is_array(value)) {
-        bool empty = json_array_size(value) == 0;
-        value = only_element(value);
-        /* A list is its text: [true] is "true", [null] and [[]] are "". */
-        return !empty && (json_is_boolean(value) || js_mark(value) != NULL ||
-                          json_is_object(value) || json_is_array(value) ||
-                          (json_is_string(value) && text_is_nan(json_string_value(value))));
+        bool longer;
+        value = only_element(value, &longer);
+        /* A list is its text: [true] is "true", [null] and [[]] are "", [1, 2] is "1,2". */
+        return longer || json_is_boolean(value) || js_mark(value) != NULL ||
+               json_is_object(value) || json_is_array(value) ||
+               (json_is_string(value) && text_is_nan(json_string_value(value)));
     }
     if (json_is_string(value)) {
         return text_is_nan(json_string_value(value));
@@ -195,7 +195,11 @@ double js_float_text(const char *text)
 {
     const char *start = skip_space(text);
     const char *end = decimal_end(start);
-    return end == start ? (double)NAN : strtod(start, NULL);
+    char literal[LITERAL_SIZE]; /* alone, as strtod takes "0x10" for more than its 0 */
+    size_t length = (size_t)(end - start) < sizeof literal ? (size_t)(end - start) : 0;
+    memcpy(literal, start, length);
+    literal[length] = '\0';
+    return length == 0 ? (double)NAN : strtod(literal, NULL);
 }
 
 double js_int_text(const char *text)
@@ -214,7 +218,8 @@ double js_int_text(const char *text)
 
 double js_float(const json_t *value)
 {
-    const json_t *one = only_element(value);
+    bool longer;
+    const json_t *one = only_element(value, &longer);
     if (json_is_number(one)) {
         return json_number_value(one);
     }

@@ -131,6 +131,7 @@ static json_t *validate(const struct options *options, const struct world *world
     report.places = source.places;
     if (rc == 0 && source.exported != NULL) {
         const struct normalise_input input = {.exported = source.exported,
+                                              .frozen = source.frozen,
                                               .folder = folder,
                                               .env_name = options->env_name,
                                               .world = world};

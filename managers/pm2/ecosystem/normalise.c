@@ -75,6 +75,19 @@ static json_t *row_of(struct app *self)
     return row;
 }
 
+static bool is_frozen(const struct app *self)
+{
+    size_t index;
+    json_t *path;
+    json_array_foreach(self->input->frozen, index, path)
+    {
+        if (strcmp(json_is_string(path) ? json_string_value(path) : "", self->report->base) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* PM2 looks at all apps of the file by their schema before it completes the first. */
 static bool first_steps(struct app *self)
 {
@@ -83,8 +96,35 @@ static bool first_steps(struct app *self)
         return false;
     }
     app_verify(self);
+    if (is_frozen(self)) {
+        report_add(self->report, REPORT_WARNING, NULL, "an object that can be changed",
+                   "PM2 cannot add what it derives (name, merge_logs) to a frozen object");
+        json_decref(self->given);
+        self->given = json_deep_copy(self->written);
+    }
     app_convert(self);
     return true;
+}
+
+/* How an app is called in findings: by its name or its script, else by its place in the file. */
+static void show_name(const json_t *written, const char *base, char ret[REPORT_TEXT_MAX])
+{
+    static const char *const scripts[] = {"script", "cmd", "command", "exec"};
+    const char *name = app_text(written, "name");
+    int length = (int)(name == NULL ? 0 : strlen(name));
+    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0] && length == 0; i++) {
+        const char *script = app_text(written, scripts[i]);
+        if (script != NULL) {
+            length = (int)world_basename(script, &name);
+            const char *dot = memrchr(name, '.', (size_t)length);
+            length = dot == NULL || dot == name ? length : (int)(dot - name);
+        }
+    }
+    if (length > 0) {
+        (void)snprintf(ret, REPORT_TEXT_MAX, "%.*s", length, name);
+    } else {
+        (void)snprintf(ret, REPORT_TEXT_MAX, "%s", base[0] == '/' ? base + 1 : base);
+    }
 }
 
 static json_t *treat(const struct normalise_input *input, struct report *report,
@@ -96,14 +136,11 @@ static json_t *treat(const struct normalise_input *input, struct report *report,
                       .written = written,
                       .given = json_is_object(written) ? json_deep_copy(written) : json_object(),
                       .made = json_object()};
-    const char *name = app_text(written, "name");
     char shown[REPORT_TEXT_MAX];
-    (void)snprintf(shown, sizeof shown, "%s", name == NULL ? "" : name);
-    report->app = name == NULL ? NULL : shown;
+    show_name(written, report->base, shown);
+    report->app = shown[0] == '\0' ? NULL : shown;
     if (first_steps(&app)) {
-        name = app_text(app.made, "name");
-        (void)snprintf(shown, sizeof shown, "%s", name == NULL ? "" : name);
-        report->app = name == NULL ? NULL : shown;
+        const char *name = app_text(app.made, "name");
         /* Of an app that is refused, what depends on what it was refused for is not told. */
         if (!app.rejected || (name != NULL && app_text(app.made, "script") != NULL)) {
             app_complete(&app);
@@ -118,6 +155,13 @@ static json_t *treat(const struct normalise_input *input, struct report *report,
 }
 
 /* ---- static sites ---- */
+
+/* PM2 writes null as a text; what is not there vanishes with the rest that JSON does not hold. */
+static json_t *secret_of(const json_t *access, const char *key)
+{
+    json_t *value = json_object_get(access, key);
+    return js_truthy(access) && json_is_string(value) ? json_incref(value) : json_string("null");
+}
 
 static json_t *server_of(const struct normalise_input *input, struct report *report,
                          const json_t *site)
@@ -136,6 +180,10 @@ static json_t *server_of(const struct normalise_input *input, struct report *rep
             (void)json_object_set(env, variables[i], value);
         }
     }
+    const json_t *access = json_object_get(site, "basic_auth");
+    (void)json_object_set_new(env, "PM2_SERVE_BASIC_AUTH", json_boolean(access != NULL));
+    (void)json_object_set_new(env, "PM2_SERVE_BASIC_AUTH_USERNAME", secret_of(access, "username"));
+    (void)json_object_set_new(env, "PM2_SERVE_BASIC_AUTH_PASSWORD", secret_of(access, "password"));
     const char *given = doc_get_text(site, "name", "");
     if (!js_text(json_object_get(site, "port"), port, sizeof port)) {
         (void)snprintf(port, sizeof port, "undefined");

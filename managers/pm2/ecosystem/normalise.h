@@ -18,6 +18,7 @@
 
 struct normalise_input {
     const json_t *exported; /* borrowed */
+    const json_t *frozen;   /* paths in it of objects that JavaScript cannot change, or NULL */
     const char *folder;     /* where `pm2 start` is called, absolute */
     const char *env_name;   /* of --env, or NULL */
     const struct world *world;

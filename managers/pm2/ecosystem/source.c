@@ -208,10 +208,7 @@ static void take_answer(struct source *self, struct report *report, const json_t
                      "PM2 starts nothing of it");
         self->unseen = true;
     }
-    if (doc_get_bool(answer, "frozen", false)) {
-        report_add(report, REPORT_WARNING, NULL, "objects that can be changed",
-                   "PM2 cannot add what it derives (name, merge_logs) to a frozen object");
-    }
+    self->frozen = json_incref(json_object_get(answer, "frozen"));
     look_into_default(self, report);
 }
 
@@ -303,6 +300,7 @@ int source_load(const struct source_request *request, struct report *report, str
 void source_deinit(struct source *self)
 {
     json_decref(self->exported);
+    json_decref(self->frozen);
     places_destroy(&self->places);
     self->exported = NULL;
 }
