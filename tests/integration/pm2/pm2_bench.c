@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -257,8 +258,38 @@ void bench_run_until(struct bench *bench, bool (*condition)(struct bench *bench)
 
 /* ---- PM2 ---- */
 
+/* UNDERSTUDY_NODE_DIR: the folder of the Node that PM2 runs on; else that of the machine. */
+static void choose_node(void)
+{
+    const char *folder = getenv("UNDERSTUDY_NODE_DIR");
+    const char *path = getenv("PATH");
+    char both[8192];
+    if (folder != NULL) {
+        (void)snprintf(both, sizeof both, "%s:%s", folder, path != NULL ? path : "");
+        (void)setenv("PATH", both, 1);
+    }
+}
+
+/* Of this Node, and of no other that the machine has too. */
+static void check_node(const struct bench *bench)
+{
+    const char *folder = getenv("UNDERSTUDY_NODE_DIR");
+    char wanted[512];
+    char running[64];
+    char a[PATH_MAX];
+    char b[PATH_MAX];
+    (void)snprintf(wanted, sizeof wanted, "%s/node", folder != NULL ? folder : "");
+    (void)snprintf(running, sizeof running, "/proc/%d/exe", (int)bench->god);
+    if (folder != NULL) {
+        assert_non_null(realpath(wanted, a));
+        assert_non_null(realpath(running, b));
+        assert_string_equal(a, b);
+    }
+}
+
 static void set_environment(const struct bench *bench, const char *program)
 {
+    choose_node();
     (void)setenv("PM2_HOME", bench->home, 1);
     (void)setenv("HOME", bench->folder, 1);
     (void)setenv("PM2_DISCRETE_MODE", "1", 1);
@@ -341,6 +372,7 @@ void bench_start_god(struct bench *bench, uid_t user, bool bare)
         _exit(127);
     }
     RUN_UNTIL(bench, is_god_up);
+    check_node(bench);
 }
 
 void bench_kill_god(struct bench *bench)
@@ -463,11 +495,24 @@ int bench_tear_down(void **state)
     return 0;
 }
 
+/* Of the PM2 that this bench was to start, as its package says. */
+static bool is_that_version(const char *version)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/node_modules/pm2/package.json", pm2_dir());
+    json_t *package = json_load_file(path, 0, NULL);
+    assert_non_null(package);
+    bool is_that = strcmp(version, doc_get_text(package, "version", "?")) == 0;
+    json_decref(package);
+    return is_that;
+}
+
 static bool has_seen(struct bench *bench)
 {
     const json_t *home = json_array_get(json_object_get(bench->seen, "homes"), 0);
     return bench->ready > 0 && bench->capability > 99 &&
-           strcmp(doc_get_text(home, "state", ""), "up") == 0;
+           strcmp(doc_get_text(home, "state", ""), "up") == 0 &&
+           is_that_version(doc_get_text(home, "version", ""));
 }
 
 void bench_start_manager(struct bench *bench, json_t *section)

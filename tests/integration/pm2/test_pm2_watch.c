@@ -133,6 +133,29 @@ static void online_without_a_process_is_down(void **state)
     json_decref(row);
 }
 
+static bool is_down(struct bench *bench)
+{
+    const json_t *row = bench_primary(bench, "worker");
+    return strcmp(doc_get_text(row, "state", ""), "down") == 0 &&
+           strcmp(doc_get_text(row, "reason", ""), "not in PM2's list") != 0;
+}
+
+/* PM2 5 and 6 call it online for ever then, without a process, once it ought to be ready; 7 notices
+ * its end. The command returns after that time. */
+static void dead_before_it_was_ready_is_down(void **state)
+{
+    struct bench *bench = *state;
+    bench_start_manager(bench, section("worker"));
+    const char *script = bench_script(bench, "worker.js", "setTimeout(() => process.exit(1), 300)");
+    PM2(bench, "start", script, "--name", "worker", "--wait-ready", "--no-autorestart");
+    json_t *row = bench_list_row(bench, "worker");
+    bool online =
+        strcmp(doc_get_text(json_object_get(row, "pm2_env"), "status", ""), "online") == 0;
+    json_decref(row);
+    print_message("PM2 %s\n", online ? "takes it for online" : "noticed its end");
+    bench_run_until(bench, online ? is_ghost : is_down, "down");
+}
+
 static bool cannot_run(struct bench *bench)
 {
     return bench->capability < 1;
@@ -223,6 +246,7 @@ int main(void)
         WITH_BENCH(killed_primary_that_pm2_restarts_is_no_alarm),
         WITH_BENCH(errored_is_down),
         WITH_BENCH(online_without_a_process_is_down),
+        WITH_BENCH(dead_before_it_was_ready_is_down),
         WITH_BENCH(dead_daemon_takes_the_capability_and_not_the_truth),
         WITH_BENCH(orphan_is_found_by_a_new_manager),
         WITH_BENCH(stopped_daemon_is_noticed_and_its_return_too),
