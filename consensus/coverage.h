@@ -80,7 +80,7 @@ enum coverage_verdict {
     X(COVERAGE_PAUSED, COVERAGE_UNCOVERED, "paused", "its manager is paused")                      \
     X(COVERAGE_SHADOW, COVERAGE_UNCOVERED, "shadow", "its manager decides, and does nothing")      \
     X(COVERAGE_NOT_BUILT, COVERAGE_UNCOVERED, "not_in_this_version",                               \
-      "its mode or tier is not in this version: it is never started")                              \
+      "its mode is not in this version: it is never started")                                      \
     X(COVERAGE_FAILED, COVERAGE_UNCOVERED, "failed", "the node that has it cannot run it")         \
     X(COVERAGE_NO_TAKER, COVERAGE_UNCOVERED, "no_node", "no node can take it now")                 \
     X(COVERAGE_NO_BACKUP, COVERAGE_UNCOVERED, "no_backup", "nothing stands in for it")

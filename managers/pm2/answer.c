@@ -56,6 +56,21 @@ static json_t *backups_of(const struct settings *settings, const char *primary)
     return ret;
 }
 
+/* Whether we run it, and whose turn it is; only the leader's manager knows that. */
+static void add_guard(const struct pm2 *self, size_t position, json_t *row)
+{
+    const struct settings_primary *primary = &self->settings->primaries[position];
+    const struct tiers *tiers = &self->tiers[position];
+    bool decides = runtime_active(self->runtime) && tiers->known;
+    (void)json_object_set_new(row, "guarded", json_boolean(primary->guarded));
+    (void)json_object_set_new(row, "duty",
+                              primary->guarded ? doc_text(primary->own.duty) : json_null());
+    (void)json_object_set_new(row, "tier",
+                              decides ? json_string(tier_name(tiers->now)) : json_null());
+    (void)json_object_set_new(row, "why",
+                              decides ? doc_text(self->tier_reasons[position]) : json_null());
+}
+
 /* One row per primary and node that has it; one row with node null when none is known to. */
 static json_t *list_primaries(const struct pm2 *self, int64_t now_ms)
 {
@@ -71,14 +86,16 @@ static json_t *list_primaries(const struct pm2 *self, int64_t now_ms)
             if (strcmp(doc_get_text(row, "name", ""), name) == 0 &&
                 strcmp(doc_get_text(row, "state", ""), "elsewhere") != 0) {
                 (void)json_object_set_new(row, "backups", backups_of(self->settings, name));
+                add_guard(self, i, row);
                 (void)json_array_append(ret, row);
                 any = true;
             }
         }
         if (!any) {
-            (void)json_array_append_new(ret, json_pack("{so sn ss so}", "name", doc_text(name),
-                                                       "node", "state", "unknown", "backups",
-                                                       backups_of(self->settings, name)));
+            json_t *nowhere = json_pack("{so sn ss so}", "name", doc_text(name), "node", "state",
+                                        "unknown", "backups", backups_of(self->settings, name));
+            add_guard(self, i, nowhere);
+            (void)json_array_append_new(ret, nowhere);
         }
     }
     json_decref(rows);

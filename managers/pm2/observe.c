@@ -30,7 +30,7 @@ static json_t *describe_watch(const struct pm2 *self, const struct watch *watch,
     int64_t uptime_ms = watch->started_wall_ms > 0 && process_lives(&watch->process)
                             ? clock_wall_ms() - watch->started_wall_ms
                             : -1;
-    return json_pack("{so ss sI so ss sI so so so sb sb sb so}", "name", doc_text(watch->name),
+    return json_pack("{so ss sI so ss sI so so so sb sb sb sb so}", "name", doc_text(watch->name),
                      "state", watch_state_name(watch->state), "for_ms",
                      (json_int_t)(now_ms - watch->since_ms), "reason", doc_text(watch->reason),
                      "status", watch->listed ? entry_status_name(watch->status) : "not listed",
@@ -38,8 +38,8 @@ static json_t *describe_watch(const struct pm2 *self, const struct watch *watch,
                      doc_count_or_null(watch->process.pidfd >= 0 ? watch->process.pid : -1),
                      "memory_bytes", doc_count_or_null(use->memory_bytes), "cpu_percent",
                      use->cpu_percent < 0 ? json_null() : doc_rounded(use->cpu_percent, 1),
-                     "over_memory", over, "over_cpu", over_cpu, "critical", primary->critical,
-                     "uptime_ms", doc_count_or_null(uptime_ms));
+                     "over_memory", over, "over_cpu", over_cpu, "ours", watch->ours, "critical",
+                     primary->critical, "uptime_ms", doc_count_or_null(uptime_ms));
 }
 
 static json_t *describe_slot(const struct slot *slot, int64_t now_ms)
@@ -95,21 +95,21 @@ static void add_declared(const struct settings *settings, json_t *document)
     json_t *backups = json_array();
     for (size_t i = 0; i < settings->primary_count; i++) {
         const struct settings_primary *primary = &settings->primaries[i];
-        (void)json_array_append_new(primaries,
-                                    json_pack("{so sb so}", "name", doc_text(primary->name),
-                                              "critical", primary->critical, "on",
-                                              texts_of(primary->on.nodes, primary->on.count)));
+        (void)json_array_append_new(
+            primaries, json_pack("{so sb sb so}", "name", doc_text(primary->name), "critical",
+                                 primary->critical, "guarded", primary->guarded, "on",
+                                 texts_of(primary->on.nodes, primary->on.count)));
     }
     for (size_t i = 0; i < settings->backup_count; i++) {
         const struct settings_backup *backup = &settings->backups[i];
         bool cron = backup->mode == SETTINGS_CRON;
-        bool built = cron || !backup->enhanced;
         (void)json_array_append_new(
-            backups, json_pack("{so so so so sb sb sI}", "duty", doc_text(backup->duty),
+            backups, json_pack("{so so so so ss sb sb sI}", "duty", doc_text(backup->duty),
                                "stands_in_for", doc_text(backup->stands_in_for), "on",
                                texts_of(backup->on.nodes, backup->on.count), "labels",
-                               texts_of(backup->labels, backup->label_count), "cron", cron, "built",
-                               built, "priority", (json_int_t)backup->priority));
+                               texts_of(backup->labels, backup->label_count), "tier",
+                               backup->enhanced ? "enhanced" : "standard", "cron", cron, "built",
+                               true, "priority", (json_int_t)backup->priority));
     }
     (void)json_object_set_new(document, "primaries_declared", primaries);
     (void)json_object_set_new(document, "backups_declared", backups);
@@ -122,6 +122,9 @@ static void add_decisions(const struct pm2 *self, json_t *document, int64_t now_
     if (runtime_active(self->runtime)) {
         (void)json_object_set_new(document, "held", choose_held(self, now_ms));
         (void)json_object_set_new(document, "conditions", choose_conditions(self, now_ms));
+        (void)json_object_set_new(document, "tiers", choose_tiers(self, now_ms));
+        (void)json_object_set_new(document, "term",
+                                  json_integer((json_int_t)runtime_term(self->runtime)));
     }
     if (shadow || self->shadow.decided > 0) {
         (void)json_object_set_new(document, "shadow",

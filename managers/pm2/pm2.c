@@ -124,13 +124,6 @@ static int on_configure(void *context, const struct manager_configure *configure
     for (size_t i = 0; i < self->home_count; i++) {
         home_list_soon(&self->homes[i], 0);
     }
-    for (size_t i = 0; i < settings->backup_count; i++) {
-        if (settings->backups[i].enhanced && settings->backups[i].mode != SETTINGS_CRON) {
-            runtime_log(MANAGER_WARN,
-                        "backup %s: the enhanced tier is not in this version; it is not started",
-                        settings->backups[i].name);
-        }
-    }
     return rc;
 }
 
@@ -303,6 +296,7 @@ static void on_tick(void *context)
     }
     rotation_step(self, now_ms);
     mend_step(self, now_ms);
+    facts_tick(self, now_ms);
     choose_step(self, now_ms);
     cron_tick(self, now_ms);
     install_step(self, now_ms);

@@ -13,6 +13,7 @@
 #include "managers/pm2/mend/mend.h"
 #include "managers/pm2/settings.h"
 #include "managers/pm2/stand_in/shadow.h"
+#include "managers/pm2/stand_in/tiers.h"
 #include "managers/pm2/watch/detect.h"
 #include "managers/pm2/watch/entry.h"
 #include "managers/pm2/watch/logs.h"
@@ -26,7 +27,8 @@
 #define PM2_SAMPLE_MS 5000       /* memory and processor time */
 #define PM2_STALE_MS 10000       /* an older observation says nothing any more */
 #define PM2_WISH_MS 2000         /* a wish is said again */
-#define PM2_SLOTS_MAX SETTINGS_BACKUPS_MAX
+#define CARRY_STABLE_MS 30000    /* a run of so long ends a row of restarts, as in PM2's backoff */
+#define PM2_SLOTS_MAX (SETTINGS_BACKUPS_MAX + SETTINGS_PRIMARIES_MAX)
 
 struct pm2;
 struct lists;
@@ -73,6 +75,11 @@ struct slot {
     char detail[REASON_SIZE];
     bool restart_due; /* over its memory limit */
     int64_t restarts;
+    int64_t restarts_seen; /* of PM2's present entry; -1: none was seen */
+    unsigned in_a_row;     /* restarts without a run of CARRY_STABLE_MS between them */
+    int64_t launched_ms;   /* since the latest of them */
+    bool loops;            /* they were too many: we have stopped it, whatever PM2 would do */
+    bool foreign;          /* an entry of its name is not ours */
     struct process guard;
     int64_t memory_bytes; /* of the whole tree; -1 unknown */
     unsigned over_limit;  /* samples in a row */
@@ -84,12 +91,18 @@ struct peer {
     bool member; /* named by the latest list of members */
     enum manager_member_state state;
     int64_t state_since_ms; /* of our clock */
+    int64_t able_since_ms;  /* it can run backups, without a break; 0: it cannot */
     json_t *document;       /* NULL: none came */
     int64_t made_ms;        /* when its manager made it, by our clock */
 };
 
-/* What the leader's manager wants of one backup. */
+/* What the leader's manager wants of one backup, or of a guarded primary. */
 struct choice {
+    /* The rule of decide.h: some backup shall stand in. */
+    bool gate_known;
+    bool gate;
+    char gate_reason[REASON_SIZE];
+    /* And this one shall: its tier's turn. */
     bool known;
     bool wanted;
     int64_t since_ms;
@@ -127,6 +140,10 @@ struct pm2 {
     struct run *run;             /* the slots of backups in mode cron */
     int64_t avoided_ms;          /* when it was looked at last where they rather do not run */
     struct restoring *restoring; /* for people: verbs/versions.c */
+    struct choice own_choices[SETTINGS_PRIMARIES_MAX]; /* of guarded primaries */
+    struct tiers tiers[SETTINGS_PRIMARIES_MAX];        /* by primary */
+    char tier_reasons[SETTINGS_PRIMARIES_MAX][REASON_SIZE];
+    int64_t able_since_ms; /* this node can run backups; 0: it cannot */
     int64_t role_since_ms;
     bool observe_now;
     int64_t observed_ms;
@@ -202,6 +219,8 @@ void choose_adopt(struct pm2 *self, int64_t now_ms);
 json_t *choose_held(const struct pm2 *self, int64_t now_ms);
 /* What people must know, for the node's alerts: [{kind, object, severity, text}]. */
 json_t *choose_conditions(const struct pm2 *self, int64_t now_ms);
+/* The present tier of each primary, for people and the next leader's manager. */
+json_t *choose_tiers(const struct pm2 *self, int64_t now_ms);
 /* Fills in what is known of the primary on every node that may have it; at most NODES_MAX. */
 size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
                     struct decide_view *ret);
@@ -218,6 +237,18 @@ void cron_tick(struct pm2 *self, int64_t now_ms);
 /* Fills in the row of `backup list`; runs: the runs of every node, each with its node. */
 void cron_describe(const struct pm2 *self, const struct settings_backup *backup, const json_t *runs,
                    json_t *ret);
+
+/* ---- stand_in/facts.c ---- */
+/* Keep count of which nodes can run backups. */
+void facts_tick(struct pm2 *self, int64_t now_ms);
+/* Every live node has told what it sees, or has had the time to. */
+bool facts_complete(const struct pm2 *self, int64_t now_ms);
+/* The tiers of the primary at this position. */
+void facts_gather(const struct pm2 *self, size_t primary, int64_t now_ms,
+                  struct tier_facts ret[TIER_COUNT]);
+/* A node has it, and it does not leave there. */
+bool facts_runs_somewhere(const struct pm2 *self, const struct settings_backup *backup,
+                          int64_t now_ms);
 
 /* ---- answer.c ---- */
 void answer_command(struct pm2 *self, const struct manager_command *command);

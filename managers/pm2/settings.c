@@ -86,20 +86,6 @@ static int read_patterns(const json_t *object, struct settings_primary *ret, str
     return 0;
 }
 
-static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
-{
-    ret->critical = doc_get_bool(object, "critical", false);
-    ret->mend = doc_get_bool(object, "mend", true);
-    ret->memory_bytes = bounded(object, "memory_bytes", 0, INT64_MAX);
-    ret->cpu_percent = bounded(object, "cpu", 0, 1000000);
-    ret->over_ms = bounded(object, "over_ms", 60000, day_ms);
-    int rc = copy_name(object, "name", true, ret->name, err);
-    if (rc == 0) {
-        rc = read_patterns(object, ret, err);
-    }
-    return rc != 0 ? rc : read_places(object, &ret->on, err);
-}
-
 static void read_figures(const json_t *object, struct settings_backup *ret)
 {
     const json_t *unreachable = json_object_get(object, "when_unreachable");
@@ -113,7 +99,50 @@ static void read_figures(const json_t *object, struct settings_backup *ret)
     ret->max_restarts = bounded(object, "max_restarts", 15, 10000);
     ret->exp_backoff_ms = bounded(object, "exp_backoff_ms", 100, hour_ms);
     ret->restart_delay_ms = bounded(object, "restart_delay_ms", 0, day_ms);
+    ret->start_within_ms = bounded(object, "start_within_ms", 30000, day_ms);
+    ret->retry_after_ms = bounded(object, "retry_after_ms", 300000, day_ms);
     ret->priority = doc_get_integer(object, "priority", 0);
+}
+
+/* What is run, and how. */
+static int read_process(const json_t *object, const char *what, struct settings_backup *ret,
+                        struct err *err)
+{
+    memcpy(ret->duty, "pm2/", 4);
+    memcpy(ret->duty + 4, ret->name, sizeof ret->name);
+    read_figures(object, ret);
+    ret->script = doc_get_text(object, "script", NULL);
+    ret->cwd = doc_get_text(object, "cwd", NULL);
+    ret->interpreter = doc_get_text(object, "interpreter", NULL);
+    ret->args = json_object_get(object, "args");
+    ret->env = json_object_get(object, "env");
+    if (ret->script == NULL || ret->script[0] == '\0') {
+        return err_set(err, ERR_INVALID, "%s %s has no script", what, ret->name);
+    }
+    return 0;
+}
+
+static int read_primary(const json_t *object, struct settings_primary *ret, struct err *err)
+{
+    ret->critical = doc_get_bool(object, "critical", false);
+    ret->memory_bytes = bounded(object, "memory_bytes", 0, INT64_MAX);
+    ret->cpu_percent = bounded(object, "cpu", 0, 1000000);
+    ret->over_ms = bounded(object, "over_ms", 60000, day_ms);
+    ret->guarded = doc_get_bool(object, "guarded", false);
+    ret->mend = doc_get_bool(object, "mend", true) && !ret->guarded; /* that is started anew */
+    int rc = copy_name(object, "name", true, ret->name, err);
+    if (rc == 0) {
+        rc = read_patterns(object, ret, err);
+    }
+    if (rc == 0) {
+        rc = read_places(object, &ret->on, err);
+    }
+    if (rc != 0 || !ret->guarded) {
+        return rc;
+    }
+    memcpy(ret->own.name, ret->name, sizeof ret->own.name);
+    ret->own.on = ret->on;
+    return read_process(object, "guarded primary", &ret->own, err);
 }
 
 static int read_mode(const json_t *object, enum settings_mode *ret, struct err *err)
@@ -147,22 +176,11 @@ static int read_backup(const json_t *object, struct settings_backup *ret, struct
     if (rc != 0) {
         return rc;
     }
-    memcpy(ret->duty, "pm2/", 4);
-    memcpy(ret->duty + 4, ret->name, sizeof ret->name);
     ret->enhanced = strcmp(doc_get_text(object, "tier", "standard"), "enhanced") == 0;
-    read_figures(object, ret);
-    ret->script = doc_get_text(object, "script", NULL);
-    ret->cwd = doc_get_text(object, "cwd", NULL);
-    ret->interpreter = doc_get_text(object, "interpreter", NULL);
-    ret->args = json_object_get(object, "args");
-    ret->env = json_object_get(object, "env");
-    if (ret->script == NULL || ret->script[0] == '\0') {
-        return err_set(err, ERR_INVALID, "backup %s has no script", ret->name);
-    }
     if (ret->mode == SETTINGS_STANDBY && ret->stands_in_for[0] == '\0') {
         return err_set(err, ERR_INVALID, "backup %s stands in for nothing", ret->name);
     }
-    return 0;
+    return read_process(object, "backup", ret, err);
 }
 
 static int read_homes(struct settings *self, const char *default_home, struct err *err)
@@ -305,6 +323,12 @@ const struct settings_backup *settings_backup(const struct settings *self, const
     for (size_t i = 0; i < self->backup_count; i++) {
         if (strcmp(self->backups[i].duty, duty) == 0) {
             return &self->backups[i];
+        }
+    }
+    for (size_t i = 0; i < self->primary_count; i++) {
+        const struct settings_primary *primary = &self->primaries[i];
+        if (primary->guarded && strcmp(primary->own.duty, duty) == 0) {
+            return &primary->own;
         }
     }
     return NULL;

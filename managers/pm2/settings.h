@@ -20,18 +20,7 @@ struct settings_places {
     char nodes[MANAGER_PLACES_MAX][NAME_SIZE];
 };
 
-struct settings_primary {
-    char name[NAME_SIZE];
-    bool critical;
-    bool mend;            /* brought back on its own host */
-    int64_t memory_bytes; /* of all its instances with all their descendants; 0: no limit */
-    int64_t cpu_percent;  /* the same, of one processor; 0: no limit */
-    int64_t over_ms;      /* past a limit for so long */
-    size_t pattern_count;
-    const char *patterns[SETTINGS_PATTERNS_MAX]; /* of its log, borrowed from the section */
-    struct settings_places on;
-};
-
+/* What we run under our guard: a backup, or a guarded primary. */
 struct settings_backup {
     char name[NAME_SIZE];
     char duty[DUTY_ID_SIZE]; /* "pm2/NAME" */
@@ -45,6 +34,8 @@ struct settings_backup {
     int64_t max_restarts;
     int64_t exp_backoff_ms;
     int64_t restart_delay_ms;
+    int64_t start_within_ms; /* wanted and silent for longer: it counts as failed */
+    int64_t retry_after_ms;  /* what was given up for another tier is tried again */
     int64_t priority;
     struct settings_places on;
     size_t label_count;
@@ -55,6 +46,20 @@ struct settings_backup {
     const char *interpreter; /* NULL: by the script's name */
     const json_t *args;      /* NULL or an array of texts */
     json_t *env;             /* NULL or an object of texts */
+};
+
+struct settings_primary {
+    char name[NAME_SIZE];
+    bool critical;
+    bool mend;            /* brought back on its own host */
+    int64_t memory_bytes; /* of all its instances with all their descendants; 0: no limit */
+    int64_t cpu_percent;  /* the same, of one processor; 0: no limit */
+    int64_t over_ms;      /* past a limit for so long */
+    size_t pattern_count;
+    const char *patterns[SETTINGS_PATTERNS_MAX]; /* of its log, borrowed from the section */
+    struct settings_places on;
+    bool guarded;
+    struct settings_backup own; /* guarded: as a duty of ours */
 };
 
 struct settings {
@@ -83,6 +88,7 @@ int settings_read(const struct manager_document *section, const char *default_ho
 void settings_destroy(struct settings **self_p);
 
 const struct settings_primary *settings_primary(const struct settings *self, const char *name);
+/* A backup or a guarded primary. */
 const struct settings_backup *settings_backup(const struct settings *self, const char *duty);
 /* True when `node` may hold it. */
 bool settings_on(const struct settings_places *places, const char *node);

@@ -359,10 +359,12 @@ static void check_backup(struct load *self, const json_t *all, size_t index,
                         name);
     }
     const char *tier = json_string_value(json_object_get(item, "tier"));
-    if (tier != NULL && strcmp(tier, "enhanced") == 0) {
+    const char *mode = json_string_value(json_object_get(item, "mode"));
+    bool always = mode != NULL && strcmp(mode, "always") == 0;
+    if (always && tier != NULL && strcmp(tier, "enhanced") == 0) {
         check_element_key(list, item, index, "tier", key, sizeof(key));
         load_report_key(self, CONFIG_WARNING, key,
-                        "this version treats an enhanced backup like a standard one");
+                        "what always runs waits for no other backup; tier enhanced says nothing");
     }
     check_element_on(self, list, item, index);
     check_kill_timeout(self, list, item, index);

@@ -70,6 +70,24 @@
          NULL, \
          NOFIELD, \
          "first pause before a restart; it grows"}, \
+        {p ".start_within", \
+         SCHEMA_DURATION, \
+         0, \
+         "30s", \
+         0, \
+         DAY, \
+         NULL, \
+         NOFIELD, \
+         "wanted, and not seen to run for longer: another tier takes over"}, \
+        {p ".retry_after", \
+         SCHEMA_DURATION, \
+         0, \
+         "5m", \
+         0, \
+         DAY, \
+         NULL, \
+         NOFIELD, \
+         "pause before what failed for another tier is tried again; it doubles"}, \
         {p ".restart_delay", \
          SCHEMA_DURATION, \
          0, \
@@ -282,6 +300,10 @@ const struct schema_row schema_rows[] = {
     {"managers.pm2.primaries[].log_errors", SCHEMA_TEXT, LIST, NULL, 1, 200, NULL, NOFIELD,
      "patterns (POSIX extended regular expressions) of lines in its log that raise an alert, at "
      "most 8; the alert shows the pattern and never the line"},
+    {"managers.pm2.primaries[].settle", SCHEMA_DURATION, 0, "10s", 0, DAY, NULL, NOFIELD,
+     "guarded: tried again when its host is back for so long; well after it ran for so long"},
+    {"managers.pm2.primaries[].priority", SCHEMA_INTEGER, 0, "0", -100, 100, NULL, NOFIELD,
+     "guarded: higher goes first; under 0 it may wait while nodes are under pressure"},
     PROCESS_ROWS("managers.pm2.primaries[]"),
     {"managers.pm2.backups", SCHEMA_OBJECTS, 0, "[]", 0, 0, NULL, NOFIELD,
      "processes that stand in for primaries"},

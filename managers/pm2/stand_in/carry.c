@@ -45,6 +45,7 @@ static struct slot *make_slot(struct pm2 *self, const char *duty)
                                   .used = true,
                                   .phase_since_ms = clock_boot_ms(),
                                   .memory_bytes = -1,
+                                  .restarts_seen = -1,
                                   .guard = {.pidfd = -1}};
             (void)snprintf(slot->duty, sizeof slot->duty, "%s", duty);
             slot->list_needed = home_of(self)->asked + 1;
@@ -115,6 +116,9 @@ static void on_written(void *context, int rc, const json_t *result, const char *
         return; /* "without pid", said of a stopped one that it has deleted all the same */
     }
     runtime_log(MANAGER_WARN, "%s of %s: %s", request_name(slot->method), slot->duty, why);
+    if (slot->loops && slot->method == REQUEST_STOP) {
+        return; /* said again with the next list; the long wait stays */
+    }
     back_off(slot, now_ms);
     if (slot->method == REQUEST_PREPARE && (rc == ERR_TIMEOUT || rc == ERR_CLOSED)) {
         slot->retry_ms = now_ms + PREPARE_UNKNOWN_MS;
@@ -167,6 +171,9 @@ static void prepare(struct slot *slot, const struct settings_backup *backup, int
         tell_phase(slot, MANAGER_DUTY_FAILED, err.msg);
         return;
     }
+    slot->restarts_seen = -1;
+    slot->in_a_row = 0;
+    slot->loops = false;
     tell_phase(slot, MANAGER_DUTY_STARTING, "");
     struct request call = {.method = REQUEST_PREPARE, .app = app};
     request(slot, &call, "granted");
@@ -206,11 +213,61 @@ static struct found find_entries(const struct slot *slot, const char *name)
     return found;
 }
 
+/* PM2 keeps the pid of a dead process until the restart, and would signal whoever has that number
+ * now. The restart comes within seconds and ends at once for want of a grant. */
+static bool holds_a_strangers_pid(const struct entry *entry)
+{
+    return entry->status == ENTRY_WAITING_RESTART &&
+           (kill((pid_t)entry->pid, 0) == 0 || errno != ESRCH);
+}
+
+/* PM2 counts restarts in the first seconds only, and none that it delays long enough: with a
+ * backoff it would go on for ever. So we count. */
+static void count_restarts(struct slot *slot, const struct entry *mine, bool lives, int64_t now_ms)
+{
+    int64_t more = slot->restarts_seen < 0 ? 0 : mine->restarts - slot->restarts_seen;
+    if (slot->restarts_seen < 0 || more != 0) {
+        slot->launched_ms = now_ms;
+    }
+    if (more > 0) {
+        slot->in_a_row += (unsigned)(more < 10000 ? more : 10000);
+    } else if (lives && now_ms - slot->launched_ms >= CARRY_STABLE_MS) {
+        slot->in_a_row = 0;
+    }
+    slot->restarts_seen = mine->restarts;
+}
+
+static bool restarts_too_often(const struct slot *slot)
+{
+    const struct settings_backup *backup = settings_backup(slot->pm2->settings, slot->duty);
+    int64_t most = backup == NULL || backup->max_restarts < 1 ? 1 : backup->max_restarts;
+    return slot->in_a_row >= most;
+}
+
+/* It is stopped, and stays in PM2's list for people to see until it is tried again. */
+static void stop_the_loop(struct slot *slot, const struct entry *mine, int64_t now_ms)
+{
+    if (!slot->loops) {
+        char text[REASON_SIZE];
+        slot->loops = true;
+        wait_for_the_word(slot, now_ms);
+        (void)snprintf(text, sizeof text, "restarted %u times in a row, never well for %d s",
+                       slot->in_a_row, CARRY_STABLE_MS / 1000);
+        tell_phase(slot, MANAGER_DUTY_FAILED, text);
+    }
+    if (!holds_a_strangers_pid(mine)) {
+        request_id(slot, REQUEST_STOP, mine->pm_id, "restarted too often");
+    }
+}
+
 static void keep_running(struct slot *slot, const struct entry *mine, int64_t now_ms)
 {
     slot->restarts = mine->restarts;
     bool lives = process_hold(&slot->guard, entry_pid_counts(mine) ? mine->pid : 0);
-    if (mine->status == ENTRY_ONLINE && lives) {
+    count_restarts(slot, mine, lives, now_ms);
+    if ((slot->loops || restarts_too_often(slot)) && !pm2_holds_still(slot->pm2)) {
+        stop_the_loop(slot, mine, now_ms);
+    } else if (mine->status == ENTRY_ONLINE && lives) {
         slot->failures = 0;
         tell_phase(slot, MANAGER_DUTY_RUNNING, "");
         if (slot->restart_due && !pm2_holds_still(slot->pm2)) {
@@ -234,7 +291,7 @@ static void keep_running(struct slot *slot, const struct entry *mine, int64_t no
 static void start_afresh(struct slot *slot, const struct entry *mine, int64_t now_ms)
 {
     process_drop(&slot->guard);
-    bool gave_up = mine->status == ENTRY_ERRORED;
+    bool gave_up = mine->status == ENTRY_ERRORED || slot->loops;
     enum manager_duty_phase phase = gave_up ? MANAGER_DUTY_FAILED : MANAGER_DUTY_STOPPED;
     /* Found at the grant, it is of an earlier one: away with it at once. */
     bool ended_now = slot->told && slot->phase != phase;
@@ -243,7 +300,9 @@ static void start_afresh(struct slot *slot, const struct entry *mine, int64_t no
     } else if (ended_now) {
         back_off(slot, now_ms);
     }
-    tell_phase(slot, phase, gave_up ? "PM2 has given up restarting it" : "stopped");
+    if (!slot->loops) {
+        tell_phase(slot, phase, gave_up ? "PM2 has given up restarting it" : "stopped");
+    }
     if (now_ms >= slot->retry_ms && !pm2_holds_still(slot->pm2)) {
         request_id(slot, REQUEST_DELETE, mine->pm_id, "leftover");
         slot->told = false; /* what follows is a new start */
@@ -258,6 +317,7 @@ static void reconcile_granted(struct slot *slot, int64_t now_ms)
         return;
     }
     struct found found = find_entries(slot, backup->name);
+    slot->foreign = found.mine == NULL && found.foreign != NULL;
     if (found.extra != NULL && is_over(found.extra) && !pm2_holds_still(slot->pm2)) {
         request_id(slot, REQUEST_DELETE, found.extra->pm_id, "second entry");
     } else if (found.mine != NULL && !is_over(found.mine)) {
@@ -285,14 +345,6 @@ static void release(struct slot *slot)
     process_drop(&slot->guard);
     slot->used = false;
     slot->pm2->observe_now = true;
-}
-
-/* PM2 keeps the pid of a dead process until the restart, and would signal whoever has that number
- * now. The restart comes within seconds and ends at once for want of a grant. */
-static bool holds_a_strangers_pid(const struct entry *entry)
-{
-    return entry->status == ENTRY_WAITING_RESTART &&
-           (kill((pid_t)entry->pid, 0) == 0 || errno != ESRCH);
 }
 
 static void reconcile_revoked(struct slot *slot, int64_t now_ms)
@@ -402,6 +454,8 @@ void carry_grant(struct pm2 *self, const struct manager_grant *grant)
     slot->assignment = grant->assignment;
     slot->revoking = false;
     slot->told = false;
+    slot->loops = false;
+    slot->in_a_row = 0;
     slot->failures = 0;
     slot->retry_ms = 0;
     home_list_soon(home_of(self), 0);
@@ -457,12 +511,28 @@ bool carry_is_settling(const struct pm2 *self)
     return false;
 }
 
+/* A guarded primary does not start beside the team's own entry of its name, which nobody touches.
+ */
+static void tell_unguarded(struct pm2 *self, const struct slot *slot, int64_t now_ms)
+{
+    const char *name = slot->duty + strlen("pm2/");
+    const struct settings_primary *primary = settings_primary(self->settings, name);
+    if (primary != NULL && primary->guarded && slot->foreign) {
+        (void)findings_say(&self->findings, "pm2.unguarded", name, FINDING_WARNING, now_ms,
+                           "%.40s is to be guarded, and PM2 has an entry of that name that is not "
+                           "ours: `pm2 delete %.40s` hands it over",
+                           name, name);
+    }
+}
+
 /* PM2 sees the guard and not the child, so that a backup's memory limit is ours to keep. */
 void carry_sample(struct pm2 *self, int64_t now_ms)
 {
-    (void)now_ms;
     for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
         struct slot *slot = &self->slots[i];
+        if (slot->used && !slot->revoking) {
+            tell_unguarded(self, slot, now_ms);
+        }
         const struct settings_backup *backup =
             slot->used ? settings_backup(self->settings, slot->duty) : NULL;
         if (backup == NULL || !process_lives(&slot->guard)) {

@@ -13,6 +13,9 @@
 void choose_begin(struct pm2 *self, int64_t now_ms)
 {
     memset(self->choices, 0, sizeof self->choices);
+    memset(self->own_choices, 0, sizeof self->own_choices);
+    memset(self->tiers, 0, sizeof self->tiers);
+    memset(self->tier_reasons, 0, sizeof self->tier_reasons);
     self->role_since_ms = now_ms;
 }
 
@@ -184,25 +187,24 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
 
 /* ---- the decision ---- */
 
-/* A new leader's manager learns from what runs, or ran on a node that has died just now. */
-static bool runs_somewhere(const struct pm2 *self, const struct settings_backup *backup,
-                           int64_t now_ms)
+/* The tiers of one primary exclude each other; those of a primary that has one only need not. */
+static void set_group(const struct pm2 *self, const struct settings_backup *duty,
+                      struct manager_duty_wanted *wanted)
 {
-    for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
-        if (self->slots[i].used && strcmp(self->slots[i].duty, backup->duty) == 0 &&
-            !self->slots[i].revoking) {
-            return true;
-        }
+    bool own = duty->stands_in_for[0] == '\0';
+    const char *name = own ? duty->name : duty->stands_in_for;
+    const struct settings_primary *primary = settings_primary(self->settings, name);
+    bool several = primary != NULL && primary->guarded;
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        const struct settings_backup *other = &self->settings->backups[i];
+        several =
+            several || (other->mode == SETTINGS_STANDBY && other->enhanced != duty->enhanced &&
+                        strcmp(other->stands_in_for, name) == 0);
     }
-    for (size_t i = 0; i < NODES_MAX; i++) {
-        const struct peer *peer = &self->peers[i];
-        const json_t *row = observe_row(peer->document, "backups", backup->name);
-        if (row != NULL && now_ms - peer->made_ms < PM2_STALE_MS &&
-            !doc_get_bool(row, "leaving", false)) {
-            return true;
-        }
+    if (primary != NULL && several && duty->mode == SETTINGS_STANDBY) {
+        (void)snprintf(wanted->alone, sizeof wanted->alone, "pm2/%s", name);
+        wanted->side = own ? TIER_PRIMARY : duty->enhanced ? TIER_ENHANCED : TIER_STANDARD;
     }
-    return false;
 }
 
 static void send_wish(struct pm2 *self, const struct settings_backup *backup, struct choice *choice,
@@ -220,24 +222,11 @@ static void send_wish(struct pm2 *self, const struct settings_backup *backup, st
     if (backup->stands_in_for[0] != '\0') { /* the backups of one primary rather not together */
         (void)snprintf(wanted.group, sizeof wanted.group, "pm2/%s", backup->stands_in_for);
     }
+    set_group(self, backup, &wanted);
     if (runtime_duty_wanted(self->runtime, &wanted)) {
         choice->sent_ms = now_ms;
         choice->held = false;
     }
-}
-
-/* What the cluster was told, or would have been told: where a decision starts from. */
-static bool stands_as_wanted(const struct pm2 *self, const struct settings_backup *backup,
-                             const struct choice *choice, int64_t now_ms)
-{
-    bool would;
-    if (choice->known) {
-        return choice->wanted;
-    }
-    if (self->configure.shadow && shadow_last(&self->shadow, backup->duty, &would)) {
-        return would;
-    }
-    return runs_somewhere(self, backup, now_ms);
 }
 
 static void note_decision(struct pm2 *self, const struct settings_backup *backup,
@@ -253,6 +242,42 @@ static void note_decision(struct pm2 *self, const struct settings_backup *backup
     }
 }
 
+/* What the cluster was told, or would have been told: where a decision starts from. */
+static bool stands_as_wanted(const struct pm2 *self, const struct settings_backup *backup,
+                             const struct choice *choice, int64_t now_ms)
+{
+    bool would;
+    if (choice->known) {
+        return choice->wanted;
+    }
+    if (self->configure.shadow && shadow_last(&self->shadow, backup->duty, &would)) {
+        return would;
+    }
+    return facts_runs_somewhere(self, backup, now_ms);
+}
+
+static void conclude(struct pm2 *self, const struct settings_backup *backup, struct choice *choice,
+                     bool wanted, const char *reason, int64_t now_ms)
+{
+    bool before = stands_as_wanted(self, backup, choice, now_ms);
+    bool changed = !choice->known || choice->wanted != wanted;
+    choice->known = true;
+    choice->wanted = wanted;
+    memmove(choice->reason, reason, sizeof choice->reason);
+    if (changed) {
+        note_decision(self, backup, choice, wanted != before, now_ms);
+    }
+}
+
+static void say(struct pm2 *self, const struct settings_backup *backup, struct choice *choice,
+                int64_t now_ms)
+{
+    bool may = runtime_may_act(self->runtime) && !self->configure.shadow;
+    if (may && choice->known && (choice->held || now_ms - choice->sent_ms >= PM2_WISH_MS)) {
+        send_wish(self, backup, choice, now_ms);
+    }
+}
+
 static bool is_up_somewhere(const struct decide_view *views, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -263,8 +288,27 @@ static bool is_up_somewhere(const struct decide_view *views, size_t count)
     return false;
 }
 
-static void choose_one(struct pm2 *self, const struct settings_backup *backup,
-                       struct choice *choice, int64_t now_ms)
+/* A new leader's manager learns from what runs, or ran on a node that has died just now. */
+static bool some_stands_in(const struct pm2 *self, const struct settings_backup *backup,
+                           const struct choice *choice, int64_t now_ms)
+{
+    if (choice->gate_known) {
+        return choice->gate;
+    }
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        const struct settings_backup *other = &self->settings->backups[i];
+        if (strcmp(other->stands_in_for, backup->stands_in_for) == 0 &&
+            other->mode == backup->mode &&
+            stands_as_wanted(self, other, &self->choices[i], now_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shall a backup of this one's primary stand in at all? */
+static void choose_gate(struct pm2 *self, const struct settings_backup *backup,
+                        struct choice *choice, int64_t now_ms)
 {
     struct decide_view views[NODES_MAX + 1];
     struct decide_rules rules = {.mode = backup->mode,
@@ -273,24 +317,140 @@ static void choose_one(struct pm2 *self, const struct settings_backup *backup,
     size_t count = backup->mode == SETTINGS_STANDBY
                        ? choose_views(self, backup->stands_in_for, now_ms, views)
                        : 0;
-    bool wanted_now = stands_as_wanted(self, backup, choice, now_ms);
-    bool may = runtime_may_act(self->runtime) && !self->configure.shadow;
+    bool now = some_stands_in(self, backup, choice, now_ms);
     shadow_see(&self->shadow, backup->duty, is_up_somewhere(views, count), now_ms);
-    enum decide_wish wish = decide_backup(&rules, views, count, wanted_now, choice->reason);
-    if (wish == DECIDE_KEEP && !choice->known && wanted_now && backup->start_after_ms >= 0) {
+    enum decide_wish wish = decide_backup(&rules, views, count, now, choice->gate_reason);
+    if (wish == DECIDE_KEEP && !choice->gate_known && now && backup->start_after_ms >= 0) {
         wish = DECIDE_WANT; /* to keep it means to want it, also where its node has just died */
     }
     if (wish != DECIDE_KEEP) {
-        bool wanted = wish == DECIDE_WANT;
-        bool changed = !choice->known || choice->wanted != wanted;
-        choice->known = true;
-        choice->wanted = wanted;
-        if (changed) {
-            note_decision(self, backup, choice, wanted != wanted_now, now_ms);
+        choice->gate_known = true;
+        choice->gate = wish == DECIDE_WANT;
+    }
+}
+
+/* What runs tells in which tier the cluster is. TIER_COUNT: nothing of it runs. */
+static int tier_that_runs(const struct pm2 *self, const struct settings_primary *primary,
+                          int64_t now_ms)
+{
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        const struct settings_backup *backup = &self->settings->backups[i];
+        if (backup->mode == SETTINGS_STANDBY && strcmp(backup->stands_in_for, primary->name) == 0 &&
+            stands_as_wanted(self, backup, &self->choices[i], now_ms)) {
+            return backup->enhanced ? TIER_ENHANCED : TIER_STANDARD;
         }
     }
-    if (may && choice->known && (choice->held || now_ms - choice->sent_ms >= PM2_WISH_MS)) {
-        send_wish(self, backup, choice, now_ms);
+    bool own = primary->guarded && facts_runs_somewhere(self, &primary->own, now_ms);
+    return own ? TIER_PRIMARY : TIER_COUNT;
+}
+
+/* What the manager of the leader before remembered of failures. */
+static void adopt_past(struct pm2 *self, size_t position, int64_t now_ms)
+{
+    const char *name = self->settings->primaries[position].name;
+    const json_t *latest = NULL;
+    int64_t age_ms = 0;
+    int64_t term = -1;
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const json_t *document = self->peers[i].document;
+        const json_t *rows = json_object_get(document, "tiers");
+        size_t index;
+        json_t *row;
+        json_array_foreach(rows, index, row)
+        {
+            if (strcmp(doc_get_text(row, "primary", ""), name) == 0 &&
+                doc_get_integer(document, "term", 0) > term) {
+                term = doc_get_integer(document, "term", 0);
+                latest = row;
+                age_ms = now_ms - self->peers[i].made_ms;
+            }
+        }
+    }
+    if (latest != NULL) {
+        (void)tiers_adopt(&self->tiers[position], latest, age_ms, now_ms);
+    }
+}
+
+/* Whose turn it is. Until this node knows enough nothing is said, and all goes on as it is. */
+static void choose_tier(struct pm2 *self, size_t position, int64_t now_ms)
+{
+    const struct settings_primary *primary = &self->settings->primaries[position];
+    struct tiers *tiers = &self->tiers[position];
+    struct tier_facts facts[TIER_COUNT];
+    facts_gather(self, position, now_ms, facts);
+    if (!primary->guarded && facts[TIER_STANDARD].count + facts[TIER_ENHANCED].count == 0) {
+        tiers_rest(tiers);
+        return;
+    }
+    char reason[REASON_SIZE];
+    if (!tiers->known) {
+        if (!facts_complete(self, now_ms)) {
+            return;
+        }
+        adopt_past(self, position, now_ms);
+        int runs = tier_that_runs(self, primary, now_ms);
+        if (runs != TIER_COUNT) {
+            tiers_begin(tiers, (enum tier)runs, facts, now_ms);
+        }
+    }
+    if (!runtime_may_act(self->runtime) || self->configure.shadow) {
+        tiers->ran_ms = now_ms; /* what is not started has not failed */
+    }
+    if (tiers_step(tiers, facts, now_ms, reason) || self->tier_reasons[position][0] == '\0') {
+        memcpy(self->tier_reasons[position], reason, sizeof reason);
+        if (facts[TIER_PRIMARY].count + facts[TIER_ENHANCED].count > 0) {
+            runtime_log(MANAGER_INFO, "%s: %s", primary->name, reason);
+        }
+    }
+}
+
+static size_t position_of(const struct pm2 *self, const char *primary)
+{
+    size_t position = 0;
+    while (position < self->settings->primary_count &&
+           strcmp(self->settings->primaries[position].name, primary) != 0) {
+        position++;
+    }
+    return position;
+}
+
+/* The backup of a primary that is not configured here has no tiers: the rule alone decides. */
+static void conclude_backup(struct pm2 *self, const struct settings_backup *backup,
+                            struct choice *choice, int64_t now_ms)
+{
+    size_t position = position_of(self, backup->stands_in_for);
+    bool has_tiers = backup->mode == SETTINGS_STANDBY && position < self->settings->primary_count;
+    const struct tiers *tiers = &self->tiers[has_tiers ? position : 0];
+    if (!choice->gate_known || (has_tiers && choice->gate && !tiers->known)) {
+        memcpy(choice->reason, choice->gate_reason, sizeof choice->reason);
+        return;
+    }
+    bool turn = !has_tiers || tiers->now == (backup->enhanced ? TIER_ENHANCED : TIER_STANDARD);
+    bool by_tier = choice->gate && has_tiers &&
+                   (!turn || backup->enhanced || self->settings->primaries[position].guarded);
+    conclude(self, backup, choice, choice->gate && turn,
+             by_tier ? self->tier_reasons[position] : choice->gate_reason, now_ms);
+}
+
+/* Of a guarded primary there is no question whether, only who. */
+static void open_gate(struct choice *choice)
+{
+    choice->gate_known = true;
+    choice->gate = true;
+    (void)snprintf(choice->gate_reason, sizeof choice->gate_reason, "its primary is guarded");
+}
+
+static void choose_gates(struct pm2 *self, int64_t now_ms)
+{
+    for (size_t i = 0; i < self->settings->backup_count; i++) {
+        const struct settings_backup *backup = &self->settings->backups[i];
+        const struct settings_primary *primary =
+            settings_primary(self->settings, backup->stands_in_for);
+        if (backup->mode == SETTINGS_STANDBY && primary != NULL && primary->guarded) {
+            open_gate(&self->choices[i]);
+        } else {
+            choose_gate(self, backup, &self->choices[i], now_ms);
+        }
     }
 }
 
@@ -299,145 +459,20 @@ void choose_step(struct pm2 *self, int64_t now_ms)
     if (!runtime_active(self->runtime)) {
         return; /* paused or in shadow it decides all the same, and holds back what follows */
     }
+    choose_gates(self, now_ms);
+    for (size_t i = 0; i < self->settings->primary_count; i++) {
+        choose_tier(self, i, now_ms);
+    }
     for (size_t i = 0; i < self->settings->backup_count; i++) {
-        const struct settings_backup *backup = &self->settings->backups[i];
-        /* The enhanced tier is not in this version: beside the standard one it would run twice. */
-        if (!backup->enhanced) {
-            choose_one(self, backup, &self->choices[i], now_ms);
-        }
+        conclude_backup(self, &self->settings->backups[i], &self->choices[i], now_ms);
+        say(self, &self->settings->backups[i], &self->choices[i], now_ms);
     }
-}
-
-/* ---- what is told of it ---- */
-
-json_t *choose_held(const struct pm2 *self, int64_t now_ms)
-{
-    json_t *ret = json_array();
-    for (size_t i = 0; runtime_active(self->runtime) && i < self->settings->backup_count; i++) {
-        const struct settings_backup *backup = &self->settings->backups[i];
-        const struct choice *choice = &self->choices[i];
-        if (choice->known && choice->held &&
-            choice->wanted != runs_somewhere(self, backup, now_ms)) {
-            (void)json_array_append_new(
-                ret, json_pack("{so sb so sI}", "duty", doc_text(backup->duty), "wanted",
-                               choice->wanted, "reason", doc_text(choice->reason), "for_ms",
-                               (json_int_t)(now_ms - choice->since_ms)));
-        }
-    }
-    return ret;
-}
-
-static bool backup_runs(const struct pm2 *self, const struct settings_backup *backup,
-                        int64_t now_ms)
-{
-    for (size_t i = 0; i < PM2_SLOTS_MAX; i++) {
-        const struct slot *slot = &self->slots[i];
-        if (slot->used && strcmp(slot->duty, backup->duty) == 0 && slot->told &&
-            slot->phase == MANAGER_DUTY_RUNNING) {
-            return true;
-        }
-    }
-    for (size_t i = 0; i < NODES_MAX; i++) {
-        const struct peer *peer = &self->peers[i];
-        const json_t *row = observe_row(peer->document, "backups", backup->name);
-        if (row != NULL && now_ms - peer->made_ms < PM2_STALE_MS &&
-            strcmp(doc_get_text(row, "state", ""), "running") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool any_backup_runs(const struct pm2 *self, const char *primary, int64_t now_ms)
-{
-    for (size_t i = 0; i < self->settings->backup_count; i++) {
-        const struct settings_backup *backup = &self->settings->backups[i];
-        if (strcmp(backup->stands_in_for, primary) == 0 && backup_runs(self, backup, now_ms)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Down as its own node says, or nobody can be asked; NULL when it runs or is between states. */
-static const struct decide_view *find_trouble(const struct decide_view *views, size_t count)
-{
-    const struct decide_view *found = NULL;
-    for (size_t i = 0; i < count; i++) {
-        const struct decide_view *view = &views[i];
-        bool told = view->reachable && !view->left;
-        if (told && (view->state == DECIDE_UP || view->state == DECIDE_BETWEEN)) {
-            return NULL;
-        }
-        bool down = told && view->state == DECIDE_DOWN;
-        bool unknown = !view->left && (!view->reachable || view->state == DECIDE_UNKNOWN) &&
-                       view->for_ms >= PM2_STALE_MS;
-        if (down || (found == NULL && unknown)) {
-            found = view;
-        }
-    }
-    return found;
-}
-
-/* What a node's manager found beside its primaries (findings.h), as conditions of that node. */
-static void add_findings(const json_t *findings, const char *node, json_t *conditions)
-{
-    size_t index;
-    json_t *finding;
-    json_array_foreach(findings, index, finding)
-    {
-        char object[2 * NAME_SIZE];
-        char text[REASON_SIZE];
-        const char *what = doc_get_text(finding, "object", "");
-        (void)snprintf(object, sizeof object, "%.60s%s%.60s", node, what[0] != '\0' ? "/" : "",
-                       what);
-        (void)snprintf(text, sizeof text, "%.32s: %.*s", node, REASON_SIZE - 36,
-                       doc_get_text(finding, "text", ""));
-        (void)json_array_append_new(
-            conditions,
-            json_pack("{so so so so}", "kind", doc_text(doc_get_text(finding, "kind", "pm2")),
-                      "object", doc_text(object), "severity",
-                      doc_text(doc_get_text(finding, "severity", "warning")), "text",
-                      doc_text(text)));
-    }
-}
-
-static void add_all_findings(const struct pm2 *self, int64_t now_ms, json_t *conditions)
-{
-    json_t *own = findings_document(&self->findings, now_ms);
-    add_findings(own, self->configure.node, conditions);
-    json_decref(own);
-    for (size_t i = 0; i < NODES_MAX; i++) {
-        const struct peer *peer = &self->peers[i];
-        if (peer->used && !is_own(self, peer) && now_ms - peer->made_ms < PM2_STALE_MS) {
-            add_findings(json_object_get(peer->document, "findings"), peer->node, conditions);
-        }
-    }
-}
-
-json_t *choose_conditions(const struct pm2 *self, int64_t now_ms)
-{
-    json_t *ret = json_array();
-    if (runtime_active(self->runtime)) {
-        add_all_findings(self, now_ms, ret);
-    }
-    for (size_t i = 0; runtime_active(self->runtime) && i < self->settings->primary_count; i++) {
+    for (size_t i = 0; i < self->settings->primary_count; i++) {
         const struct settings_primary *primary = &self->settings->primaries[i];
-        struct decide_view views[NODES_MAX + 1];
-        size_t count = choose_views(self, primary->name, now_ms, views);
-        const struct decide_view *view = find_trouble(views, count);
-        if (view == NULL || any_backup_runs(self, primary->name, now_ms)) {
-            continue;
+        if (primary->guarded && self->tiers[i].known) {
+            conclude(self, &primary->own, &self->own_choices[i], self->tiers[i].now == TIER_PRIMARY,
+                     self->tier_reasons[i], now_ms);
+            say(self, &primary->own, &self->own_choices[i], now_ms);
         }
-        char text[REASON_SIZE];
-        bool down = view->reachable && view->state == DECIDE_DOWN;
-        (void)snprintf(text, sizeof text, "%.40s %s %.32s, and no backup of it runs%s%.24s",
-                       primary->name, down ? "is down on" : "cannot be asked about on", view->node,
-                       down ? ": " : "", down ? view->reason : "");
-        (void)json_array_append_new(ret, json_pack("{ss so ss so}", "kind", "primary.down",
-                                                   "object", doc_text(primary->name), "severity",
-                                                   primary->critical ? "critical" : "warning",
-                                                   "text", doc_text(text)));
     }
-    return ret;
 }

@@ -124,6 +124,14 @@ static bool loops(const struct home *home, const struct entry *row, int64_t now_
            WATCH_LOOP_ENDS;
 }
 
+/* What bears our mark is a backup, or the guarded primary itself. */
+static bool is_primary(const struct pm2 *self, const struct entry *row)
+{
+    const struct settings_primary *primary = settings_primary(self->settings, row->name);
+    bool own = primary != NULL && primary->guarded && strcmp(row->duty, primary->own.duty) == 0;
+    return row->duty[0] == '\0' || own;
+}
+
 /* Several instances: the primary is as well as the best of them. */
 static const struct entry *best_row(const struct home *home, const char *name, int64_t now_ms)
 {
@@ -131,7 +139,7 @@ static const struct entry *best_row(const struct home *home, const char *name, i
     bool best_loops = false;
     for (size_t i = 0; i < home->entries.count; i++) {
         const struct entry *row = &home->entries.rows[i];
-        if (strcmp(row->name, name) != 0 || row->duty[0] != '\0') {
+        if (strcmp(row->name, name) != 0 || !is_primary(home->pm2, row)) {
             continue;
         }
         bool row_loops = loops(home, row, now_ms);
@@ -163,6 +171,7 @@ void primaries_take_list(struct pm2 *self, struct home *home, int64_t now_ms)
         struct watch *watch = &self->watches[i];
         const struct entry *row = best_row(home, watch->name, now_ms);
         if (row != NULL) {
+            watch->ours = row->duty[0] != '\0';
             if (home->detect.verifying && !watch->orphan) {
                 process_drop(&watch->process); /* whatever was believed of it */
             }

@@ -55,6 +55,7 @@ struct watch {
     char seen_reason[NAME_SIZE];
     /* The row. */
     bool listed;
+    bool ours; /* a guarded primary's, which runs under our guard */
     enum entry_status status;
     int64_t status_since_ms;
     int64_t restarts;
