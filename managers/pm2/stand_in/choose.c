@@ -454,6 +454,25 @@ static void choose_gates(struct pm2 *self, int64_t now_ms)
     }
 }
 
+/* A primary that is guarded no more: its duty ends, and the team's own may start. */
+static void let_go(struct pm2 *self, size_t position, int64_t now_ms)
+{
+    const struct settings_primary *primary = &self->settings->primaries[position];
+    struct choice *choice = &self->own_choices[position];
+    struct settings_backup own = {0};
+    if (now_ms - choice->sent_ms < PM2_WISH_MS) {
+        return;
+    }
+    memcpy(own.name, primary->name, sizeof own.name);
+    (void)snprintf(own.duty, sizeof own.duty, "pm2/%s", primary->name);
+    choice->sent_ms = now_ms;
+    if (facts_runs_somewhere(self, &own, now_ms)) {
+        (void)snprintf(choice->reason, sizeof choice->reason, "its primary is guarded no more");
+        choice->wanted = false;
+        send_wish(self, &own, choice, now_ms);
+    }
+}
+
 void choose_step(struct pm2 *self, int64_t now_ms)
 {
     if (!runtime_active(self->runtime)) {
@@ -473,6 +492,8 @@ void choose_step(struct pm2 *self, int64_t now_ms)
             conclude(self, &primary->own, &self->own_choices[i], self->tiers[i].now == TIER_PRIMARY,
                      self->tier_reasons[i], now_ms);
             say(self, &primary->own, &self->own_choices[i], now_ms);
+        } else if (!primary->guarded && runtime_may_act(self->runtime)) {
+            let_go(self, i, now_ms);
         }
     }
 }
