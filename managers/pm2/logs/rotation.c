@@ -52,7 +52,8 @@ static void work(struct rotation *self, struct round_job *job)
         (void)fprintf(stderr, "error no memory for the rotation of logs\n");
         _exit(1); /* the parent starts the manager again */
     }
-    rounds_go(self->rounds, job, clock_boot_ms(), clock_wall_ms(), &self->may, report);
+    /* The times of files are of the machine's clock. */
+    rounds_go(self->rounds, job, clock_boot_ms(), clock_machine_wall_ms(), &self->may, report);
     if (queue_push(self->reports, QUEUE_COMMAND, report) != 0) {
         free(report); /* not possible: one job is under way at a time */
     }

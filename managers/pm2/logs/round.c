@@ -380,7 +380,18 @@ static int cut(const struct round *self, const struct known *log, struct cut_res
     return rc;
 }
 
-static void take_failure(const struct round *self, struct known *log, int rc, const struct err *err)
+/* A small log that cannot be rotated at midnight troubles nobody. */
+static void take_refusal(const struct round *self, struct known *log, enum rotation_due due,
+                         const char *why, bool trouble)
+{
+    if (due == ROTATION_DUE_SIZE) {
+        note(log, trouble, why);
+        log->next_ms = self->now_ms + ROUND_REFUSED_MS;
+    }
+}
+
+static void take_failure(const struct round *self, struct known *log, enum rotation_due due, int rc,
+                         const struct err *err)
 {
     char why[REASON_SIZE];
     (void)snprintf(why, sizeof why, "not rotated: %.140s", err->msg);
@@ -397,8 +408,7 @@ static void take_failure(const struct round *self, struct known *log, int rc, co
     case ERR_DENIED:
     case ERR_UNSAFE:
     case ERR_UNSUPPORTED:
-        note(log, rc != ERR_DENIED, why);
-        log->next_ms = self->now_ms + ROUND_REFUSED_MS;
+        take_refusal(self, log, due, why, rc != ERR_DENIED);
         return;
     default:
         note(log, true, why);
@@ -434,10 +444,9 @@ static void rotate_if_due(struct round *self, struct known *log)
         return; /* its note stays */
     }
     note(log, false, "");
-    int64_t own_bytes = log->bytes - log->filling;
-    if (policy_due(&self->job->policy, own_bytes, log->since_ms, self->midnight_ms) ==
-            ROTATION_NOT_DUE ||
-        !atomic_load(self->may)) {
+    enum rotation_due due =
+        policy_due(&self->job->policy, log->bytes - log->filling, log->since_ms, self->midnight_ms);
+    if (due == ROTATION_NOT_DUE || !atomic_load(self->may)) {
         return;
     }
     struct cut_result result;
@@ -446,7 +455,7 @@ static void rotate_if_due(struct round *self, struct known *log)
     if (rc == 0) {
         take_success(self, log, &result);
     } else {
-        take_failure(self, log, rc, &err);
+        take_failure(self, log, due, rc, &err);
     }
 }
 

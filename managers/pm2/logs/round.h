@@ -56,7 +56,8 @@ struct rounds;
 struct rounds *rounds_create(const char *logrotate_folder, const char *logrotate_file);
 void rounds_destroy(struct rounds **self_p);
 
-/* now: CLOCK_BOOTTIME; wall: for days and ages. `may` as in cut.h. */
+/* now: CLOCK_BOOTTIME; wall: for days and ages, of the clock that files have their times from.
+ * `may` as in cut.h. */
 void rounds_go(struct rounds *self, const struct round_job *job, int64_t now_ms, int64_t wall_ms,
                const atomic_bool *may, struct round_report *ret);
 

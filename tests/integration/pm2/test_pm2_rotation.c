@@ -340,6 +340,19 @@ static void nothing_is_rotated_when_switched_off(void **state)
     assert_int_equal(count_rotated(bench, "talker-out.log"), 0);
 }
 
+static void nothing_is_rotated_while_paused(void **state)
+{
+    struct bench *bench = *state;
+    bench_start_manager(bench, section(true));
+    assert_int_equal(supervise_pause(bench->supervise, "pm2", NULL), 0);
+    const char *script = bench_script(bench, "talker.js", talker);
+    PM2(bench, "start", script, "--name", "talker");
+    RUN_UNTIL(bench, is_large);
+    assert_int_equal(count_rotated(bench, "talker-out.log"), 0);
+    assert_int_equal(supervise_resume(bench->supervise, "pm2", NULL), 0);
+    RUN_UNTIL(bench, was_rotated);
+}
+
 static bool can_cut_in_tmp(void)
 {
     char path[] = "/tmp/test-cut-XXXXXX";
@@ -361,6 +374,7 @@ int main(void)
         WITH_BENCH(a_shared_log_is_rotated_once),
         WITH_BENCH(a_module_that_rotates_is_left_to_it),
         WITH_BENCH(nothing_is_rotated_when_switched_off),
+        WITH_BENCH(nothing_is_rotated_while_paused),
     };
     if (!can_cut_in_tmp()) {
         (void)printf("skipped: the file system of /tmp cannot cut the head off a file\n");

@@ -347,6 +347,35 @@ static void a_full_disk_costs_no_line(void **state)
     (void)close(fd);
 }
 
+/* tmpfs has no such operation. */
+static void a_file_system_that_cannot_is_left_alone(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct cut_result result;
+    char path[] = "/dev/shm/test-rotation-XXXXXX";
+    if (mkdtemp(path) == NULL) {
+        print_message("no /dev/shm to try it in\n");
+        return;
+    }
+    struct place other = {.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    (void)snprintf(other.path, sizeof other.path, "%s", path);
+    atomic_init(&other.may, true);
+    int fd = open_log(&other, "x.log", O_APPEND);
+    (void)append_lines(fd, 1, 300000);
+    struct cut cut = cut_of(&other, "x.log.2026-01-01T00-00-00");
+    int64_t before = size_of(&other, "x.log");
+    int rc = cut_log(&cut, &result, &err);
+    assert_true(rc == ERR_UNSUPPORTED || rc == 0); /* a later kernel's tmpfs may */
+    if (rc == ERR_UNSUPPORTED) {
+        assert_int_equal(size_of(&other, "x.log"), before);
+        assert_int_equal(count_names(&other, "x.log."), 0);
+    }
+    (void)close(fd);
+    (void)close(other.folder);
+    (void)nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 /* ---- while it is written ---- */
 
 static pid_t start_writer(const struct place *place)
@@ -598,6 +627,34 @@ static void trouble_is_said_until_it_is_over(void **state)
     round_job_destroy(job);
 }
 
+static void a_full_disk_is_told_and_tried_again(void **state)
+{
+    struct place *place = *state;
+    struct rlimit before;
+    struct rounds *rounds = rounds_create(place->path, "/nowhere");
+    struct round_job *job = job_of(place, 200000);
+    int fd = open_log(place, "x.log", O_APPEND);
+    unsigned next = append_lines(fd, 1, 3000000);
+    job->policy.compress = false;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit small = {.rlim_cur = (rlim_t)(3 * BLOCKS), .rlim_max = before.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    struct round_report report = go(place, rounds, job, 0);
+    expect_said(&report, "x.log", true, "File too large");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    report = go(place, rounds, job, policy_backoff_ms(1) - 1000);
+    assert_int_equal(report.cut, 0); /* not yet */
+    expect_said(&report, "x.log", true, "File too large");
+    report = go(place, rounds, job, policy_backoff_ms(1));
+    assert_int_equal(report.cut, 1);
+    assert_int_equal(report.said_count, 0);
+    expect_lines(place, next);
+    rounds_destroy(&rounds);
+    round_job_destroy(job);
+    (void)close(fd);
+}
+
 static bool can_cut_here(void)
 {
     char path[256];
@@ -623,12 +680,14 @@ int main(void)
         WITH_PLACE(only_one_file_of_the_owner_is_cut),
         WITH_PLACE(nothing_happens_once_it_may_not),
         WITH_PLACE(a_full_disk_costs_no_line),
+        WITH_PLACE(a_file_system_that_cannot_is_left_alone),
         WITH_PLACE(no_line_is_lost_while_another_writes),
         WITH_PLACE(a_log_is_rotated_by_size_and_at_midnight),
         WITH_PLACE(old_rotated_files_go_and_others_stay),
         WITH_PLACE(another_rotator_is_left_to_it),
         WITH_PLACE(a_listed_rotator_is_left_to_it),
         WITH_PLACE(trouble_is_said_until_it_is_over),
+        WITH_PLACE(a_full_disk_is_told_and_tried_again),
     };
     if (!can_cut_here()) {
         (void)printf("skipped: the file system of %s cannot cut the head off a file\n",
