@@ -15,6 +15,16 @@
 
 /* ---- the acting leader ---- */
 
+/* Until something of it ran: a run that fails is tried again wherever there is room. */
+static void note_unable(struct schedules *self, const struct state_run *run)
+{
+    if (run->unstarted > 0 && run->unstarted + 1 == run->attempt && run->raft_id != 0) {
+        self->unable[self->unable_next] =
+            (struct unable_node){.run = run->key, .raft_id = run->raft_id};
+        self->unable_next = (self->unable_next + 1) % SCHEDULE_UNABLE_MAX;
+    }
+}
+
 static void tell_outcome(struct node *self, int status, const struct state_effect *effect)
 {
     if (status != 0 || effect->outcome != STATE_APPLIED || effect->type != COMMAND_RUN_END) {
@@ -29,6 +39,9 @@ static void tell_outcome(struct node *self, int status, const struct state_effec
     }
     bool well = run->outcome == RUN_RAN || run->outcome == RUN_SKIPPED;
     bool again = run->outcome == RUN_UNDER_WAY;
+    if (again) {
+        note_unable(self->schedules, run);
+    }
     events_add(self->events, well ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, self->view.term,
                again ? "run.again" : "run.ended",
                json_pack("{s:s, s:s, s:s, s:i, s:i}", "run", effect->target, "outcome",

@@ -46,6 +46,14 @@ struct proposed_report {
 
 #define SCHEDULE_PROPOSED_MAX 64
 
+/* A node that could not start a run: the next attempt rather goes elsewhere. */
+struct unable_node {
+    struct run_key run;
+    uint64_t raft_id; /* 0: the slot is free */
+};
+
+#define SCHEDULE_UNABLE_MAX 64 /* the latest; a new leader begins with none */
+
 struct schedules {
     struct zones *zones;
     struct scheduler *scheduler;
@@ -55,6 +63,8 @@ struct schedules {
     int64_t runs_looked_ms;
     size_t in_flight; /* commands of the last runs_step that are not decided */
     struct proposed_report proposed[SCHEDULE_PROPOSED_MAX];
+    struct unable_node unable[SCHEDULE_UNABLE_MAX]; /* a ring */
+    size_t unable_next;
     enum wall_verdict wall;
     int64_t wall_looked_ms;
 

@@ -87,6 +87,18 @@ static void note_places(const struct node *self, struct schedule_wish *wish,
     }
 }
 
+static void avoid_unable(const struct schedules *self, const struct run_key *run,
+                         uint64_t *ret_avoid, size_t *ret_avoid_count)
+{
+    for (size_t i = 0; i < SCHEDULE_UNABLE_MAX && *ret_avoid_count < MANAGER_PLACES_MAX; i++) {
+        const struct unable_node *row = &self->unable[i];
+        if (row->raft_id != 0 && row->run.slot_s == run->slot_s && row->run.number == run->number &&
+            strcmp(row->run.schedule, run->schedule) == 0) {
+            ret_avoid[(*ret_avoid_count)++] = row->raft_id;
+        }
+    }
+}
+
 bool schedule_places(const struct node *self, const char *duty, uint64_t *ret_only,
                      size_t *ret_only_count, uint64_t *ret_avoid, size_t *ret_avoid_count)
 {
@@ -108,6 +120,7 @@ bool schedule_places(const struct node *self, const char *duty, uint64_t *ret_on
         memcpy(ret_only, wish->places->only, sizeof wish->places->only);
         memcpy(ret_avoid, wish->places->avoid, sizeof wish->places->avoid);
     }
+    avoid_unable(self->schedules, &key, ret_avoid, ret_avoid_count);
     return true;
 }
 

@@ -15,6 +15,12 @@ ELSEWHERE = """pm2: {enabled: false}
     schedules:
       - {name: far, every: 5s, on: [n2], run: [/bin/sh, -c, 'echo far away; echo "of $UNDERSTUDY_RUN"']}"""
 
+# Each node is configured with another program, and runs no other node's: only the leader's own can.
+PRIVATE = """pm2: {enabled: false}
+  run:
+    schedules:
+      - {name: private, cron: "0 0 29 2 *", run: [/bin/echo, NODE]}"""
+
 
 def rows(node, *words):
     answer = node.cli(*words)
@@ -97,8 +103,42 @@ def output_of_another_node():
         say("run logs: from whatever node, of the node that had the run")
 
 
+def attempts_of_private(cluster, node):
+    """Of a run that `node`, made the leader, alone can start."""
+    leader = cluster.wait_leader()
+    if leader is not node:
+        done = leader.cli("leader", "transfer", node.name)
+        check(done.exit == 0, f"{done}")
+        wait_until(lambda: cluster.wait_leader() is node, f"{node.name} leads")
+
+    before = [row["id"] for row in ended(node, "run/private", "ran")]
+    wait_until(lambda: node.cli("run", "start", "run/private").exit == 0, "it is started")
+    row = wait_until(lambda: next((row for row in ended(node, "run/private", "ran")
+                                   if row["id"] not in before), None), "it has run")
+    check(row["node"] == node.name, f"{row}")
+    return row["attempt"]
+
+
+def found_by_trying():
+    """A run that one node alone can start gets there: who could not is not asked again."""
+    with Cluster(managers=PRIVATE) as cluster:
+        cluster.prepare()
+        for node in cluster.nodes:
+            with open(node.config, "r+", encoding="utf-8") as file:
+                text = file.read().replace("NODE", node.name)
+                file.seek(0)
+                file.truncate()
+                file.write(text)
+            node.start()
+        attempts = [attempts_of_private(cluster, node) for node in cluster.nodes]
+        check(max(attempts) <= len(cluster.nodes), f"{attempts}")
+        check(max(attempts) > 1, f"the leader is always the first choice: {attempts}")
+        say(f"a run that one node alone can start: there with attempt {attempts}")
+
+
 def test_verbs():
     output_of_another_node()
+    found_by_trying()
     with Cluster(1, managers=MANAGER) as cluster:
         cluster.start()
         node = cluster["n1"]
