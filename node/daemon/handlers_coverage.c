@@ -80,13 +80,16 @@ static json_t *proof_of(const struct coverage_scene *scene, const char *duty, bo
                            "term", (json_int_t)row->term);
 }
 
-static json_t *describe_backup(const struct coverage_scene *scene, const char *id, bool cron,
+static json_t *describe_backup(const struct coverage_scene *scene, const json_t *declared,
                                const struct coverage_backup *backup,
                                const struct coverage_judgement *judgement)
 {
+    const char *id = doc_get_text(declared, "duty", "");
+    bool cron = doc_get_bool(declared, "cron", false);
     const struct state_duty *duty = state_duty_by_id(scene->self->state, id);
     json_t *ret = json_object();
     put(ret, "duty", doc_text(id));
+    put(ret, "tier", doc_text(doc_get_text(declared, "tier", NULL)));
     put(ret, "verdict", json_string(coverage_verdict_name(judgement->verdict)));
     put(ret, "reason", json_string(coverage_reason_name(judgement->reason)));
     put(ret, "text", json_string(coverage_reason_text(judgement->reason)));
@@ -120,9 +123,7 @@ static json_t *judge_backups(struct coverage_scene *scene, const json_t *row,
         coverage_scene_backup(scene, declared, row, &backup);
         coverage_judge(scene->nodes, scene->node_count, primary, &backup, &judgement);
         coverage_add(primary, &judgement, ret);
-        (void)json_array_append_new(rows, describe_backup(scene, doc_get_text(declared, "duty", ""),
-                                                          doc_get_bool(declared, "cron", false),
-                                                          &backup, &judgement));
+        (void)json_array_append_new(rows, describe_backup(scene, declared, &backup, &judgement));
     }
     return rows;
 }
@@ -140,6 +141,7 @@ static json_t *describe_primary(struct coverage_scene *scene, const json_t *row,
     put(ret, "manager", doc_text(scene->manager));
     put(ret, "name", doc_text(doc_get_text(row, "name", "")));
     put(ret, "critical", json_boolean(primary.critical));
+    put(ret, "guarded", json_boolean(doc_get_bool(row, "guarded", false)));
     put(ret, "state", json_string(state));
     put(ret, "nodes", nodes_of(scene, primary.at));
     put(ret, "verdict", json_string(coverage_verdict_name(result.verdict)));

@@ -23,8 +23,8 @@ from demo import require_pm2
 from network import Network
 from recorder import Recorder, boot_ms
 
-__all__ = ["BUILD", "Skip", "World", "alive", "boot_ms", "boot_s", "check", "command_line", "history", "kill",
-           "process_state", "run", "say", "wait_until"]
+__all__ = ["BUILD", "HERE", "Skip", "World", "alive", "boot_ms", "boot_s", "check", "command_line",
+           "history", "kill", "process_state", "run", "say", "wait_until"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DUTIES = ("solo-a", "solo-b", "solo-c")
@@ -423,12 +423,12 @@ class World(Cluster):
             time.sleep(0.02)
 
 
-def main(tests, **options):
+def main(tests, world_of=World, **options):
     """The body of a script: its cases by name on the command line, or all."""
     checker.self_test()
 
     def cases():
-        with World(**options) as world:
+        with world_of(**options) as world:
             world.run_cases(*tests)
 
     cases.__name__ = os.path.basename(sys.argv[0]).removesuffix(".py")

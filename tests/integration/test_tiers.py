@@ -33,7 +33,7 @@ managers:
         max_restarts: 3
         settle: 2s
         start_within: 20s
-        retry_after: 3s
+        retry_after: 15s
     backups:
       - name: job-standard
         stands_in_for: job
@@ -43,7 +43,7 @@ managers:
         max_restarts: 3
         settle: 2s
         start_within: 20s
-        retry_after: 3s
+        retry_after: 8s
         when_unreachable: {{start_after: 3s}}
       - name: job-enhanced
         stands_in_for: job
@@ -130,6 +130,10 @@ def begun(demo):
     listed = demo.rows("primary", "list")["job"]
     check(listed["guarded"] and listed["tier"] == "primary" and listed["node"] == "n1" and
           listed["state"] == "up" and listed["duty"] == "pm2/job", f"{listed}")
+    covered, = demo.leader().cli("coverage").data["primaries"]
+    check(covered["guarded"] and {row["tier"] for row in covered["backups"]} ==
+          {"standard", "enhanced"} and not [row for row in covered["backups"]
+                                            if row["reason"] == "not_in_this_version"], f"{covered}")
     check(not alerts_of(demo, "pm2."), f"{alerts_of(demo, 'pm2.')}")
 
 
@@ -147,8 +151,9 @@ def crash_after_crash(demo):
     say(f"that fails too: the enhanced one works {boot_s() - at:.1f} s later")
     alerts = wait_until(lambda: alerts_of(demo, "pm2.tier"), "an alert of the tier")
     check("job" in str(alerts), f"{alerts}")
-    why = demo.leader().cli("why", "duty", "pm2/job-standard")
-    check("never runs beside" in why.stdout or "not want" in why.stdout, f"{why}")
+    wait_until(lambda: "does not want it now" in
+               demo.leader().cli("why", "duty", DUTIES["backup"]).stdout,
+               "why tells that it is not the standard one's turn")
     check(demo.rows("backup", "list")["job-enhanced"]["tier"] == "enhanced", "its tier")
     at = boot_s()
     demo.mend("backup")
