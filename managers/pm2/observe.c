@@ -12,12 +12,16 @@
 #define OBSERVATION_VERSION 1
 #define RUNS_MAX 64 /* rows; the rest is counted */
 
-static json_t *describe_home(const struct home *home)
+static json_t *describe_home(const struct home *home, int64_t now_ms)
 {
-    return json_pack("{so ss so sI so}", "home", doc_text(god_home(home->god)), "state",
-                     god_state_name(god_state(home->god)), "version",
-                     doc_text(god_version(home->god)), "pid", (json_int_t)god_pid(home->god), "why",
-                     doc_text(god_why(home->god)));
+    const struct detect *detect = &home->detect;
+    int64_t verified_ms = detect->verified_ms > 0 ? now_ms - detect->verified_ms : -1;
+    return json_pack(
+        "{so ss so sI so so so sI sI}", "home", doc_text(god_home(home->god)), "state",
+        god_state_name(god_state(home->god)), "version", doc_text(god_version(home->god)), "pid",
+        (json_int_t)god_pid(home->god), "why", doc_text(god_why(home->god)), "memory_bytes",
+        doc_count_or_null(detect->memory_bytes), "verified_for_ms", doc_count_or_null(verified_ms),
+        "verified", (json_int_t)detect->verified, "mistaken", (json_int_t)detect->mistaken);
 }
 
 static json_t *describe_watch(const struct pm2 *self, const struct watch *watch, int64_t now_ms)
@@ -62,7 +66,7 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
     size_t left_out;
     json_t *runs = run_rows(self->run, now_ms, RUNS_MAX, &left_out);
     for (size_t i = 0; i < self->home_count; i++) {
-        (void)json_array_append_new(homes, describe_home(&self->homes[i]));
+        (void)json_array_append_new(homes, describe_home(&self->homes[i], now_ms));
     }
     for (size_t i = 0; i < self->watch_count; i++) {
         (void)json_array_append_new(primaries, describe_watch(self, &self->watches[i], now_ms));
@@ -72,11 +76,11 @@ json_t *observe_document(const struct pm2 *self, int64_t now_ms)
             (void)json_array_append_new(backups, describe_slot(&self->slots[i], now_ms));
         }
     }
-    return json_pack("{si so sb so so so so so sI}", "v", OBSERVATION_VERSION, "node",
+    return json_pack("{si so sb so so so so so sI sI}", "v", OBSERVATION_VERSION, "node",
                      doc_text(self->configure.node), "can_run", pm2_can_run(self), "homes", homes,
                      "primaries", primaries, "backups", backups, "findings",
                      findings_document(&self->findings, now_ms), "runs", runs, "runs_left_out",
-                     (json_int_t)left_out);
+                     (json_int_t)left_out, "log_dropped", (json_int_t)logs_dropped(self->logs));
 }
 
 static json_t *texts_of(const char texts[][NAME_SIZE], size_t count)

@@ -113,7 +113,9 @@ static void say_lost(struct home *home, const char *object, int64_t now_ms)
 {
     struct findings *findings = &home->pm2->findings;
     enum god_state state = god_state(home->god);
-    if (state == GOD_DEAD) {
+    int64_t *since_ms = &home->detect.lost_since_ms;
+    *since_ms = state == GOD_UP ? 0 : *since_ms == 0 ? now_ms : *since_ms;
+    if (state == GOD_DEAD && now_ms - *since_ms >= DETECT_LOST_MS) {
         bool meant = god_said_goodbye(home->god);
         (void)findings_say(findings, "pm2.dead", object, meant ? FINDING_WARNING : FINDING_CRITICAL,
                            now_ms, "the PM2 daemon %s", meant ? "was ended" : "is dead");
@@ -131,7 +133,18 @@ static void say_lost(struct home *home, const char *object, int64_t now_ms)
 static void say_daemons(struct home *home, const char *object, int64_t now_ms)
 {
     const struct detect *detect = &home->detect;
+    enum god_state state = god_state(home->god);
     int64_t other = god_other(home->god);
+    if ((state == GOD_ABSENT || state == GOD_DEAD) && detect->daemon_count > 0) {
+        (void)findings_say(&home->pm2->findings, "pm2.unreachable", object, FINDING_CRITICAL,
+                           now_ms,
+                           "PM2 daemon %lld runs and cannot be reached: its sockets are gone or "
+                           "another's",
+                           (long long)detect->daemons[0]);
+    }
+    if (state != GOD_UP) {
+        return;
+    }
     if (other == 0 && detect->daemon_count > 0) {
         other = detect->daemons[0];
     }
@@ -257,6 +270,11 @@ static void say_use(struct pm2 *self, const struct watch *watch,
                     const struct settings_primary *primary, int64_t now_ms)
 {
     const struct watch_use *use = &watch->use;
+    if (use->frozen_since_ms != 0 && now_ms - use->frozen_since_ms >= PM2_SAMPLE_MS) {
+        (void)findings_say(&self->findings, "pm2.frozen", watch->name, FINDING_WARNING, now_ms,
+                           "%.64s is stopped by a signal (SIGSTOP); PM2 calls it online",
+                           watch->name);
+    }
     if (use->memory.told) {
         (void)findings_say(&self->findings, "pm2.memory", watch->name, FINDING_WARNING, now_ms,
                            "%.64s uses %lld MB of memory, more than %lld MB", watch->name,

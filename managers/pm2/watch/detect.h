@@ -8,6 +8,7 @@
 
 #define DETECT_ORPHANS_MAX 32
 #define DETECT_DAEMONS_MAX 4
+#define DETECT_LOST_MS 1500 /* `pm2 kill` takes its sockets away after its end */
 #define DETECT_DAEMON_OVER_MS 30000
 #define DETECT_GROWTH_MS INT64_C(21600000) /* a daemon that reaches its limit within this is told */
 
@@ -21,8 +22,9 @@ struct detect {
     struct census census;
     int64_t heard_since_ms; /* of the bus, at the list before */
     /* The daemon. */
-    int64_t memory_bytes; /* -1 unknown */
-    char state;           /* of its process, as proc(5) has it; 0 unknown */
+    int64_t lost_since_ms; /* 0: it is up */
+    int64_t memory_bytes;  /* -1 unknown */
+    char state;            /* of its process, as proc(5) has it; 0 unknown */
     struct excess memory;
     struct growth growth;
     int64_t daemons[DETECT_DAEMONS_MAX]; /* others of this home */

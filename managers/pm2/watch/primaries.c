@@ -250,6 +250,18 @@ static int64_t measure(const struct pm2 *self, const struct watch *watch, uint64
     return usage.processes > 0 ? usage.memory_bytes : -1;
 }
 
+/* PM2 shows it as online. A debugger's stop ('t') is meant. */
+static void note_frozen(const struct pm2 *self, struct watch *watch, int64_t now_ms)
+{
+    bool lives = process_lives(&watch->process);
+    const struct tree_row *row = lives ? tree_find(&self->tree, watch->process.pid) : NULL;
+    if (row == NULL || row->state != 'T') {
+        watch->use.frozen_since_ms = 0;
+    } else if (watch->use.frozen_since_ms == 0) {
+        watch->use.frozen_since_ms = now_ms;
+    }
+}
+
 void primaries_sample(struct pm2 *self, int64_t now_ms)
 {
     int64_t ticks_per_s = sysconf(_SC_CLK_TCK);
@@ -258,6 +270,7 @@ void primaries_sample(struct pm2 *self, int64_t now_ms)
         const struct settings_primary *primary = settings_for(self, watch);
         uint64_t ticks;
         int64_t memory_bytes = measure(self, watch, &ticks);
+        note_frozen(self, watch, now_ms);
         watch_measure(watch, memory_bytes, ticks, ticks_per_s, now_ms);
         (void)excess_step(&watch->use.memory, (double)memory_bytes, (double)primary->memory_bytes,
                           primary->over_ms, now_ms);

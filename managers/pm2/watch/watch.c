@@ -61,11 +61,11 @@ static enum decide_primary_state judge_running(const struct watch_facts *facts,
         return facts->lives ? say(ret_reason, DECIDE_UP, "online")
                             : say(ret_reason, DECIDE_DOWN, "ghost: online without a process");
     case ENTRY_LAUNCHING:
-        return facts->status_ms > WATCH_LAUNCHING_MAX_MS
+        return facts->status_ms > WATCH_LAUNCHING_MAX_MS + facts->listen_ms
                    ? say(ret_reason, DECIDE_DOWN, "stuck in launching")
                    : say(ret_reason, DECIDE_BETWEEN, "launching");
     case ENTRY_STOPPING:
-        return facts->status_ms > WATCH_STOPPING_MAX_MS
+        return facts->status_ms > WATCH_STOPPING_MAX_MS + facts->kill_ms
                    ? say(ret_reason, DECIDE_DOWN, "stuck in stopping")
                    : say(ret_reason, DECIDE_BETWEEN, "stopping");
     case ENTRY_WAITING_RESTART:
@@ -139,6 +139,8 @@ void watch_row(struct watch *self, const struct entry *row, int64_t now_ms)
     self->status = row->status;
     self->pm_id = row->pm_id;
     self->restarts = row->restarts;
+    self->listen_ms = row->listen_ms;
+    self->kill_ms = row->kill_ms;
     self->started_wall_ms = row->started_wall_ms;
     if (self->orphan && !entry_pid_counts(row) && process_lives(&self->process)) {
         return;
@@ -186,6 +188,8 @@ bool watch_step(struct watch *self, struct watch_facts facts, int64_t now_ms)
     char reason[NAME_SIZE];
     facts.listed = self->listed;
     facts.status = self->status;
+    facts.listen_ms = self->listen_ms;
+    facts.kill_ms = self->kill_ms;
     facts.status_ms = now_ms - self->status_since_ms;
     /* A number that PM2 holds on to may long be somebody else's. */
     bool its_own = !facts.daemon_up || facts.daemon_pid == 0 || self->orphan || !self->listed ||

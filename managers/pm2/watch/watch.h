@@ -11,8 +11,8 @@
 #include "managers/pm2/watch/process.h"
 
 #define WATCH_DOWN_HOLD_MS 700       /* bad for so long before it is called down */
-#define WATCH_LAUNCHING_MAX_MS 15000 /* longer: stuck */
-#define WATCH_STOPPING_MAX_MS 30000
+#define WATCH_LAUNCHING_MAX_MS 15000 /* longer, beyond its own listen_timeout: stuck */
+#define WATCH_STOPPING_MAX_MS 30000  /* the same with its kill_timeout */
 #define WATCH_WAITING_MAX_MS 20000
 #define WATCH_LOOP_ENDS 5 /* so many within the window are a crash loop */
 #define WATCH_LOOP_WINDOW_MS 60000
@@ -27,8 +27,10 @@ struct watch_facts {
     bool listed;
     enum entry_status status;
     int64_t status_ms; /* how long PM2 has shown this status */
-    bool lives;        /* its process is held and lives */
-    unsigned ends;     /* by itself, within WATCH_LOOP_WINDOW_MS */
+    int64_t listen_ms; /* its own limits of time, 0: PM2's default */
+    int64_t kill_ms;
+    bool lives;    /* its process is held and lives */
+    unsigned ends; /* by itself, within WATCH_LOOP_WINDOW_MS */
 };
 
 enum decide_primary_state watch_judge(const struct watch_facts *facts, char ret_reason[NAME_SIZE]);
@@ -39,8 +41,9 @@ struct watch_use {
     double cpu_percent;   /* of one processor since the sample before; -1 unknown */
     struct excess memory;
     struct excess cpu;
-    uint64_t cpu_ticks; /* at the latest sample */
-    int64_t sampled_ms; /* 0: there was none */
+    int64_t frozen_since_ms; /* stopped by a signal; 0: it is not */
+    uint64_t cpu_ticks;      /* at the latest sample */
+    int64_t sampled_ms;      /* 0: there was none */
 };
 
 struct watch {
@@ -58,6 +61,8 @@ struct watch {
     bool ours; /* a guarded primary's, which runs under our guard */
     enum entry_status status;
     int64_t status_since_ms;
+    int64_t listen_ms;
+    int64_t kill_ms;
     int64_t restarts;
     int64_t started_wall_ms;
     size_t home;

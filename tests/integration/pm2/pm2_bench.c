@@ -298,19 +298,29 @@ static void set_environment(const struct bench *bench, const char *program)
     (void)setenv("_", program, 1);
 }
 
+int bench_dial(const struct bench *bench, const char *socket_name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", bench->home, socket_name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 pid_t bench_god(const struct bench *bench)
 {
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/rpc.sock", bench->home);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        peer.pid = 0;
+    int fd = bench_dial(bench, "rpc.sock");
+    if (fd < 0) {
+        return 0;
     }
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
     (void)close(fd);
-    return peer.pid;
+    return known ? peer.pid : 0;
 }
 
 static bool is_god_up(struct bench *bench)
@@ -526,7 +536,7 @@ void bench_start_manager(struct bench *bench, json_t *section)
     }
     struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
     if (supervise_add(bench->supervise, "pm2", BUILD_DIR "/libexec/understudy-manager-pm2",
-                      &document, false, &err) != 0) {
+                      &document, bench->shadow, &err) != 0) {
         fail_msg("%s", err.msg);
     }
     mp_writer_deinit(&writer);
@@ -567,6 +577,27 @@ bool bench_primary_is(const struct bench *bench, const char *name, const char *s
     const json_t *row = bench_primary(bench, name);
     return row != NULL && strcmp(doc_get_text(row, "state", ""), state) == 0 &&
            strncmp(doc_get_text(row, "reason", ""), reason, strlen(reason)) == 0;
+}
+
+const json_t *bench_finding(const struct bench *bench, const char *kind, const char *object)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(bench->seen, "findings"), index, row)
+    {
+        if (strcmp(doc_get_text(row, "kind", ""), kind) == 0 &&
+            strcmp(doc_get_text(row, "object", ""), object) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+bool bench_finds(const struct bench *bench, const char *kind, const char *object,
+                 const char *text_part)
+{
+    const json_t *row = bench_finding(bench, kind, object);
+    return row != NULL && strstr(doc_get_text(row, "text", ""), text_part) != NULL;
 }
 
 bool bench_had_event(const struct bench *bench, const char *kind)

@@ -43,6 +43,7 @@ struct bench {
     bool guard_released;
     enum post_reason guard_reason;
 
+    bool shadow; /* start the manager in shadow: it watches, and mends nothing */
     bool (*condition)(struct bench *bench);
     pid_t command; /* a pm2 command line that runs */
     int command_status;
@@ -79,6 +80,14 @@ bool bench_had_event(const struct bench *bench, const char *kind);
 
 /* The row of PM2's own list (`pm2 jlist`), a new reference or NULL. */
 json_t *bench_list_row(struct bench *bench, const char *name);
+
+/* What the manager tells of this kind and object at present, NULL: nothing; borrowed. */
+const json_t *bench_finding(const struct bench *bench, const char *kind, const char *object);
+bool bench_finds(const struct bench *bench, const char *kind, const char *object,
+                 const char *text_part);
+
+/* Connect to "rpc.sock" or "pub.sock" of the home; -1: nobody listens. */
+int bench_dial(const struct bench *bench, const char *socket_name);
 
 void bench_command(struct bench *bench, const char *verb);
 /* The leader's order to mend a primary; whether the manager accepts it. */

@@ -320,6 +320,19 @@ static void backups_refer_to_what_is_there(void **state)
                 "add \"script");
 }
 
+#define LOG "managers: {pm2: {primaries: [{name: p, log_errors: "
+
+static void patterns_are_tried(void **state)
+{
+    (void)state;
+    refuse_text(LOG "['a (']}]}}\n", 1, 52, "\"a (\" is no pattern: Unmatched (");
+    refuse_text(LOG "[ok, '(x)\\1']}]}}\n", 1, 52, "back-references");
+    refuse_text(LOG "['(a{30}){30}']}]}}\n", 1, 52, "repetitions");
+    refuse_text(LOG "[a, a, a, a, a, a, a, a, a]}]}}\n", 1, 52, "more than 8 patterns");
+    struct config *config = load_text(LOG "['^E(RR)?[0-9]{3}', FATAL]}]}}\n");
+    config_destroy(&config);
+}
+
 static void long_socket_paths_are_refused(void **state)
 {
     (void)state;
@@ -381,6 +394,7 @@ int main(void)
         cmocka_unit_test(founders_are_one_three_or_five),
         cmocka_unit_test(a_node_that_is_no_founder_waits_to_be_joined),
         cmocka_unit_test(backups_refer_to_what_is_there),
+        cmocka_unit_test(patterns_are_tried),
         cmocka_unit_test(long_socket_paths_are_refused),
         cmocka_unit_test(several_errors_come_at_once_and_are_bounded),
         cmocka_unit_test(unreadable_files_are_told),

@@ -36,6 +36,26 @@ static void a_manager_gets_units_in_its_keys(void **state)
     config_destroy(&config);
 }
 
+static void watching_has_its_limits(void **state)
+{
+    (void)state;
+    struct config *config =
+        load_text("managers: {pm2: {loop: {restarts: 12, window: 2h}, daemon_memory: 300MB, "
+                  "verify: 1m, primaries: [{name: p, cpu: 90, over: 30s}]}}\n");
+    json_t *document = config_manager_document(config, "pm2");
+    const json_t *loop = json_object_get(document, "loop");
+    const json_t *primary = json_array_get(json_object_get(document, "primaries"), 0);
+    assert_int_equal(json_integer_value(json_object_get(loop, "restarts")), 12);
+    assert_int_equal(json_integer_value(json_object_get(loop, "window_ms")), 7200000);
+    assert_int_equal(json_integer_value(json_object_get(document, "verify_ms")), 60000);
+    assert_int_equal(json_integer_value(json_object_get(document, "daemon_memory_bytes")),
+                     300 << 20);
+    assert_int_equal(json_integer_value(json_object_get(primary, "cpu")), 90);
+    assert_int_equal(json_integer_value(json_object_get(primary, "over_ms")), 30000);
+    json_decref(document);
+    config_destroy(&config);
+}
+
 static void wait_and_unspoken_managers(void **state)
 {
     (void)state;
@@ -186,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manager_gets_units_in_its_keys),
+        cmocka_unit_test(watching_has_its_limits),
         cmocka_unit_test(wait_and_unspoken_managers),
         cmocka_unit_test(what_is_shown_loads_to_the_same),
         cmocka_unit_test(a_reload_says_what_changed_and_what_needs_a_restart),

@@ -161,6 +161,14 @@ static void stuck_states_and_loops_are_down(void **state)
     assert_int_equal(judge((struct watch_facts){LISTED(ENTRY_LAUNCHING),
                                                 .status_ms = WATCH_LAUNCHING_MAX_MS + 1}),
                      DECIDE_DOWN);
+    assert_int_equal(
+        judge((struct watch_facts){LISTED(ENTRY_LAUNCHING), .status_ms = WATCH_LAUNCHING_MAX_MS + 1,
+                                   .listen_ms = 60000}),
+        DECIDE_BETWEEN);
+    assert_int_equal(
+        judge((struct watch_facts){LISTED(ENTRY_STOPPING),
+                                   .status_ms = WATCH_STOPPING_MAX_MS + 60001, .kill_ms = 60000}),
+        DECIDE_DOWN);
     assert_int_equal(judge((struct watch_facts){LISTED(ENTRY_WAITING_RESTART), .status_ms = 10}),
                      DECIDE_BETWEEN);
     assert_int_equal(judge((struct watch_facts){LISTED(ENTRY_WAITING_RESTART),
