@@ -12,7 +12,7 @@
 bool mend_is_allowed(const struct pm2 *self, const char *name)
 {
     const struct settings_primary *primary = settings_primary(self->settings, name);
-    return self->settings->mend && primary != NULL && primary->mend;
+    return self->settings->mend && primary != NULL && primary->mend && !primary->guarded;
 }
 
 static size_t index_of(const struct pm2 *self, const struct home *home)
