@@ -20,10 +20,11 @@ SLEEPER = "setInterval(() => {}, 100000)\n"
 
 
 class Pm2:
-    """A PM2 of its own, in a folder of its own, with a few processes."""
+    """A PM2 of its own, in a folder of its own, with the given processes or a few that sleep."""
 
-    def __init__(self):
+    def __init__(self, apps=None):
         self.program = require_pm2()
+        self.apps = apps
         self.folder = tempfile.mkdtemp(prefix="us-bench-pm2-", dir="/tmp")
         self.home = os.path.join(self.folder, "home")
         self.environment = dict(os.environ, PM2_HOME=self.home, PM2_DISABLE_VERSION_CHECK="1")
@@ -32,10 +33,10 @@ class Pm2:
         script = os.path.join(self.folder, "sleeper.js")
         with open(script, "w", encoding="ascii") as file:
             file.write(SLEEPER)
-        apps = {"apps": [{"name": f"sleeper-{i}", "script": script} for i in range(PROCESSES)]}
+        apps = self.apps or [{"name": f"sleeper-{i}", "script": script} for i in range(PROCESSES)]
         path = os.path.join(self.folder, "ecosystem.config.json")
         with open(path, "w", encoding="ascii") as file:
-            json.dump(apps, file)
+            json.dump({"apps": apps}, file)
         try:
             self.run("start", path)
             return self
@@ -54,8 +55,11 @@ class Pm2:
                 raise Lacking(f"pm2 {words[0]} ends with {done.returncode}: "
                               f"{output.read()[-300:]}")
 
+    def god(self):
+        return read_pid(os.path.join(self.home, "pm2.pid"))
+
     def __exit__(self, *_):
-        god = read_pid(os.path.join(self.home, "pm2.pid"))
+        god = self.god()
         try:
             self.run("kill")
         finally:

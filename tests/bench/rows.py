@@ -38,7 +38,7 @@ QUICK_TRIALS = 1
 # Groups in the order of the table; others follow in the order in which they came.
 GROUPS = ("crash failover", "planned handover", "health handover", "freeze failover",
           "cut failover", "duty takeover", "start", "idle", "status", "cli", "commits",
-          "pm2 state", "slots", "schedules", "lateness", "disk stalls and load")
+          "pm2 state", "pm2 many", "slots", "schedules", "lateness", "disk stalls and load")
 
 
 class Malformed(ValueError):
