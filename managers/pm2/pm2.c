@@ -268,6 +268,12 @@ static void verify(struct pm2 *self, int64_t now_ms)
     }
 }
 
+/* What has changed is told at once; the rest of a long document less often. */
+static int64_t observe_pause_ms(const struct pm2 *self)
+{
+    return PM2_OBSERVE_MS + (int64_t)self->watch_count * PM2_OBSERVE_EACH_MS;
+}
+
 static void on_tick(void *context)
 {
     struct pm2 *self = context;
@@ -301,7 +307,7 @@ static void on_tick(void *context)
     cron_tick(self, now_ms);
     install_step(self, now_ms);
     self->observe_now = findings_expire(&self->findings, now_ms) || self->observe_now;
-    if (self->observe_now || now_ms - self->observed_ms >= PM2_OBSERVE_MS) {
+    if (self->observe_now || now_ms - self->observed_ms >= observe_pause_ms(self)) {
         observe_send(self, now_ms);
     }
 }

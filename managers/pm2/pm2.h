@@ -23,7 +23,8 @@
 #define PM2_TICK_MS 100
 #define PM2_SETTLING_LIST_MS 200 /* between lists while a state is held back or work is under way */
 #define PM2_DOUBT_LIST_MS 1000   /* while PM2's picture may be false */
-#define PM2_OBSERVE_MS 1000      /* at the latest */
+#define PM2_OBSERVE_MS 1000      /* at the latest, */
+#define PM2_OBSERVE_EACH_MS 10   /* and so much later for each primary */
 #define PM2_SAMPLE_MS 5000       /* memory and processor time */
 #define PM2_STALE_MS 10000       /* an older observation says nothing any more */
 #define PM2_WISH_MS 2000         /* a wish is said again */

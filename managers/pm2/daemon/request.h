@@ -17,11 +17,15 @@
 #define REQUEST_BYTES_MAX (1 << 20)
 #define REQUEST_ID_SIZE 32
 
-/* method, name on the wire, shape of its arguments, changes something, timeout in ms */
+/* REQUEST_LIST is answered with the list before, its figures with it, when nothing else has changed
+ * (sieve.h); whoever needs the figures asks for REQUEST_MEASURED.
+ *
+ * method, name on the wire, shape of its arguments, changes something, timeout in ms */
 #define REQUEST_MAP(X)                                                     \
     X(REQUEST_PING, "ping", REQUEST_EMPTY, false, 2000)                    \
     X(REQUEST_VERSION, "getVersion", REQUEST_EMPTY, false, 5000)           \
     X(REQUEST_LIST, "getMonitorData", REQUEST_EMPTY, false, 5000)          \
+    X(REQUEST_MEASURED, "getMonitorData", REQUEST_EMPTY, false, 5000)      \
     X(REQUEST_PREPARE, "prepare", REQUEST_APP, true, 15000)                \
     X(REQUEST_RESTORE, "prepare", REQUEST_SAVED, true, 15000)              \
     X(REQUEST_REPORT, "getReport", REQUEST_EMPTY, false, 5000)             \

@@ -173,6 +173,7 @@ static bool choose_request(const struct change *change, const struct entry *entr
     case REQUEST_PING:
     case REQUEST_VERSION:
     case REQUEST_LIST:
+    case REQUEST_MEASURED:
     case REQUEST_PREPARE:
     case REQUEST_RESTART:
     case REQUEST_DELETE:

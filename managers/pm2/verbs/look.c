@@ -58,7 +58,7 @@ static uid_t owner_of(pid_t pid)
 
 static void ask(struct look *look, const struct home *home)
 {
-    static const struct request request = {.method = REQUEST_LIST};
+    static const struct request request = {.method = REQUEST_MEASURED};
     struct look_home *row = &look->homes[look->count++];
     struct err err = {0};
     row->look = look;

@@ -81,13 +81,24 @@ static void await_end(struct pm2 *self, struct watch *watch)
     process->awaited = epoll_ctl(self->ends_fd, EPOLL_CTL_ADD, process->pidfd, &event) == 0;
 }
 
+/* Once each. A list may show what came after before its end is read here. */
+static bool tell_end(struct pm2 *self, struct watch *watch)
+{
+    struct process *process = &watch->process;
+    if (process->pidfd < 0 || !process->awaited || process_lives(process)) {
+        return false;
+    }
+    process->awaited = false;
+    runtime_event(self->runtime, MANAGER_INFO, "primary.exit", NULL, "process %lld of %s ended",
+                  (long long)process->pid, watch->name);
+    return true;
+}
+
 static void on_end(struct pm2 *self, struct watch *watch, int64_t now_ms)
 {
-    if (process_lives(&watch->process) || watch->process.pidfd < 0) {
+    if (!tell_end(self, watch)) {
         return;
     }
-    runtime_event(self->runtime, MANAGER_INFO, "primary.exit", NULL, "process %lld of %s ended",
-                  (long long)watch->process.pid, watch->name);
     step_watch(self, watch, now_ms);
     home_list_soon(home_for(self, watch), 20); /* when its daemon has seen it too */
 }
@@ -170,6 +181,7 @@ void primaries_take_list(struct pm2 *self, struct home *home, int64_t now_ms)
     for (size_t i = 0; i < self->watch_count; i++) {
         struct watch *watch = &self->watches[i];
         const struct entry *row = best_row(home, watch->name, now_ms);
+        (void)tell_end(self, watch);
         if (row != NULL) {
             watch->ours = row->duty[0] != '\0';
             if (home->detect.verifying && !watch->orphan) {

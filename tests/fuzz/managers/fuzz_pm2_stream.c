@@ -2,6 +2,7 @@
  * how the stream is cut into pieces, which must make no difference. */
 #include "managers/pm2/daemon/amp.h"
 #include "managers/pm2/daemon/frame.h"
+#include "managers/pm2/daemon/sieve.h"
 #include "managers/pm2/mend/plan.h"
 #include "managers/pm2/watch/census.h"
 #include "managers/pm2/watch/entry.h"
@@ -172,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     bool whole_failed;
     bool cut_failed;
+    (void)sieve_digest((const char *)data, size, data[0]);
     uint64_t whole = feed(data + 1, size - 1, size, &whole_failed);
     uint64_t cut = feed(data + 1, size - 1, 1 + data[0], &cut_failed);
     invariant(whole == cut);
