@@ -72,6 +72,14 @@ int ecosystem_validate(const struct cli_options *options, const struct verb *ver
 /* The files with their apps and findings, for people. */
 void page_print_ecosystem(FILE *out, const json_t *files, bool colour);
 
+/* ---- adopt.c ---- */
+
+/* `pm2 adopt --file FILE`. */
+int adopt_file(const struct cli_options *options, const struct verb *verb, const json_t *args,
+               struct understudy_error *error);
+/* What `pm2 adopt` tells, as a file for the configuration. */
+void page_print_adopt(FILE *out, const json_t *rows);
+
 /* ---- ticks_verify.c ---- */
 
 int ticks_verify(const struct cli_options *options, const struct verb *verb, const json_t *args,

@@ -261,6 +261,9 @@ int local_run(const struct cli_options *options, const struct verb *verb, const 
     if (strcmp(verb->words, "validate ecosystem") == 0) {
         return ecosystem_validate(options, verb, args, error);
     }
+    if (strcmp(verb->words, "pm2 adopt") == 0) {
+        return adopt_file(options, verb, args, error);
+    }
     if (verb->place != VERB_LOCAL) {
         return snapshot_answer(options, verb, args, error);
     }

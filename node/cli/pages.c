@@ -297,6 +297,10 @@ void page_print(FILE *out, const char *verb, const json_t *envelope, bool colour
         print_coverage(out, data, colour);
         return;
     }
+    if (strcmp(verb, "pm2 adopt") == 0 && json_is_array(data)) {
+        page_print_adopt(out, data);
+        return;
+    }
     if (page_print_pm2(out, verb, data, colour)) {
         return;
     }

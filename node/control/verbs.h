@@ -73,8 +73,9 @@ struct verb {
     const char *stream_flag; /* flag that turns it into an endless stream, or NULL */
     const char *here_flag;   /* flag that makes a leader's verb the asked node's own, or NULL */
     const char *fans_out;    /* manager of other nodes that answers it too, "*" any; or NULL */
-    const char *file_option; /* option that names a saved snapshot, or NULL: then it is local */
-    bool lines;              /* always one document per line (events, logs) */
+    const char
+        *file_option; /* option that names a file to answer from: then it is local; or NULL */
+    bool lines;       /* always one document per line (events, logs) */
     struct verb_argument arguments[VERB_ARGUMENTS_MAX]; /* name NULL ends them */
 };
 

@@ -355,6 +355,7 @@ static const struct control_handler HANDLERS[] = {
     {"primary list", on_pm2_list},
     {"backup list", on_pm2_list},
     {"pm2 list", handlers_pm2_list},
+    {"pm2 adopt", handlers_pm2_adopt},
     {"pm2 start", handlers_pm2_change},
     {"pm2 stop", handlers_pm2_change},
     {"pm2 restart", handlers_pm2_change},

@@ -75,6 +75,15 @@ void handlers_pm2_list(void *context, struct control_request *request)
     json_decref(args);
 }
 
+/* ---- pm2 adopt ---- */
+
+void handlers_pm2_adopt(void *context, struct control_request *request)
+{
+    json_t *args = json_object();
+    fan_request_begin(context, request, "pm2 adopt", MANAGER, args, on_listed);
+    json_decref(args);
+}
+
 /* ---- pm2 logs ---- */
 
 static void on_read(void *context, const struct fan_answer *answers, size_t count)

@@ -6,6 +6,7 @@
 
 /* Each is a control_handler's; `context` is the node. */
 void handlers_pm2_list(void *context, struct control_request *request);
+void handlers_pm2_adopt(void *context, struct control_request *request);
 /* pm2 start, stop and restart. */
 void handlers_pm2_change(void *context, struct control_request *request);
 void handlers_pm2_logs(void *context, struct control_request *request);

@@ -9,6 +9,9 @@
  * many know ("production"), under a name that speaks of no secret. */
 bool harmless(const char *name, const json_t *value);
 
+/* False when an argument, or a command line, speaks of a secret. */
+bool harmless_argument(const char *text);
+
 /* Takes the values out of env and of the sections env_NAME of an app; `hidden` of the app becomes
  * the list of them, "env/NAME". */
 void harmless_hide(json_t *app);

@@ -2,13 +2,16 @@
  * foreign code in its own process, nor know a manager's code.
  *
  *     understudy-ecosystem validate [--env NAME] [--time-ms N] [--values] FILE...
+ *     understudy-ecosystem adopt [--env NAME] [--time-ms N] FILE <KNOWN
  *
- * One JSON document on standard output: {"files": [{"file", "exists", "read", "apps", "findings",
- * "errors", "warnings"}]}. Exit 0 when it was written, whatever it says, 1 failed, 2 wrong usage.
- */
+ * One JSON document on standard output: {"files": [{"file", "exists", "read", "findings",
+ * "errors", "warnings", "apps"}]}; of adopt with "processes" in place of "apps", the rows of
+ * propose.h. KNOWN is what is configured already, as propose.h has it. Exit 0 when it was written,
+ * whatever it says, 1 failed, 2 wrong usage. */
 #include "managers/pm2/ecosystem/evaluate.h"
 #include "managers/pm2/ecosystem/harmless.h"
 #include "managers/pm2/ecosystem/normalise.h"
+#include "managers/pm2/ecosystem/propose.h"
 #include "managers/pm2/ecosystem/source.h"
 #include "node/base/doc.h"
 
@@ -23,6 +26,8 @@
 enum { EXIT_WRITTEN, EXIT_FAILED, EXIT_WRONG_USAGE };
 
 struct options {
+    bool adopt;
+    json_t *known; /* of adopt */
     const char *env_name;
     int64_t time_ms;
     bool values;
@@ -32,10 +37,11 @@ struct options {
 
 static int usage(const char *problem)
 {
-    (void)fprintf(stderr,
-                  "understudy-ecosystem: %s\nusage: understudy-ecosystem validate [--env NAME] "
-                  "[--time-ms N] [--values] FILE...\n",
-                  problem);
+    (void)fprintf(
+        stderr,
+        "understudy-ecosystem: %s\nusage: understudy-ecosystem validate|adopt [--env NAME] "
+        "[--time-ms N] [--values] FILE...\n",
+        problem);
     return EXIT_WRONG_USAGE;
 }
 
@@ -81,36 +87,59 @@ static bool place_of(const char *name, char path[WORLD_PATH_SIZE], char folder[W
            world_resolve(path, "..", folder);
 }
 
-static json_t *row_of(const char *name, bool exists, const struct source *source, json_t *apps_take,
+/* The members that both commands have; the apps, or what is proposed of them, come beside. */
+static json_t *row_of(const char *name, bool exists, const struct source *source,
                       struct report *report)
 {
     json_t *errors = json_integer((json_int_t)report->errors);
     json_t *warnings = json_integer((json_int_t)report->warnings);
-    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "file", doc_text(name), "exists",
+    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o}", "file", doc_text(name), "exists",
                      (int)exists, "read",
-                     source->way == NULL ? json_null() : json_string(source->way), "apps",
-                     apps_take == NULL ? json_array() : apps_take, "findings", report_take(report),
-                     "errors", errors, "warnings", warnings);
+                     source->way == NULL ? json_null() : json_string(source->way), "findings",
+                     report_take(report), "errors", errors, "warnings", warnings);
 }
 
-static void hide(json_t *apps, bool unseen, bool values)
+/* PM2 itself would not get to see them. */
+static void none_starts(json_t *apps)
 {
     size_t index;
     json_t *app;
     json_array_foreach(apps, index, app)
     {
-        if (!values) {
-            harmless_hide(app);
-        }
-        if (unseen) {
-            (void)json_object_set_new(app, "starts", json_false());
-        }
+        (void)json_object_set_new(app, "starts", json_false());
     }
 }
 
+static void hide_values(json_t *apps)
+{
+    size_t index;
+    json_t *app;
+    json_array_foreach(apps, index, app)
+    {
+        harmless_hide(app);
+    }
+}
+
+static void put_apps(const struct options *options, json_t *row, json_t *apps_take)
+{
+    char zone[64];
+    json_t *apps = apps_take == NULL ? json_array() : apps_take;
+    if (options->adopt) {
+        const struct propose_context context = {
+            .known = options->known, .zone = world_zone(zone, sizeof zone) ? zone : NULL};
+        (void)json_object_set_new(row, "processes", propose(apps, &context));
+        json_decref(apps);
+        return;
+    }
+    if (!options->values) {
+        hide_values(apps);
+    }
+    (void)json_object_set_new(row, "apps", apps);
+}
+
 /* One file's row; NULL with *err. */
-static json_t *validate(const struct options *options, const struct world *world, const char *name,
-                        struct err *err)
+static json_t *treat(const struct options *options, const struct world *world, const char *name,
+                     struct err *err)
 {
     char path[WORLD_PATH_SIZE];
     char folder[WORLD_PATH_SIZE];
@@ -136,42 +165,56 @@ static json_t *validate(const struct options *options, const struct world *world
                                               .env_name = options->env_name,
                                               .world = world};
         rc = normalise(&input, &report, &apps, err);
-        hide(apps, source.unseen, options->values);
+        if (source.unseen) {
+            none_starts(apps);
+        }
     }
-    json_t *row =
-        rc == 0 || rc == ERR_NOTFOUND ? row_of(name, rc == 0, &source, apps, &report) : NULL;
+    json_t *row = NULL;
+    if (rc == 0 || rc == ERR_NOTFOUND) {
+        row = row_of(name, rc == 0, &source, &report);
+        put_apps(options, row, apps);
+    }
     report_deinit(&report);
     source_deinit(&source);
     return row;
+}
+
+static json_t *treat_all(const struct options *options, const struct world *world)
+{
+    struct err err = {0};
+    json_t *files = json_array();
+    for (size_t i = 0; i < options->count; i++) {
+        json_t *row = treat(options, world, options->files[i], &err);
+        if (row == NULL) {
+            (void)fprintf(stderr, "understudy-ecosystem: %s\n", err.msg);
+            json_decref(files);
+            return NULL;
+        }
+        (void)json_array_append_new(files, row);
+    }
+    return json_pack("{s:o}", "files", files);
 }
 
 int main(int argc, char *argv[])
 {
     struct options options;
     struct world world;
-    struct err err = {0};
-    if (argc < 2 || strcmp(argv[1], "validate") != 0) {
-        return usage("the first word is validate");
+    bool adopt = argc > 1 && strcmp(argv[1], "adopt") == 0;
+    if (argc < 2 || (!adopt && strcmp(argv[1], "validate") != 0)) {
+        return usage("the first word is validate or adopt");
     }
     const char *problem = read_options(argc - 2, argv + 2, &options);
     if (problem != NULL) {
         return usage(problem);
     }
+    options.adopt = adopt;
+    options.known = adopt ? json_loadf(stdin, 0, NULL) : NULL;
     world_of_host(&world, NULL);
-    json_t *files = json_array();
-    for (size_t i = 0; i < options.count; i++) {
-        json_t *row = validate(&options, &world, options.files[i], &err);
-        if (row == NULL) {
-            (void)fprintf(stderr, "understudy-ecosystem: %s\n", err.msg);
-            json_decref(files);
-            return EXIT_FAILED;
-        }
-        (void)json_array_append_new(files, row);
-    }
-    json_t *document = json_pack("{s:o}", "files", files);
-    char *text = doc_dump(document);
+    json_t *document = treat_all(&options, &world);
+    char *text = document == NULL ? NULL : doc_dump(document);
     bool written = text != NULL && puts(text) >= 0 && fflush(stdout) == 0;
     free(text);
     json_decref(document);
+    json_decref(options.known);
     return written ? EXIT_WRITTEN : EXIT_FAILED;
 }

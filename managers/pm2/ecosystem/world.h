@@ -37,6 +37,9 @@ struct world {
  * PM2_HOME or the home folder. */
 void world_of_host(struct world *ret, const char *pm2_home);
 
+/* The zone of this host's local time, "Europe/Berlin"; false: not known. */
+bool world_zone(char *ret, size_t size);
+
 /* `path` against `folder`, without "." and ".." in it, as path.resolve of node. False when it is
  * too long. */
 bool world_resolve(const char *folder, const char *path, char ret[WORLD_PATH_SIZE]);

@@ -1,5 +1,6 @@
 #include "managers/pm2/verbs/verbs.h"
 
+#include "managers/pm2/verbs/adopt.h"
 #include "managers/pm2/verbs/change.h"
 #include "managers/pm2/verbs/look.h"
 #include "managers/pm2/verbs/output.h"
@@ -76,7 +77,8 @@ bool verbs_take(struct pm2 *self, const struct manager_command *command)
         look_begin(self, command->id, answer_args(command), on_looked);
         return true;
     }
-    return output_take(self, command) || versions_take(self, command) || change_take(self, command);
+    return adopt_take(self, command) || output_take(self, command) ||
+           versions_take(self, command) || change_take(self, command);
 }
 
 void verbs_run(struct pm2 *self, int64_t now_ms)

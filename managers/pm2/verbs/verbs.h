@@ -1,5 +1,5 @@
-/* `pm2 list|start|stop|restart|logs` on this node: what a person asks of the PM2s here, on whatever
- * node it was asked (node/daemon/fan.h).
+/* `pm2 list|adopt|start|stop|restart|logs` on this node: what a person asks of the PM2s here, on
+ * whatever node it was asked (node/daemon/fan.h).
  *
  * A person's start or stop is no decision of the cluster: it needs no leader, and pauses, shadow
  * and maintenance do not hinder it, as they would not hinder `pm2 stop` by hand. It goes by the

@@ -5,7 +5,9 @@
 #include "managers/pm2/ecosystem/js_value.h"
 #include "managers/pm2/ecosystem/normalise.h"
 #include "managers/pm2/ecosystem/places.h"
+#include "managers/pm2/ecosystem/propose.h"
 #include "node/base/invariant.h"
+#include "node/base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,29 @@ static void check_app(const json_t *app, size_t errors)
     }
 }
 
+/* Each name once, and only what can stand in a configuration. */
+static void check_proposals(const json_t *apps)
+{
+    const struct propose_context context = {.zone = "Europe/Berlin", .listed = true};
+    json_t *rows = propose(apps, &context);
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row)
+    {
+        const json_t *backups = json_object_get(row, "backups");
+        bool proposed = strcmp(json_string_value(json_object_get(row, "state")), "proposed") == 0;
+        invariant(json_array_size(backups) <= 2);
+        invariant(proposed == (json_array_size(backups) > 0 ||
+                               json_is_object(json_object_get(row, "primary"))));
+        for (size_t i = 0; i < json_array_size(backups); i++) {
+            const json_t *backup = json_array_get(backups, i);
+            invariant(strlen(json_string_value(json_object_get(backup, "name"))) < NAME_SIZE);
+            invariant(json_string_length(json_object_get(backup, "script")) > 0);
+        }
+    }
+    json_decref(rows);
+}
+
 static void check_apps(json_t *apps, const struct report *report)
 {
     size_t index;
@@ -62,6 +87,7 @@ static void check_apps(json_t *apps, const struct report *report)
     char *text = json_dumps(apps, JSON_COMPACT);
     invariant(text != NULL);
     free(text);
+    check_proposals(apps);
 }
 
 static void treat(const char *text, size_t length, const json_t *exported, unsigned choice)

@@ -5,6 +5,7 @@
 #include "managers/pm2/ecosystem/js_value.h"
 #include "managers/pm2/ecosystem/normalise.h"
 #include "managers/pm2/ecosystem/places.h"
+#include "managers/pm2/ecosystem/propose.h"
 #include "managers/pm2/ecosystem/schema.h"
 #include "node/base/doc.h"
 
@@ -578,6 +579,83 @@ static void only_harmless_variables_are_shown(void **state)
     json_decref(wanted);
 }
 
+/* ---- proposals ---- */
+
+struct proposal {
+    const char *app;
+    const char *state;
+    const char *primary; /* NULL: none */
+    size_t backups;
+    const char *first; /* members of the first backup */
+};
+
+static const struct proposal proposals[] = {
+    {"{'name': 'w', 'pm_exec_path': '/a/b.js', 'pm_cwd': '/a', 'exec_interpreter': '/usr/bin/node',"
+     " 'max_memory_restart': 1048577, 'env': {'MODE': 'x', 'API_KEY': 'y'}}",
+     "proposed", "{'name': 'w', 'memory': '2MB'}", 2,
+     "{'name': 'w-backup', 'stands_in_for': 'w', 'tier': 'standard', 'script': 'b.js', 'cwd': '/a',"
+     " 'interpreter': null, 'max_restarts': 15, 'exp_backoff': '100ms', 'env': {'MODE': 'x'}}"},
+    {"{'name': 'w', 'pm_exec_path': '/bin/x.py', 'exec_interpreter': 'none', 'max_restarts': 3,"
+     " 'restart_delay': 50, 'kill_timeout': 5}",
+     "proposed", "{'name': 'w'}", 2,
+     "{'interpreter': 'none', 'max_restarts': 3, 'restart_delay': '50ms', 'exp_backoff': null,"
+     " 'kill_timeout': null}"},
+    {"{'name': 'w', 'pm_exec_path': '/a/b.js', 'exec_interpreter': 'node', 'node_args': ['-x'],"
+     " 'args': ['y']}",
+     "proposed", "{'name': 'w'}", 2, "{'script': 'node', 'args': ['-x', '/a/b.js', 'y']}"},
+    {"{'name': 'w', 'pm_exec_path': '/a/b.js', 'args': ['--password=x']}", "proposed",
+     "{'name': 'w'}", 2, "{'args': null}"},
+    {"{'name': 'w', 'pm_exec_path': '/a/b', 'cron_restart': '0 3 * * *', 'autorestart': false}",
+     "proposed", NULL, 1,
+     "{'name': 'w-cron-backup', 'mode': 'cron', 'cron': '0 3 * * *', 'zone': 'Europe/Berlin',"
+     " 'stands_in_for': null, 'max_restarts': null, 'exp_backoff': null}"},
+    {"{'name': 'w', 'pm_exec_path': '/a/b', 'cron_restart': '0 0 3 * * *', 'autorestart': false}",
+     "left_out", NULL, 0, NULL},
+    {"{'name': 'w', 'pm_exec_path': '/a/b', 'cron_restart': '0 3 * * *', 'autorestart': true}",
+     "proposed", "{'name': 'w'}", 2, "{'name': 'w-backup', 'mode': null}"},
+    {"{'name': 'known', 'pm_exec_path': '/a/b'}", "configured", NULL, 0, NULL},
+    {"{'name': 'bare', 'pm_exec_path': '/a/b'}", "proposed", NULL, 2, "{'name': 'bare-backup'}"},
+    {"{'name': 'a b', 'pm_exec_path': '/a/b'}", "left_out", NULL, 0, NULL},
+    {"{'name': 'w', 'starts': false}", "left_out", NULL, 0, NULL},
+    {"{'name': 'w', 'pm_exec_path': '/a/b', 'pmx_module': true}", "left_out", NULL, 0, NULL},
+    {"{'name': 'w', 'pm_exec_path': '/a/b', 'namespace': 'understudy'}", "ours", NULL, 0, NULL},
+};
+
+static void apps_become_primaries_and_backups(void **state)
+{
+    (void)state;
+    json_t *known = from("{\"primaries\": [\"known\", \"bare\"], \"backups\": [{\"name\": \"x\","
+                         "\"stands_in_for\": \"known\"}]}");
+    const struct propose_context context = {.known = known, .zone = "Europe/Berlin"};
+    for (size_t i = 0; i < COUNT_OF(proposals); i++) {
+        char json[2048];
+        quoted(proposals[i].app, json);
+        json_t *apps = json_pack("[o, o]", from(json), from(json)); /* two instances */
+        json_t *made = propose(apps, &context);
+        const json_t *row = json_array_get(made, 0);
+        const json_t *backups = json_object_get(row, "backups");
+        if (json_array_size(made) != 1 || json_array_size(backups) != proposals[i].backups ||
+            strcmp(doc_get_text(row, "state", ""), proposals[i].state) != 0) {
+            fail_msg("%s: %s, %zu backups", json, doc_get_text(row, "state", ""),
+                     json_array_size(backups));
+        }
+        const json_t *primary = json_object_get(row, "primary");
+        assert_int_equal(json_is_object(primary), proposals[i].primary != NULL);
+        if (proposals[i].primary != NULL) {
+            check_members(json, primary, proposals[i].primary);
+        }
+        if (proposals[i].first != NULL) {
+            check_members(json, json_array_get(backups, 0), proposals[i].first);
+        }
+        char *text = json_dumps(made, 0);
+        assert_null(strstr(text, "password"));
+        free(text);
+        json_decref(made);
+        json_decref(apps);
+    }
+    json_decref(known);
+}
+
 static void a_mistyped_key_names_the_nearest(void **state)
 {
     (void)state;
@@ -600,6 +678,7 @@ int main(void)
         cmocka_unit_test(paths_are_resolved_as_node_does),
         cmocka_unit_test(places_are_told_with_line_and_column),
         cmocka_unit_test(only_harmless_variables_are_shown),
+        cmocka_unit_test(apps_become_primaries_and_backups),
         cmocka_unit_test(a_mistyped_key_names_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
