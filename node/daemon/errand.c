@@ -1,5 +1,9 @@
 #include "node/daemon/errand.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
 #define ERRAND_VERSION 1
 
 static const struct mp_limits errand_limits = {
@@ -58,6 +62,37 @@ int errand_decode(const uint8_t *bytes, size_t length, struct errand *ret, struc
     }
     mp_doc_deinit(&parsed);
     return rc;
+}
+
+void errand_refuse(struct manager_reply *ret, const char *code, const char *format, ...)
+{
+    va_list arguments;
+    *ret = (struct manager_reply){.id = ret->id};
+    (void)snprintf(ret->code, sizeof ret->code, "%s", code);
+    va_start(arguments, format);
+    (void)vsnprintf(ret->message, sizeof ret->message, format, arguments);
+    va_end(arguments);
+}
+
+bool errand_is_allowed(const struct errand *errand, const json_t *args, struct manager_reply *ret)
+{
+    struct err err = {0};
+    const struct verb *verb = verb_find(errand->verb);
+    if (verb == NULL || !verb->present || verb->fans_out == NULL ||
+        (strcmp(verb->fans_out, errand->manager) != 0 && strcmp(verb->fans_out, "*") != 0)) {
+        errand_refuse(ret, "not_in_this_version", "%s: is not passed on to this node",
+                      errand->verb);
+        return false;
+    }
+    if (verb->access == VERB_OPERATOR && errand->who.role != VERB_OPERATOR) {
+        errand_refuse(ret, "not_authorised", "%s: needs the role operator", errand->verb);
+        return false;
+    }
+    if (verb_check_args(verb, args, &err) != 0) {
+        errand_refuse(ret, "invalid", "%s", err.msg);
+        return false;
+    }
+    return true;
 }
 
 int errand_answer_encode(const struct manager_reply *answer, struct mp_writer *writer)

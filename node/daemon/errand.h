@@ -16,6 +16,8 @@
 #include "node/control/control.h"
 #include "node/control/verbs.h"
 
+#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +39,13 @@ struct errand {
 int errand_encode(const struct errand *errand, struct mp_writer *writer);
 /* `ret->args` points into `bytes`; what is in it is not checked. ERR_PROTO. */
 int errand_decode(const uint8_t *bytes, size_t length, struct errand *ret, struct err *err);
+
+/* Whether it may be carried out here, for whoever asked: nodes pass this verb on to this manager,
+ * the arguments are of the verb, the role suffices. False: *ret says why not, its id is kept. */
+bool errand_is_allowed(const struct errand *errand, const json_t *args, struct manager_reply *ret);
+/* *ret becomes an error; its id is kept. */
+void errand_refuse(struct manager_reply *ret, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The answer is the manager's own, or what the node says in its place; `id` is the errand's. */
 int errand_answer_encode(const struct manager_reply *answer, struct mp_writer *writer);

@@ -6,7 +6,6 @@
 #include "node/daemon/errand.h"
 #include "node/daemon/node.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,19 +117,6 @@ bool fan_knows(const struct node *node, const char *name, bool *ret_reachable)
 
 /* ---- answers ---- */
 
-static void refuse(struct manager_reply *ret, const char *code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void refuse(struct manager_reply *ret, const char *code, const char *format, ...)
-{
-    va_list arguments;
-    *ret = (struct manager_reply){.id = ret->id};
-    (void)snprintf(ret->code, sizeof ret->code, "%s", code);
-    va_start(arguments, format);
-    (void)vsnprintf(ret->message, sizeof ret->message, format, arguments);
-    va_end(arguments);
-}
-
 static void fill_answer(struct call *call, struct fan_answer *ret,
                         const struct manager_reply *answer)
 {
@@ -138,11 +124,12 @@ static void fill_answer(struct call *call, struct fan_answer *ret,
     struct err err = {0};
     ret->taken_ms = clock_boot_ms();
     if (answer->ok && call->bytes + answer->result.length > FAN_BYTES_MAX) {
-        refuse(&failed, "left_out", "its %zu bytes are left out, as the others fill the answer",
-               answer->result.length);
+        errand_refuse(&failed, "left_out",
+                      "its %zu bytes are left out, as the others fill the answer",
+                      answer->result.length);
         answer = &failed;
     } else if (answer->ok && managers_document_of(&answer->result, &ret->document, &err) != 0) {
-        refuse(&failed, "manager_failed", "its answer is malformed: %.200s", err.msg);
+        errand_refuse(&failed, "manager_failed", "its answer is malformed: %.200s", err.msg);
         answer = &failed;
     }
     call->bytes += answer->result.length;
@@ -257,7 +244,8 @@ static void ask(struct call *call, const struct fan_order *order, const struct f
         size_t row = rc == 0 ? SIZE_MAX : gather_answer(&call->gather, own);
         if (row != SIZE_MAX) {
             struct manager_reply failed = {0};
-            refuse(&failed, code_of(rc), "the %s manager of %s: %s", order->manager, own, err.msg);
+            errand_refuse(&failed, code_of(rc), "the %s manager of %s: %s", order->manager, own,
+                          err.msg);
             fill_answer(call, &call->answers[row], &failed);
         }
         return;
@@ -355,27 +343,6 @@ static void on_errand_done(void *context, const struct manager_reply *answer)
     send_answer(errand->fan, errand->origin, &reply);
 }
 
-/* False: *ret says why it is not done. */
-static bool may_do(const struct errand *errand, const json_t *args, struct manager_reply *ret)
-{
-    struct err err = {0};
-    const struct verb *verb = verb_find(errand->verb);
-    if (verb == NULL || !verb->present || verb->fans_out == NULL ||
-        (strcmp(verb->fans_out, errand->manager) != 0 && strcmp(verb->fans_out, "*") != 0)) {
-        refuse(ret, "not_in_this_version", "%s: is not passed on to this node", errand->verb);
-        return false;
-    }
-    if (verb->access == VERB_OPERATOR && errand->who.role != VERB_OPERATOR) {
-        refuse(ret, "not_authorised", "%s: needs the role operator", errand->verb);
-        return false;
-    }
-    if (verb_check_args(verb, args, &err) != 0) {
-        refuse(ret, "invalid", "%s", err.msg);
-        return false;
-    }
-    return true;
-}
-
 static struct errand_here *errand_slot(struct fan *self, const char *origin)
 {
     struct errand_here *slot = NULL;
@@ -399,7 +366,7 @@ static bool begin_errand(struct fan *self, const char *origin, const struct erra
     struct err err = {0};
     uint64_t ticket;
     if (slot == NULL) {
-        refuse(ret, "busy", "too many commands of other nodes are under way");
+        errand_refuse(ret, "busy", "too many commands of other nodes are under way");
         return false;
     }
     mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
@@ -416,7 +383,7 @@ static bool begin_errand(struct fan *self, const char *origin, const struct erra
              : commands_send(self->node->commands, self->node->supervise, &order, &ticket, &err);
     mp_writer_deinit(&writer);
     if (rc != 0) {
-        refuse(ret, code_of(rc), "the %s manager: %s", errand->manager, err.msg);
+        errand_refuse(ret, code_of(rc), "the %s manager: %s", errand->manager, err.msg);
         return false;
     }
     *slot = (struct errand_here){.used = true, .fan = self, .id = errand->id};
@@ -435,8 +402,8 @@ static bool take_errand(struct fan *self, const struct transport_message *messag
         return false;
     }
     struct manager_reply reply = {.id = errand.id};
-    bool begun =
-        may_do(&errand, args, &reply) && begin_errand(self, message->sender, &errand, args, &reply);
+    bool begun = errand_is_allowed(&errand, args, &reply) &&
+                 begin_errand(self, message->sender, &errand, args, &reply);
     log_write(self->node->log, LOG_LEVEL_DEBUG, "control.errand", log_text("from", message->sender),
               log_text("who", errand.who.name), log_text("verb", errand.verb),
               log_text("refused", begun ? "" : reply.code));

@@ -129,6 +129,46 @@ static void an_answer_comes_as_it_was_sent(void **state)
     mp_writer_deinit(&writer);
 }
 
+/* ---- what is carried out for others ---- */
+
+/* The code of the refusal, "" for none. */
+static const char *refusal(const char *verb, const char *manager, enum verb_access role,
+                           const char *args)
+{
+    static struct manager_reply reply;
+    struct errand errand = {.who = {.name = "olga", .role = role}};
+    json_t *document = json_loads(args, 0, NULL);
+    (void)snprintf(errand.verb, sizeof errand.verb, "%s", verb);
+    (void)snprintf(errand.manager, sizeof errand.manager, "%s", manager);
+    reply = (struct manager_reply){.id = 7};
+    bool allowed = errand_is_allowed(&errand, document, &reply);
+    assert_true(reply.id == 7 && allowed == (reply.code[0] == '\0'));
+    json_decref(document);
+    return reply.code;
+}
+
+static void this_node_checks_whatever_the_asked_one_did(void **state)
+{
+    (void)state;
+    static const char a[] = "{\"name\": [\"a\"]}";
+    assert_string_equal(refusal("pm2 stop", "pm2", VERB_OPERATOR, a), "");
+    assert_string_equal(refusal("pm2 list", "pm2", VERB_VIEWER, "{}"), "");
+    assert_string_equal(refusal("run logs", "run", VERB_VIEWER, "{\"id\": \"run/a@1\"}"), "");
+    assert_string_equal(refusal("pm2 stop", "pm2", VERB_VIEWER, a), "not_authorised");
+    assert_string_equal(refusal("pm2 restore", "pm2", VERB_VIEWER, "{}"), "not_authorised");
+    assert_string_equal(refusal("pm2 stop", "pm2", VERB_OPERATOR, "{}"), "invalid");
+    assert_string_equal(refusal("pm2 stop", "pm2", VERB_OPERATOR, "{\"name\": \"a\"}"), "invalid");
+    assert_string_equal(refusal("pm2 list", "pm2", VERB_VIEWER, "{\"who\": \"x\"}"), "invalid");
+    /* Nothing else is passed on, whoever asks: not to other managers, not the leader's verbs, not
+     * what only a node itself tells its manager. */
+    static const char *const others[] = {"duty retry", "primary list", "remove",  "manager restart",
+                                         "stop",       "pm2 adopt",    "nothing", ""};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_string_equal(refusal(others[i], "pm2", VERB_OPERATOR, "{}"), "not_in_this_version");
+    }
+    assert_string_equal(refusal("pm2 stop", "git", VERB_OPERATOR, a), "not_in_this_version");
+}
+
 /* ---- who is waited for ---- */
 
 static enum gather_state state_of(const struct gather *gather, size_t row)
@@ -214,6 +254,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(arguments_have_a_bound),
         cmocka_unit_test(an_answer_comes_as_it_was_sent),
+        cmocka_unit_test(this_node_checks_whatever_the_asked_one_did),
         cmocka_unit_test(it_is_over_when_all_have_answered),
         cmocka_unit_test(the_deadline_ends_the_waiting),
         cmocka_unit_test(what_was_not_sent_is_known_not_to_have_happened),
