@@ -62,8 +62,7 @@ static void put_event(struct mp_writer *writer, const struct manager_event *even
 
 static void put_duty_wanted(struct mp_writer *writer, const struct manager_duty_wanted *wanted)
 {
-    bool grouped = wanted->alone[0] != '\0';
-    put_head(writer, MANAGER_DUTY_WANTED, grouped ? 14 : 12);
+    put_head(writer, MANAGER_DUTY_WANTED, 14);
     mp_put_text(writer, wanted->duty);
     mp_put_bool(writer, wanted->exclusive);
     mp_put_bool(writer, wanted->wanted);
@@ -76,10 +75,8 @@ static void put_duty_wanted(struct mp_writer *writer, const struct manager_duty_
     put_names(writer, wanted->label_count, wanted->labels);
     mp_put_u64(writer, wanted->copies);
     mp_put_bool(writer, wanted->per_node);
-    if (grouped) {
-        mp_put_text(writer, wanted->alone);
-        mp_put_u64(writer, wanted->side);
-    }
+    mp_put_text(writer, wanted->alone);
+    mp_put_u64(writer, wanted->side);
 }
 
 static void put_duty_state(struct mp_writer *writer, const struct manager_duty_state *state)

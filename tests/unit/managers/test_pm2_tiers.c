@@ -306,8 +306,8 @@ static void documents_that_make_no_sense_are_left(void **state)
         "{\"past\": []}",
         "{\"past\": [{\"failures\": 1}, {\"failures\": 1}, {\"failures\": 1}]}",
         "{\"past\": [{\"failures\": -1, \"ago_ms\": 1}, 2, 3]}",
-        "{\"past\": [{\"failures\": 1, \"ago_ms\": 9999}, {\"failures\": 0, \"ago_ms\": 0}, "
-        "{\"failures\": 0, \"ago_ms\": 0}]}",
+        ("{\"past\": [{\"failures\": 1, \"ago_ms\": 9999}, {\"failures\": 0, \"ago_ms\": 0}, "
+         "{\"failures\": 0, \"ago_ms\": 0}]}"),
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct tiers tiers = {0};
