@@ -215,7 +215,8 @@ class World(Cluster):
                 f", stands_in_for: {PRIMARY}, settle: 1s, when_unreachable: {{start_after: 2s}}")
             return (f"      - {{name: {name}, mode: {mode}, script: \"{HERE}/worker.py\", "
                     f"args: [{words}], cwd: \"{self.folder}\"{more}}}\n")
-        text = f"  pm2:\n    homes: [\"{node.home()}\"]\n"
+        # The faults bring a dead PM2 daemon back themselves, and know when.
+        text = f"  pm2:\n    homes: [\"{node.home()}\"]\n    revive: false\n"
         if self.primary:
             text += f"    primaries:\n      - {{name: {PRIMARY}, on: [n1]}}\n"
         text += "    backups:\n" + "".join(backup(name, "always") for name in DUTIES)

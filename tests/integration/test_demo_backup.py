@@ -148,8 +148,9 @@ def daemon_killed(demo):
     others_of = {each.name: (each.parent(), each.worker()) for each in demo.nodes}
     gods = {each.name: demo.god(each) for each in others(demo, node)}
     always = demo.worker_of(ALWAYS)
+    god = demo.god(node)
     at = boot_s()
-    kill(demo.god(node))
+    kill(god)
     silent, found = moved(demo, pid, node, at)
     after = demo.settled(BOTH)
     check({each.name: (each.parent(), each.worker()) for each in demo.nodes} == others_of,
@@ -160,8 +161,10 @@ def daemon_killed(demo):
         check(after[ALWAYS] == always, f"{ALWAYS} on {always[1].name} was touched")
     wait_until(lambda: [event for event in demo.events("pm2.down") if event["node"] == node.name],
                "the event of the daemon's end")
-    demo.up()  # the quickstart starts what is dead
-    check(demo.god(node), "the quickstart did not start the PM2 daemon again")
+    wait_until(lambda: [event for event in demo.events("pm2.revived")
+                        if event["node"] == node.name], "the daemon was brought back")
+    check(demo.god(node) not in (None, god), "no new PM2 daemon")
+    demo.up()  # and the quickstart finds nothing to start
     check(demo.settled(BOTH)[BACKUP] == found, "the daemon's return moved the backup")
     say(f"kill -9 of the PM2 daemon of {node.name}: the backup writes on {found[1].name} after "
         f"{silent:.2f} s of silence, everything else went on")

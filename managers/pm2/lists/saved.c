@@ -461,11 +461,23 @@ json_t *saved_missing(const json_t *wanted, const json_t *present)
     return ret;
 }
 
-json_t *saved_joined(const json_t *rows, const json_t *more)
+json_t *saved_merged(const json_t *wanted, const json_t *present)
 {
+    bool taken[SAVED_ROWS_MAX] = {false};
     json_t *ret = json_array();
-    (void)json_array_extend(ret, doc_writable(rows));
-    (void)json_array_extend(ret, doc_writable(more));
+    size_t index;
+    json_t *row;
+    json_array_foreach(wanted, index, row)
+    {
+        json_t *now = counterpart(row, present, taken);
+        (void)json_array_append(ret, now != NULL ? now : row);
+    }
+    json_array_foreach(present, index, row)
+    {
+        if (index < SAVED_ROWS_MAX && !taken[index] && json_array_size(ret) < SAVED_ROWS_MAX) {
+            (void)json_array_append(ret, row);
+        }
+    }
     return ret;
 }
 

@@ -35,8 +35,9 @@ bool saved_same(const json_t *a, const json_t *b);
  * counted. A new array of borrowed rows. */
 json_t *saved_missing(const json_t *wanted, const json_t *present);
 
-/* The rows of both, `more` at the end; a new array. */
-json_t *saved_joined(const json_t *rows, const json_t *more);
+/* The rows of `present`, and those of `wanted` that it lacks, in the order of `wanted` and then of
+ * what is new; a new array. */
+json_t *saved_merged(const json_t *wanted, const json_t *present);
 
 /* What became of `before`: ["+new", "-gone", "~other settings", "stopped x", "started x"]. A new
  * array; at most `most` texts, then "and N more". */

@@ -1,6 +1,7 @@
 #include "managers/pm2/lists/wanted.h"
 
 #include "managers/pm2/lists/saved.h"
+#include "node/base/doc.h"
 
 static void set_missing(struct wanted *self, json_t *missing, int64_t now_ms)
 {
@@ -59,7 +60,8 @@ enum wanted_change wanted_take(struct wanted *self, const json_t *present, uint6
         begin_life(self, life, now_ms);
     }
     judge_loss(self, present, now_ms);
-    json_t *next = saved_joined(present, is_held(self, now_ms) ? self->missing : NULL);
+    json_t *next = is_held(self, now_ms) ? saved_merged(self->rows, present)
+                                         : json_incref(doc_writable(present));
     enum wanted_change change = WANTED_SAME;
     if (self->rows == NULL || !saved_same(self->rows, next)) {
         change = WANTED_CHANGED;

@@ -1,5 +1,5 @@
 /* `pm2 backups` and `pm2 restore`: the versions of each home's list, and one of them prepared
- * again. One restore at a time; unlike a start or stop it is refused in a pause (restore.h). */
+ * again. One restore at a time; as a person's word it is not hindered by a pause (restore.h). */
 #ifndef UNDERSTUDY_MANAGERS_PM2_VERSIONS_H
 #define UNDERSTUDY_MANAGERS_PM2_VERSIONS_H
 

@@ -3,6 +3,7 @@
 #include "managers/pm2/daemon/request.h"
 #include "managers/pm2/lists/saved.h"
 #include "managers/pm2/lists/version.h"
+#include "managers/pm2/revive/facts.h"
 #include "managers/pm2/revive/orphans.h"
 #include "node/base/invariant.h"
 
@@ -78,6 +79,7 @@ static void read_list(const char *text, size_t length)
         invariant(saved_same(wanted.rows, rows) || json_array_size(rows) == 0);
         json_decref(none);
     }
+    json_decref(facts_from_report(list));
     wanted_deinit(&wanted);
     json_decref(rows);
     json_decref(list);

@@ -22,7 +22,7 @@
 
 static const struct mp_limits limits = {.bytes = 1 << 20, .elements = 65536, .depth = 8};
 
-static const char *pm2_dir(void)
+const char *bench_pm2_dir(void)
 {
     const char *set = getenv("UNDERSTUDY_PM2_DIR");
     return set != NULL ? set : PM2_DIR;
@@ -362,10 +362,10 @@ void bench_start_god(struct bench *bench, uid_t user, bool bare)
 {
     char daemon[512];
     char program[512];
-    (void)snprintf(daemon, sizeof daemon, "%s/node_modules/pm2/lib/Daemon.js", pm2_dir());
-    (void)snprintf(program, sizeof program, "%s/node_modules/pm2/bin/pm2", pm2_dir());
+    (void)snprintf(daemon, sizeof daemon, "%s/node_modules/pm2/lib/Daemon.js", bench_pm2_dir());
+    (void)snprintf(program, sizeof program, "%s/node_modules/pm2/bin/pm2", bench_pm2_dir());
     if (access(daemon, R_OK) != 0) {
-        fail_msg("no PM2 in %s: run deploy/install-pm2 %s", pm2_dir(), pm2_dir());
+        fail_msg("no PM2 in %s: run deploy/install-pm2 %s", bench_pm2_dir(), bench_pm2_dir());
     }
     bench->god = fork();
     if (bench->god == 0) {
@@ -401,7 +401,7 @@ void bench_pm2(struct bench *bench, const char *const *arguments)
 {
     char program[512];
     char *command[32] = {"node", program};
-    (void)snprintf(program, sizeof program, "%s/node_modules/pm2/bin/pm2", pm2_dir());
+    (void)snprintf(program, sizeof program, "%s/node_modules/pm2/bin/pm2", bench_pm2_dir());
     for (size_t i = 0; arguments[i] != NULL; i++) {
         command[i + 2] = (char *)(uintptr_t)arguments[i];
     }
@@ -509,7 +509,7 @@ int bench_tear_down(void **state)
 static bool is_that_version(const char *version)
 {
     char path[512];
-    (void)snprintf(path, sizeof path, "%s/node_modules/pm2/package.json", pm2_dir());
+    (void)snprintf(path, sizeof path, "%s/node_modules/pm2/package.json", bench_pm2_dir());
     json_t *package = json_load_file(path, 0, NULL);
     assert_non_null(package);
     bool is_that = strcmp(version, doc_get_text(package, "version", "?")) == 0;
@@ -525,7 +525,7 @@ static bool has_seen(struct bench *bench)
            is_that_version(doc_get_text(home, "version", ""));
 }
 
-void bench_start_manager(struct bench *bench, json_t *section)
+void bench_add_manager(struct bench *bench, json_t *section)
 {
     (void)json_object_set_new(section, "homes", json_pack("[s]", bench->home));
     struct mp_writer writer;
@@ -541,6 +541,11 @@ void bench_start_manager(struct bench *bench, json_t *section)
     }
     mp_writer_deinit(&writer);
     json_decref(section);
+}
+
+void bench_start_manager(struct bench *bench, json_t *section)
+{
+    bench_add_manager(bench, section);
     RUN_UNTIL(bench, has_seen);
 }
 

@@ -59,6 +59,8 @@ int bench_tear_down(void **state);
 
 /* Start the manager with this section; the reference is stolen. `homes` is filled in. */
 void bench_start_manager(struct bench *bench, json_t *section);
+/* The same, without waiting until it has seen the daemon. */
+void bench_add_manager(struct bench *bench, json_t *section);
 
 /* Run the loop until the condition holds; fails the test when it never does. */
 void bench_run_until(struct bench *bench, bool (*condition)(struct bench *bench), const char *what);
@@ -93,6 +95,7 @@ void bench_command(struct bench *bench, const char *verb);
 /* The leader's order to mend a primary; whether the manager accepts it. */
 bool bench_mend(struct bench *bench, const char *name, int attempt);
 void bench_kill_god(struct bench *bench);
+const char *bench_pm2_dir(void); /* where PM2 is installed for the tests */
 /* A daemon in the bench's home, as that user; bare: without the variable that its own recovery goes
  * by. bench_god: the one that listens there; 0: none. */
 void bench_start_god(struct bench *bench, uid_t user, bool bare);

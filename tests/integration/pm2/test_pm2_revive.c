@@ -28,6 +28,8 @@
 static const char sleeper[] = "#!/bin/sh\nexec sleep 100000\n";
 /* Starts another program again and again, and writes. */
 static const char looper[] = "#!/bin/sh\nwhile :; do echo tick; sleep 0.2; done\n";
+/* Must be killed. */
+static const char stubborn[] = "#!/bin/sh\ntrap '' INT TERM\nwhile :; do sleep 0.2; done\n";
 static const char server[] = "setInterval(() => console.log('here'), 500);\n";
 
 static json_t *section(void)
@@ -307,26 +309,31 @@ static void killed_daemon_comes_back_with_each_process_once(void **state)
     start(bench, "sleeper", "sleeper.sh", sleeper);
     start(bench, "looper", "looper.sh", looper);
     start(bench, "server", "server.js", server);
+    PM2(bench, "start", bench_script(bench, "pair.js", server), "--name", "pair", "-i", "2");
+    PM2(bench, "start", bench_script(bench, "stubborn.sh", stubborn), "--name", "stubborn",
+        "--kill-timeout", "300");
     start(bench, "idle", "idle.sh", sleeper);
     PM2(bench, "stop", "idle");
     bench_start_manager(bench, section());
-    wait_kept(bench, "old sleeper looper server idle");
+    wait_kept(bench, "old sleeper looper server pair pair stubborn idle");
     PM2(bench, "delete", "old");
-    wait_kept(bench, "sleeper looper server idle");
+    wait_kept(bench, "sleeper looper server pair pair stubborn idle");
     pid_t before = only_process(bench, "sleeper");
     bench_kill_god(bench);
     revive(bench);
     assert_string_equal(status_of(bench, "sleeper"), "online");
-    assert_int_equal(list_length(bench), 4);
+    assert_int_equal(list_length(bench), 7);
     assert_string_equal(status_of(bench, "looper"), "online");
     assert_string_equal(status_of(bench, "server"), "online");
+    assert_string_equal(status_of(bench, "pair"), "online");
     assert_string_equal(status_of(bench, "idle"), "stopped");
     assert_int_not_equal(only_process(bench, "sleeper"), before);
     (void)only_process(bench, "looper");
     (void)only_process(bench, "server");
+    (void)only_process(bench, "stubborn");
     assert_int_equal(count_gods(&other.bench), 2); /* of both homes */
     end_other(&other);
-    wait_kept(bench, "sleeper looper server idle");
+    wait_kept(bench, "sleeper looper server pair pair stubborn idle");
 }
 
 static void send_malformed(const struct bench *bench)
@@ -370,6 +377,149 @@ static void daemon_that_exits_on_its_own_error_comes_back(void **state)
     revive(bench);
     assert_string_equal(status_of(bench, "sleeper"), "online");
     (void)only_process(bench, "sleeper");
+}
+
+/* A daemon that is told to end deletes its entries one after another, and leaves its sockets. */
+static void what_a_daemon_deletes_as_it_ends_is_wanted(void **state)
+{
+    struct bench *bench = *state;
+    start(bench, "sleeper", "sleeper.sh", sleeper);
+    start(bench, "looper", "looper.sh", looper);
+    start(bench, "server", "server.js", server);
+    bench_start_manager(bench, section());
+    wait_kept(bench, "sleeper looper server");
+    assert_int_equal(kill(bench->god, SIGTERM), 0);
+    RUN_UNTIL(bench, god_ended);
+    revive(bench);
+    wait_kept(bench, "sleeper looper server");
+    assert_string_equal(status_of(bench, "sleeper"), "online");
+    assert_int_equal(list_length(bench), 3);
+    (void)only_process(bench, "looper");
+}
+
+static bool is_waited_for(struct bench *bench)
+{
+    return bench->ready == 2 && strcmp(doc_get_text(ailing(bench), "state", ""), "between") == 0;
+}
+
+/* As if the machine had been started anew since: the newest version is of another boot. */
+static void age_versions(const struct bench *bench)
+{
+    char pattern[160];
+    glob_t found;
+    (void)snprintf(pattern, sizeof pattern, "%s/managers/pm2/lists/*/[0-9]*", bench->folder);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        static char text[1 << 20];
+        FILE *file = fopen(found.gl_pathv[i], "r+");
+        assert_non_null(file);
+        size_t length = fread(text, 1, sizeof text - 1, file);
+        text[length] = '\0';
+        char *boot = strstr(text, "\"boot_id\":\"");
+        assert_non_null(boot);
+        boot[11] = boot[11] == '0' ? '1' : '0';
+        assert_int_equal(fseek(file, 0, SEEK_SET), 0);
+        assert_int_equal(fwrite(text, 1, length, file), length);
+        (void)fclose(file);
+    }
+    globfree(&found);
+}
+
+/* After a reboot the machine's own unit may go first. */
+static void daemon_of_before_the_boot_comes_back_in_the_end(void **state)
+{
+    struct bench *bench = *state;
+    start(bench, "sleeper", "sleeper.sh", sleeper);
+    bench_start_manager(bench, section());
+    wait_kept(bench, "sleeper");
+    bench_kill_god(bench);
+    RUN_UNTIL(bench, is_ill);
+    age_versions(bench);
+    json_decref(bench->seen);
+    bench->seen = NULL;
+    assert_int_equal(supervise_restart(bench->supervise, "pm2", NULL), 0);
+    RUN_UNTIL(bench, is_waited_for);
+    assert_false(bench_mend(bench, order_name(bench), ++attempts));
+    revive(bench);
+    assert_string_equal(status_of(bench, "sleeper"), "online");
+    (void)only_process(bench, "sleeper");
+}
+
+static bool is_installed(struct bench *bench)
+{
+    return bench_had_event(bench, "pm2.installed");
+}
+
+static bool is_told_missing(struct bench *bench)
+{
+    return finding(bench, "pm2.missing") != NULL;
+}
+
+static bool can_run(struct bench *bench)
+{
+    return bench->capability > 99 && is_up(bench);
+}
+
+static char real_path[4096];
+
+/* A PATH with node and an npm that installs what is there already; no PM2 in it. */
+static void make_path(struct bench *bench)
+{
+    char text[sizeof real_path + 512];
+    char folder[128];
+    const char *path = getenv("PATH");
+    if (path == NULL || access("/usr/bin/pm2", F_OK) == 0) {
+        skip();
+        return;
+    }
+    (void)snprintf(real_path, sizeof real_path, "%s", path);
+    (void)snprintf(folder, sizeof folder, "%s/bin", bench->folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    (void)snprintf(text, sizeof text, "#!/bin/sh\nPATH='%s' exec node \"$@\"\n", real_path);
+    (void)bench_script(bench, "bin/node", text);
+    (void)snprintf(text, sizeof text,
+                   "#!/bin/sh\n[ \"$1 $2\" = \"install --prefix\" ] || exit 9\n"
+                   "for last; do :; done\n[ \"$last\" = pm2@7 ] || exit 8\n"
+                   "echo installing\nexec ln -s \"%s/node_modules\" \"$3/node_modules\"\n",
+                   bench_pm2_dir());
+    (void)bench_script(bench, "bin/npm", text);
+    (void)snprintf(text, sizeof text, "%s:/usr/bin:/bin", folder);
+    (void)setenv("PATH", text, 1);
+}
+
+static void missing_pm2_is_installed_and_started(void **state)
+{
+    struct bench *bench = *state;
+    PM2(bench, "kill");
+    assert_int_equal(waitpid(bench->god, NULL, 0), bench->god);
+    bench->god = 0;
+    make_path(bench);
+    json_t *allowed = section();
+    (void)json_object_set_new(allowed, "install", json_true());
+    bench_add_manager(bench, allowed);
+    (void)setenv("PATH", real_path, 1);
+    RUN_UNTIL(bench, is_installed);
+    RUN_UNTIL(bench, is_ill);
+    assert_true(bench_mend(bench, order_name(bench), ++attempts));
+    RUN_UNTIL(bench, can_run);
+    start(bench, "sleeper", "sleeper.sh", sleeper);
+    wait_kept(bench, "sleeper");
+}
+
+static void missing_pm2_is_only_told_where_nothing_is_allowed(void **state)
+{
+    struct bench *bench = *state;
+    char path[160];
+    PM2(bench, "kill");
+    assert_int_equal(waitpid(bench->god, NULL, 0), bench->god);
+    bench->god = 0;
+    make_path(bench);
+    bench_add_manager(bench, section());
+    (void)setenv("PATH", real_path, 1);
+    RUN_UNTIL(bench, is_told_missing);
+    (void)snprintf(path, sizeof path, "%s/managers/pm2/npm", bench->folder);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_null(ailing(bench));
 }
 
 static void hung_daemon_is_replaced(void **state)
@@ -533,6 +683,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(killed_daemon_comes_back_with_each_process_once),
         WITH_BENCH(daemon_that_exits_on_its_own_error_comes_back),
+        WITH_BENCH(what_a_daemon_deletes_as_it_ends_is_wanted),
+        WITH_BENCH(daemon_of_before_the_boot_comes_back_in_the_end),
+        WITH_BENCH(missing_pm2_is_installed_and_started),
+        WITH_BENCH(missing_pm2_is_only_told_where_nothing_is_allowed),
         WITH_BENCH(hung_daemon_is_replaced),
         WITH_BENCH(daemon_that_a_person_ended_stays_away),
         WITH_BENCH(two_revivers_make_one_daemon),

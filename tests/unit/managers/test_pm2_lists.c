@@ -296,32 +296,32 @@ static void rule_of_the_wanted_list(void **state)
     PLAY("never a list: an empty one is none", {0, 1, "", "", WANTED_WHOLE},
          {9000, 2, "", "", WANTED_WHOLE});
     PLAY("one by one, even the last", {0, 1, "abc", "abc", WANTED_WHOLE},
-         {1000, 1, "bc", "bca", WANTED_WHOLE}, {6000, 1, "bc", "bc", WANTED_WHOLE},
-         {7000, 1, "c", "cb", WANTED_WHOLE}, {12000, 1, "c", "c", WANTED_WHOLE},
+         {1000, 1, "bc", "abc", WANTED_WHOLE}, {6000, 1, "bc", "bc", WANTED_WHOLE},
+         {7000, 1, "c", "bc", WANTED_WHOLE}, {12000, 1, "c", "c", WANTED_WHOLE},
          {13000, 1, "", "c", WANTED_WHOLE}, {18000, 1, "", "", WANTED_WHOLE});
     PLAY("emptied at once", {0, 1, "abc", "abc", WANTED_WHOLE}, {100, 1, "", "abc", WANTED_EMPTIED},
          {900000, 1, "", "abc", WANTED_EMPTIED});
     PLAY("emptied in quick steps", {0, 1, "abc", "abc", WANTED_WHOLE},
-         {1000, 1, "bc", "bca", WANTED_WHOLE}, {4000, 1, "c", "cba", WANTED_WHOLE},
-         {7000, 1, "", "cba", WANTED_EMPTIED}, {99000, 1, "", "cba", WANTED_EMPTIED});
+         {1000, 1, "bc", "abc", WANTED_WHOLE}, {4000, 1, "c", "abc", WANTED_WHOLE},
+         {7000, 1, "", "abc", WANTED_EMPTIED}, {99000, 1, "", "abc", WANTED_EMPTIED});
     PLAY("emptied and filled anew", {0, 1, "ab", "ab", WANTED_WHOLE},
-         {100, 1, "", "ab", WANTED_EMPTIED}, {1000, 1, "x", "xab", WANTED_WHOLE},
+         {100, 1, "", "ab", WANTED_EMPTIED}, {1000, 1, "x", "abx", WANTED_WHOLE},
          {6000, 1, "x", "x", WANTED_WHOLE});
     PLAY("emptied, and meant", {0, 1, "ab", "ab", WANTED_WHOLE}, {100, 1, "", "ab", WANTED_EMPTIED},
          {200, 1, "save", "ab", WANTED_WHOLE}, {300, 1, "", "", WANTED_WHOLE});
     PLAY("another daemon without them", {0, 1, "abc", "abc", WANTED_WHOLE},
          {9000, 2, "", "abc", WANTED_LOST}, {99000, 2, "", "abc", WANTED_LOST},
-         {99500, 2, "c", "cab", WANTED_LOST}, {200000, 2, "cx", "cxab", WANTED_LOST},
+         {99500, 2, "c", "abc", WANTED_LOST}, {200000, 2, "cx", "abcx", WANTED_LOST},
          {200100, 2, "cxab", "cxab", WANTED_WHOLE});
     PLAY("another daemon, and meant", {0, 1, "ab", "ab", WANTED_WHOLE},
-         {9000, 2, "b", "ba", WANTED_LOST}, {9100, 2, "save", "ba", WANTED_WHOLE},
+         {9000, 2, "b", "ab", WANTED_LOST}, {9100, 2, "save", "ab", WANTED_WHOLE},
          {9200, 2, "b", "b", WANTED_WHOLE});
     PLAY("a daemon that deletes before it ends", {0, 1, "abc", "abc", WANTED_WHOLE},
-         {4000, 1, "bc", "bca", WANTED_WHOLE}, {6000, 1, "c", "cba", WANTED_WHOLE},
-         {60000, 2, "", "cba", WANTED_LOST});
+         {4000, 1, "bc", "abc", WANTED_WHOLE}, {6000, 1, "c", "abc", WANTED_WHOLE},
+         {60000, 2, "", "abc", WANTED_LOST});
     PLAY("killed by a person, then another set", {0, 1, "ab", "ab", WANTED_WHOLE},
-         {100, 1, NULL, "ab", WANTED_WHOLE}, {2000, 2, "x", "xab", WANTED_WHOLE},
-         {20000, 2, "xa", "xab", WANTED_WHOLE}, {40000, 2, "xa", "xa", WANTED_WHOLE});
+         {100, 1, NULL, "ab", WANTED_WHOLE}, {2000, 2, "x", "abx", WANTED_WHOLE},
+         {20000, 2, "xa", "abx", WANTED_WHOLE}, {40000, 2, "xa", "xa", WANTED_WHOLE});
     PLAY("killed and resurrected", {0, 1, "ab", "ab", WANTED_WHOLE},
          {100, 1, NULL, "ab", WANTED_WHOLE}, {2000, 2, "", "ab", WANTED_WHOLE},
          {3000, 2, "ab", "ab", WANTED_WHOLE});
