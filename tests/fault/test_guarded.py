@@ -5,6 +5,9 @@ A backup takes over, the primary comes back with its host, and no two ever run a
 from faults import HERE, World, boot_s, check, kill, main, process_state, wait_until
 
 NAME = "job"
+# Longer than a backup waits: only the exclusion keeps it from starting beside the primary, which
+# runs until the end of its grant.
+EXTRA = "leadership: {handover_below: 0}\ngrants: {ttl: 13s}\n"
 DUTIES = ("pm2/job", "pm2/job-standard", "pm2/job-enhanced")
 
 
@@ -134,4 +137,4 @@ def leader_killed_meanwhile(world):
 if __name__ == "__main__":
     main([host_cut, host_cannot_send, host_cannot_hear, node_frozen, node_and_parent_frozen,
           whole_host_frozen, node_killed, guard_frozen_and_cut, leader_killed_meanwhile],
-         GuardedWorld)
+         GuardedWorld, extra=EXTRA)
