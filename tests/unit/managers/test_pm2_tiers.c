@@ -240,7 +240,7 @@ static void process_of_somebody_else_counts_as_the_primary(void **state)
     fails(&play, TIER_PRIMARY);
     pass(&play, 10 * AGAIN);
     assert_tier(&play, TIER_PRIMARY);
-    assert_int_equal(play.changes, 1); /* nothing else had a turn */
+    assert_int_equal(play.changes, 1);        /* nothing else had a turn */
     play.facts[TIER_PRIMARY].foreign = false; /* it ended, and its entry is in the way yet */
     pass(&play, TIERS_FAILED_MS + 2 * STEP);
     assert_tier(&play, TIER_STANDARD);
