@@ -157,7 +157,8 @@ static bool judge_row(struct pm2 *self, size_t home, const json_t *listed,
     }
     facts.for_ms = now_ms - ret->since_ms;
     facts.runs = is_running(facts.pid);
-    facts.logs_there = has_folder(row.out_log) && has_folder(row.err_log);
+    facts.logs_there =
+        facts.shown == ENTRY_ONLINE || (has_folder(row.out_log) && has_folder(row.err_log));
     facts.ours = is_stopped_by_us(&self->mend, home, &row, &facts);
     ret->is = mend_judge(&facts);
     return ret->is.trouble != MEND_WELL;
