@@ -2,7 +2,7 @@
 the verdict on what all of them did.
 
 A scene is a Cluster whose n1 has the five primaries in its PM2; it has `work` (their folder), `units`
-(the file of their lines), `pm2(node, *words)` and `home(node)`.
+(the file of their lines) and `pm2(node, *words)`.
 """
 
 import collections
@@ -34,10 +34,12 @@ schedules.ZONE = "UTC"
 
 
 def overlay(more=""):
-    """The example's own configuration for a clock that runs fast: slots are found late by it."""
+    """The example's own configuration for a clock that runs fast, by which slots are found late; and
+    for a test that does not wait through fifteen growing pauses until a backup has failed."""
     with open(os.path.join(EXAMPLE, "understudy.yml"), encoding="utf-8") as file:
         text = file.read()
     check(text.count("        mode: cron\n") == len(CRON), "the example has other cron backups")
+    text = text.replace("max_restarts: 15", "max_restarts: 3")
     return more + text.replace("        mode: cron\n", "        mode: cron\n        start_deadline: 6h\n")
 
 
@@ -68,6 +70,18 @@ def workers(work, name):
     """Pids of the living processes of that name; guards are none, nor what they started."""
     return [pid for pid in all_pids(work) if environment_of(pid).get("NINE_NAME") == name
             and comm(pid).startswith("node")]  # PM2 puts the script behind it
+
+
+def start_primaries(scene, *names):
+    """From the ecosystem file, which reads its environment."""
+    before = dict(os.environ)
+    os.environ.update(NINE_WORK=scene.work, NINE_NODE="n1", NINE_PERIOD_MS=str(PERIOD_MS))
+    try:
+        scene.pm2(scene["n1"], "start", os.path.join(EXAMPLE, "ecosystem.config.cjs"), "--only",
+                  ",".join(names))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class Primaries:
@@ -138,7 +152,7 @@ class Primaries:
         """As a person would: whatever PM2 has of it, it runs."""
         status = self.status(name)
         if status is None:
-            self.scene.start_primaries(name)
+            start_primaries(self.scene, name)
         elif status != "online":
             self.scene.pm2(self.scene["n1"], "restart", name)
         self.ill.pop(name, None)
@@ -178,9 +192,55 @@ def calm(scene):
     return True
 
 
+def wait_calm(scene, what="all primaries are back, and nothing stands in"):
+    wait_until(lambda: calm(scene), what, 180, pause_s=0.5)
+
+
+def last_s(scene, name):
+    return max((line.time / 1e9 for lines in writes.read(scene.units) for line in lines
+                if line.name == name), default=0.0)
+
+
+def tiers(scene, primary="auto-sync"):
+    """The standard backup stands in; where each of its lives ends, the enhanced one does."""
+    standard, enhanced = STANDBY[primary]
+    at = boot_s()
+    scene.pm2(scene["n1"], "stop", primary)
+    wait_until(lambda: last_s(scene, standard) > at, f"{standard} works", 180)
+    def failed():
+        for pid in workers(scene.work, standard):
+            kill(pid)
+        return last_s(scene, enhanced) > at
+    felled = boot_s()
+    wait_until(failed, f"{enhanced} works", 180)
+    took_s = boot_s() - felled
+    scene.pm2(scene["n1"], "start", primary)
+    wait_calm(scene)
+    say(f"{enhanced} took over {took_s:.1f} s after {standard} began to fail")
+
+
+def daemon_killed(scene):
+    """n1's PM2 daemon dies: it is brought back with the primaries."""
+    pid = read_pid(os.path.join(scene["n1"].folder, "pm2", "pm2.pid"))
+    lives = {name: workers(scene.work, name) for name in PRIMARIES}
+    at = boot_s()
+    kill(pid)
+    wait_until(lambda: not alive(pid), "the daemon is dead")
+    wait_until(lambda: calm(scene) and all(workers(scene.work, name) != lives[name]
+                                           for name in PRIMARIES),
+               "each primary has a new life, and nothing stands in", 180, pause_s=0.5)
+    say(f"kill -9 of n1's PM2 daemon: its primaries are back, and nothing stands in, after "
+        f"{boot_s() - at:.1f} s")
+
+
 def check_units(scene, rows):
     """No two writers of a name at once; and each run of a slot did its work once."""
     files = writes.verify(scene.units, BACKUPS + tuple(name for name, *_ in CRON))
+    for primary, names in STANDBY.items():  # a standard one never runs beside an enhanced one
+        together = [[line._replace(name=primary) for line in lines if line.name in names]
+                    for lines in files]
+        bad = writes.overlaps(together, primary) + writes.interleavings(together, primary)
+        check(not bad, f"backups of {primary}: {bad[:5]}")
     counts = collections.Counter(line.name for lines in files for line in lines)
     for name, *_ in CRON:
         told = collections.Counter()
@@ -194,7 +254,7 @@ def check_units(scene, rows):
 
 def verdict(scene, faults):
     faults.primaries.heal_all()
-    wait_until(lambda: calm(scene), "all primaries are back, and nothing stands in", 180, pause_s=0.5)
+    wait_calm(scene)
     waits = sorted(faults.primaries.waits_s)
     say(f"primaries: {dict(faults.primaries.done)}; back or stood in for after "
         f"{waits[len(waits) // 2]:.1f} s in the median, {waits[-1]:.1f} s at worst" if waits else
@@ -211,7 +271,3 @@ def told_work(scene, files):
     lives = {name: len(writes.writers(files, name)) for name in BACKUPS}
     check(sum(lives.values()) > 0, "nothing ever stood in")
     say(f"lives of the backups: {lives}")
-
-
-def god(scene, node):
-    return read_pid(os.path.join(scene.home(node), "pm2.pid"))

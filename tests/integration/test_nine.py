@@ -1,8 +1,9 @@
 #!/usr/bin/python3 -B
 """The nine of deploy/examples/nine, started as its README says, on three nodes with a real PM2 each:
-their scripts do what they say; and while nodes are killed, frozen and handed over and primaries are
-killed, errored, stopped and deleted, every primary is back or stood in for, no backup runs twice, and
-each slot of the cron backups has one outcome, by a wall clock that runs fast.
+their scripts do what they say; the enhanced backup takes over where the standard one fails; and while
+nodes are killed, frozen and handed over and primaries are killed, errored, stopped and deleted, every
+primary is back or stood in for, no backup runs twice, and each slot of the cron backups has one
+outcome, by a wall clock that runs fast.
 
     test_nine.py [--seconds N] [--rate N] [--seed N]
 
@@ -48,18 +49,6 @@ class Nine(Demo):
                 timeout=3 * PATIENCE_S, check=False)
             output.seek(0)
             return done.returncode, output.read()
-
-    def start_primaries(self, *names):
-        environment = {"NINE_WORK": self.work, "NINE_NODE": "n1",
-                       "NINE_PERIOD_MS": str(nine.PERIOD_MS)}
-        before = dict(os.environ)
-        os.environ.update(environment)
-        try:
-            self.pm2(self["n1"], "start", os.path.join(nine.EXAMPLE, "ecosystem.config.cjs"), "--only",
-                     ",".join(names))
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     def own_pids(self):
         return sorted({*super().own_pids(), *nine.all_pids(self.work)})
@@ -190,7 +179,6 @@ def drive(scene, options):
     rows = schedules.Ledger()
     node = scene["n1"]
     wait_until(lambda: len(node.cli("schedule", "list").data) == len(nine.CRON), "the schedules")
-    wait_until(lambda: nine.calm(scene), "the primaries work, and nothing stands in")
     until = boot_s() + options.seconds
     read_at = boot_s() + schedules.READ_EVERY_S
     while boot_s() < until:
@@ -217,6 +205,9 @@ def the_nine():
         scene.up()
         works(scene, os.path.join(scene.folder, "alone"))
         ends_decently(os.path.join(scene.folder, "alone"))
+        nine.wait_calm(scene, "the primaries work, and nothing stands in")
+        nine.daemon_killed(scene)
+        nine.tiers(scene)
         drive(scene, chosen)
         scene.up()  # again: it starts what is dead, and changes nothing else
         nine.calm(scene)

@@ -1,0 +1,105 @@
+#!/usr/bin/python3 -B
+"""The nine of deploy/examples/nine on three hosts of a network, whose nodes are cut off, both ways or
+one way, killed and frozen while primaries fail: every primary is back or stood in for, no backup runs
+twice, and each slot of the cron backups has one outcome.
+
+    test_nine_cut.py [--seconds N] [--rate N] [--seed N]
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+from faults import World, check, checker, run, say, wait_until
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+import nine  # noqa: E402
+import test_schedules as schedules  # noqa: E402
+
+
+class Faults(nine.Faults):
+    KINDS = ("cut", "cut", "mute", "deaf", "kill", "kill_both", "freeze", "transfer")
+
+    def cut(self, node, **ways):
+        network = self.cluster.network
+        network.cut(self.cluster.number(node), **ways)
+        time.sleep(self.random.uniform(0.2, 4))  # how long it is cut off
+        network.heal()
+
+    def mute(self, node):
+        self.cut(node, incoming=False)
+
+    def deaf(self, node):
+        self.cut(node, outgoing=False)
+
+
+class Hosts(World):
+    def __init__(self, options):
+        super().__init__(seed=options.seed, asked=("transfer",), extra=schedules.settings(options))
+        self.options = options
+        self.work = os.path.join(self.folder, "nine")
+        self.units = self.writes
+        shutil.copytree(os.path.join(nine.EXAMPLE, "sample"), self.work)
+        os.symlink(self.writes, os.path.join(self.work, "units.log"))
+        with open(self.writes, "w", encoding="ascii"):
+            pass
+        remote, seed = os.path.join(self.work, "remote.git"), os.path.join(self.folder, "seed")
+        for words in (("init", "-q", "--bare", "--initial-branch", "main", remote),
+                      ("clone", "-q", remote, seed),
+                      ("-C", seed, "-c", "user.name=n", "-c", "user.email=n@x", "commit", "-q",
+                       "--allow-empty", "-m", "first"),
+                      ("-C", seed, "push", "-q", "origin", "HEAD:main")):
+            subprocess.run(["git", *words], check=True, capture_output=True)
+
+    exclusive = nine.BACKUPS
+
+    def wanted_duties(self):
+        return ()
+
+    def pm2_config(self, node):
+        """The section of the example, with its paths and this node's PM2."""
+        text = nine.overlay().partition("managers:\n")[2].replace("/srv/nine/work", self.work)
+        text = text.replace("/srv/nine", nine.EXAMPLE).replace(
+            'NINE_PERIOD_MS: "5000"', f'NINE_PERIOD_MS: "{nine.PERIOD_MS}"')
+        return text.replace("  pm2:\n", f'  pm2:\n    homes: ["{node.home()}"]\n', 1)
+
+    def _start_pm2(self):
+        super()._start_pm2()
+        nine.start_primaries(self, *nine.PRIMARIES)
+
+    def own_pids(self):
+        return sorted({*super().own_pids(), *nine.all_pids(self.work)})
+
+
+def cut_off(world):
+    faults = Faults(world, random.Random(world.options.seed))
+    rows = schedules.Ledger()
+    nine.wait_calm(world, "the primaries work, and nothing stands in")
+    wait_until(lambda: rows.read(world.wait_leader()), "the schedules are known")
+    until = nine.boot_s() + world.options.seconds
+    while nine.boot_s() < until:
+        time.sleep(faults.random.uniform(0.2, 2))  # between faults, work goes on
+        faults.one()
+    nine.verdict(world, faults)
+    leader = world.wait_leader()
+    told = wait_until(lambda: schedules.settled(leader), "ticks verify is content")
+    say(f"ticks verify: {told}")
+    wait_until(lambda: rows.read(leader), "the slots are told")
+    outcomes = schedules.check_slots(rows.schedules, "pm2")
+    check(outcomes["ran"] > 0, f"nothing ran: {outcomes}")
+    nine.check_units(world, rows.schedules)
+    return f"{dict(faults.done)}"
+
+
+def nine_cut():
+    with Hosts(chosen) as world:
+        world.run_cases(cut_off)
+
+
+if __name__ == "__main__":
+    chosen = schedules.read_options()
+    checker.self_test()
+    run(nine_cut)
