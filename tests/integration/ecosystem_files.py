@@ -86,6 +86,21 @@ HAND_WRITTEN = [
                           'max_memory_restart: "2048"}]}'),
     ("frozen.config.js", 'module.exports = {apps: [Object.freeze({name: "{n}", '
                          'script: "{n}.sh"})]}'),
+    ("apps.config.yaml", """# as PM2 itself shows it
+apps:
+  - name: {n}
+    script: ./{n}.sh
+    args: [one, 2]
+    max_memory_restart: 200M
+    env: &env {MODE: production, N: 0x10, YES: yes, OCTAL: 010}
+    env_production:
+      <<: *env
+      MODE: other
+  - {name: {n}-b, script: "{n}.py", instances: 2}
+""", "production"),
+    ("broken.yml", "apps:\n  - name: {n}\n   script: x\n"),
+    ("no-text.config.js", 'module.exports = {apps: [{name: "{n}", script: "{n}.sh", env: '
+                          '{F: () => 1, R: /x/, M: new Map(), S: Symbol("s"), N: NaN}}]}'),
     ("same-names.json", '{"apps": [{"name": "{n}", "script": "{n}.sh"}, '
                         '{"name": "{n}", "script": "{n}.py"}]}'),
     ("folder.config.js", 'const path = require("path"); module.exports = {apps: [{name: "{n}", '

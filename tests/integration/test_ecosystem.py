@@ -2,6 +2,7 @@
 """Ecosystem files of many shapes, read by `validate ecosystem` and started by a real PM2: both make
 the same apps of them, and what PM2 drops or makes otherwise is in a finding."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -17,8 +18,9 @@ from demo import require_pm2
 
 CLI = f"{BUILD}/bin/understudy"
 PATIENCE_S = 120
-BATCH = 12       # files that run under PM2 at the same time
-GENERATED = 14
+BATCH = 14       # files that run under PM2 at the same time
+STARTS = 3       # command lines of PM2 at the same time
+GENERATED = 10
 SEED = 7004
 SCRIPTS = {"js": "setInterval(() => {}, 1e6);\n", "sh": "exec sleep 100000\n",
            "py": "import time\ntime.sleep(100000)\n"}
@@ -49,7 +51,8 @@ class Bench:
         self.pm2_program = pm2
         self.folder = os.path.realpath(tempfile.mkdtemp(prefix="understudy-ecosystem-"))
         self.home = os.path.join(self.folder, "pm2")
-        self.environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "LANG": "C.UTF-8",
+        path = os.environ["PATH"] if pm2 is None else f"{os.path.dirname(pm2)}:{os.environ['PATH']}"
+        self.environment = {"PATH": path, "HOME": self.folder, "LANG": "C.UTF-8",
                             "PM2_HOME": self.home, "PM2_DISCRETE_MODE": "1",
                             "PM2_DISABLE_VERSION_CHECK": "1"}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
@@ -97,6 +100,11 @@ class Bench:
                               cwd=cwd or self.folder, capture_output=True, text=True,
                               timeout=PATIENCE_S, stdin=subprocess.DEVNULL, check=False)
         return done.stdout + done.stderr
+
+    def start(self, row, path):
+        name, _, env, _ = row
+        self.pm2("start", name, *(["--env", env] if env else []), tag=path,
+                 cwd=os.path.dirname(path))
 
     def started(self):
         """pm2_env of everything that runs, by the file that it comes from."""
@@ -210,14 +218,14 @@ def test_as_pm2():
     rows = [row for row in all_files() if not row[3]]
     with Bench(require_pm2()) as bench:
         paths = [bench.write(number, *row[:2]) for number, row in enumerate(rows)]
+        bench.pm2("ping")  # two command lines without a daemon would start two
         told = validate_all(bench, rows, paths)
         problems = []
         compared = 0
         for begin in range(0, len(rows), BATCH):
             batch = list(zip(rows, paths))[begin:begin + BATCH]
-            for (name, _, env, _), path in batch:
-                bench.pm2("start", name, *(["--env", env] if env else []), tag=path,
-                          cwd=os.path.dirname(path))
+            with concurrent.futures.ThreadPoolExecutor(STARTS) as pool:
+                list(pool.map(lambda one: bench.start(*one), batch))
             started = bench.started()
             compared += sum(len(found) for found in started.values())
             for (name, text, env, _), path in batch:
@@ -311,6 +319,10 @@ def test_exit_codes():
         check(code == 7 and len(told) == 2, f"{code} {told}")
         code, told = bench.validate(bench.folder)
         check(code == 1 and finding(told[bench.folder], text="folder"), f"{told}")
+        yaml = bench.write(2, "apps.yml", "apps: [{name: a, script: {n}.sh}]")
+        bench.environment["PATH"] = os.path.dirname(shutil.which("node") or "/nowhere/node")
+        code, told = bench.validate(yaml)
+        check(code == 1 and finding(told[yaml], text="YAML"), f"{told}")
         bench.environment["PATH"] = "/nowhere"
         code, told = bench.validate(good)
         check(told[good]["apps"][0]["pm_exec_path"].endswith("e0.sh"), f"{told}")

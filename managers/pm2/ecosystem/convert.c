@@ -289,7 +289,7 @@ static void tell_shadowed(struct app *self, const struct schema_row *row, const 
     memcpy(&names[1], row->aliases, sizeof row->aliases);
     for (size_t i = 0; i < SCHEMA_ALIASES_MAX + 1; i++) {
         const json_t *value = names[i] == NULL ? NULL : json_object_get(self->written, names[i]);
-        if (js_truthy(value) && strcmp(names[i], chosen) != 0 &&
+        if (names[i] != NULL && js_truthy(value) && strcmp(names[i], chosen) != 0 &&
             (i == 0 || strcmp(names[i], row->key) != 0)) {
             report_add(self->report, REPORT_WARNING, names[i], NULL,
                        "PM2 ignores it because of `%s`, another name of the same", chosen);

@@ -52,6 +52,32 @@ static void drop_marks(json_t *value, int depth)
     }
 }
 
+/* A value that JSON does not hold. NULL: PM2's daemon never gets it, or what it gets is not known
+ * here. A new reference. */
+static json_t *as_odd_variable(struct app *self, const char *key, const char *mark)
+{
+    static const char *const lost[] = {"Function", "AsyncFunction", "GeneratorFunction", "Symbol",
+                                       "NaN",      "Infinity",      "Circular",          "Deep"};
+    enum { NUMBERS_FROM = 4, NUMBERS_TO = 6 };
+    if (strcmp(mark, "BigInt") == 0) {
+        app_reject(self, key, "a text",
+                   "PM2 ends with a TypeError and starts nothing of the whole file");
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+        if (strcmp(lost[i], mark) == 0) {
+            report_add(self->report, REPORT_WARNING, key, "a text",
+                       "PM2 does not hand on a value of type %s", lost[i]);
+            return i >= NUMBERS_FROM && i < NUMBERS_TO ? json_null() : NULL; /* in PM2's list */
+        }
+    }
+    bool date = strcmp(mark, "Date") == 0;
+    report_add(self->report, REPORT_WARNING, key, "a text",
+               "PM2 sets the variable to the JSON text of a value of type %.40s%s", mark,
+               date ? ", with its quotes" : ": {}");
+    return date ? NULL : json_string("{}");
+}
+
 /* Objects, lists and null as text. NULL: PM2's daemon never gets it. A new reference. */
 static json_t *as_variable(struct app *self, const char *section, const char *name,
                            const json_t *value)
@@ -60,9 +86,7 @@ static json_t *as_variable(struct app *self, const char *section, const char *na
     (void)snprintf(key, sizeof key, "%s/%s", section, name);
     const char *mark = js_mark(value);
     if (mark != NULL) {
-        report_add(self->report, REPORT_WARNING, key, "a text",
-                   "PM2 does not hand on a value of type %.40s", mark);
-        return NULL;
+        return as_odd_variable(self, key, mark);
     }
     if (!json_is_object(value) && !json_is_array(value) && !json_is_null(value)) {
         return json_deep_copy(value);

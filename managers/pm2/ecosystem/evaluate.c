@@ -230,7 +230,7 @@ static enum evaluate_end follow(struct child *child, int64_t time_ms, struct buf
 
 int evaluate(const struct evaluate_request *request, struct evaluate_result *ret, struct err *err)
 {
-    struct child child;
+    struct child child = {.pid = -1, .pidfd = -1, .result = -1, .printed = -1};
     struct owner owner;
     struct buffer result;
     bool drop = find_owner(request->file, &owner);

@@ -19,8 +19,8 @@
 struct evaluate_request {
     const char *node; /* absolute */
     const char *file; /* absolute; a regular file */
-    /* What to try, in turn: "expression" (as PM2 does with .json), "require", "import" and "module"
-     * (the text as a CommonJS module, whatever the name), with commas. */
+    /* What to try, in turn: "expression" (as PM2 does with .json), "yaml", "require", "import" and
+     * "module" (the text as a CommonJS module, whatever the name), with commas. */
     const char *ways;
     const char *env_name; /* or NULL */
     int64_t time_ms;

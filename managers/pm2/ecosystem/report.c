@@ -31,8 +31,7 @@ json_t *report_text(const char *text)
     while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) {
         length--;
     }
-    memcpy(cut, text, length);
-    memcpy(cut + length, "...", 4);
+    (void)snprintf(cut, sizeof cut, "%.*s...", (int)length, text);
     return doc_text(cut);
 }
 

@@ -106,14 +106,15 @@ static bool read_json(const char *text, size_t length, struct source *ret, json_
 
 static const char *ways_of(enum source_kind kind)
 {
-    return kind == SOURCE_JSON ? "expression,module"
-           : kind == SOURCE_JS ? "require,import"
-                               : "expression,require,import,module";
+    return kind == SOURCE_JSON   ? "expression,module"
+           : kind == SOURCE_YAML ? "yaml"
+           : kind == SOURCE_JS   ? "require,import"
+                                 : "expression,require,import,module";
 }
 
 static const char *way_text(const char *way)
 {
-    static const char *const known[] = {"expression", "require", "import", "module"};
+    static const char *const known[] = {"expression", "yaml", "require", "import", "module"};
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         if (strcmp(known[i], way) == 0) {
             return known[i];
@@ -133,7 +134,8 @@ static void tell_failure(struct report *report, enum report_severity severity,
 /* The failure that says most: of what PM2 itself would have tried. */
 static const json_t *telling_failure(const json_t *failed, enum source_kind kind)
 {
-    const char *wanted = kind == SOURCE_JSON ? "expression" : "require";
+    const char *wanted =
+        kind == SOURCE_JSON ? "expression" : (kind == SOURCE_YAML ? "yaml" : "require");
     size_t index;
     json_t *failure;
     json_array_foreach(failed, index, failure)
@@ -192,6 +194,12 @@ static void take_answer(struct source *self, struct report *report, const json_t
     const json_t *failed = json_object_get(answer, "failed");
     const char *way = doc_get_text(answer, "way", NULL);
     const json_t *failure = telling_failure(failed, kind);
+    if (way == NULL && kind == SOURCE_YAML && json_object_get(failure, "line") == NULL) {
+        report_add(report, REPORT_ERROR, NULL, "JSON, or pm2 in PATH",
+                   "PM2 reads YAML; here it was not read: %.200s",
+                   doc_get_text(failure, "message", "?"));
+        return;
+    }
     if (way == NULL) {
         tell_failure(report, REPORT_ERROR, failure, "a file that exports a list of apps",
                      "PM2 starts nothing");
@@ -199,8 +207,7 @@ static void take_answer(struct source *self, struct report *report, const json_t
     }
     self->way = way_text(way);
     self->exported = json_incref(json_object_get(answer, "value"));
-    bool other = (kind == SOURCE_JSON && strcmp(way, "expression") != 0) ||
-                 (kind != SOURCE_JSON && strcmp(way, "import") == 0);
+    bool other = kind == SOURCE_JSON ? strcmp(way, "expression") != 0 : strcmp(way, "import") == 0;
     if (other && failure != NULL) {
         tell_failure(report, REPORT_ERROR, failure,
                      kind == SOURCE_JSON ? "JSON, or a name that ends in .config.cjs"
@@ -284,10 +291,8 @@ int source_load(const struct source_request *request, struct report *report, str
         return err->code;
     }
     int rc = 0;
-    if (kind == SOURCE_YAML) {
-        report_add(report, REPORT_ERROR, NULL, "JSON, or JavaScript that exports apps",
-                   "PM2 reads YAML, which is not read here: `npx js-yaml FILE` makes JSON of it");
-    } else if (kind == SOURCE_JS || !read_json(text, length, ret, &where)) {
+    bool script = kind == SOURCE_JS || kind == SOURCE_YAML;
+    if (script || !read_json(text, length, ret, &where)) {
         rc = through_node(request, kind, &where, report, ret, err);
     }
     if (rc == 0) {

@@ -25,7 +25,7 @@ struct source_request {
 
 struct source {
     json_t *exported;      /* NULL: nothing could be read; a finding says why */
-    const char *way;       /* "json", "expression", "require", "import", "module"; NULL */
+    const char *way;       /* "json", "expression", "yaml", "require", ...; NULL */
     struct places *places; /* of strict JSON, else NULL */
     json_t *frozen;        /* paths of objects that cannot be changed, or NULL */
     bool unseen;           /* PM2 itself does not get to what was read; a finding says why */
