@@ -130,24 +130,31 @@ static void say_lost(struct home *home, const char *object, int64_t now_ms)
     }
 }
 
+/* Another daemon of this home than the one that answers; 0: there is none. The sample may be of
+ * before that one was known. */
+static int64_t other_daemon(const struct home *home)
+{
+    const struct detect *detect = &home->detect;
+    int64_t other = god_other(home->god);
+    for (size_t i = 0; other == 0 && i < detect->daemon_count; i++) {
+        other = detect->daemons[i] != god_pid(home->god) ? detect->daemons[i] : 0;
+    }
+    return other;
+}
+
 static void say_daemons(struct home *home, const char *object, int64_t now_ms)
 {
     const struct detect *detect = &home->detect;
     enum god_state state = god_state(home->god);
-    int64_t other = god_other(home->god);
-    if ((state == GOD_ABSENT || state == GOD_DEAD) && detect->daemon_count > 0) {
+    bool lasts = now_ms - home->state_since_ms >= DETECT_LASTS_MS; /* one may be starting */
+    if ((state == GOD_ABSENT || state == GOD_DEAD) && detect->daemon_count > 0 && lasts) {
         (void)findings_say(&home->pm2->findings, "pm2.unreachable", object, FINDING_CRITICAL,
                            now_ms,
                            "PM2 daemon %lld runs and cannot be reached: its sockets are gone or "
                            "another's",
                            (long long)detect->daemons[0]);
     }
-    if (state != GOD_UP) {
-        return;
-    }
-    if (other == 0 && detect->daemon_count > 0) {
-        other = detect->daemons[0];
-    }
+    int64_t other = state == GOD_UP ? other_daemon(home) : 0;
     if (other != 0) {
         (void)findings_say(&home->pm2->findings, "pm2.doubled", object, FINDING_CRITICAL, now_ms,
                            "two PM2 daemons share this home: pids %lld and %lld; end one of them",

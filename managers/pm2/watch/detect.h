@@ -10,6 +10,7 @@
 #define DETECT_DAEMONS_MAX 4
 #define DETECT_LOST_MS 1500 /* `pm2 kill` takes its sockets away after its end */
 #define DETECT_DAEMON_OVER_MS 30000
+#define DETECT_LASTS_MS 7500               /* longer than from one sample to the next */
 #define DETECT_GROWTH_MS INT64_C(21600000) /* a daemon that reaches its limit within this is told */
 
 struct orphan {
