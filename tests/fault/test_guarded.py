@@ -7,7 +7,7 @@ from faults import HERE, World, boot_s, check, kill, main, process_state, wait_u
 NAME = "job"
 # Longer than a backup waits: only the exclusion keeps it from starting beside the primary, which
 # runs until the end of its grant.
-EXTRA = "leadership: {handover_below: 0}\ngrants: {ttl: 13s}\n"
+EXTRA = "leadership: {handover_below: 0}\ngrants: {ttl: 11s}\n"
 DUTIES = ("pm2/job", "pm2/job-standard", "pm2/job-enhanced")
 
 
@@ -84,12 +84,6 @@ def node_frozen(world):
                 lambda node: node.thaw(stopped))
 
 
-def node_and_parent_frozen(world):
-    stopped = []
-    return away(world, lambda node: stopped.extend(
-        world.freeze(node, [node.parent(), node.worker()])), lambda node: node.thaw(stopped))
-
-
 def whole_host_frozen(world):
     """The primary and its guard sleep too, past their deadline."""
     stopped = []
@@ -135,6 +129,6 @@ def leader_killed_meanwhile(world):
 
 
 if __name__ == "__main__":
-    main([host_cut, host_cannot_send, host_cannot_hear, node_frozen, node_and_parent_frozen,
-          whole_host_frozen, node_killed, guard_frozen_and_cut, leader_killed_meanwhile],
+    main([host_cut, host_cannot_send, host_cannot_hear, node_frozen, whole_host_frozen, node_killed,
+          guard_frozen_and_cut, leader_killed_meanwhile],
          GuardedWorld, extra=EXTRA)
