@@ -68,7 +68,10 @@ static void sample_daemon(struct home *home, int64_t now_ms)
     const struct tree *tree = &home->pm2->tree;
     const struct tree_row *row = tree_find(tree, god_pid(home->god));
     detect->memory_bytes = row != NULL ? row->memory_bytes : -1;
-    detect->state = row != NULL ? row->state : '\0';
+    detect->state = 0;
+    if (row != NULL) {
+        detect->state = row->state;
+    }
     if (row == NULL) {
         growth_forget(&detect->growth);
     }
