@@ -146,34 +146,17 @@ static int64_t read_wall(const json_t *pm2_env, const char *key)
     return number > 0 && number < 9e15 ? (int64_t)number : 0;
 }
 
-static enum entry_status read_shown(const json_t *pm2_env)
-{
-    const char *text = json_string_value(json_object_get(pm2_env, "status"));
-    for (int i = ENTRY_ONLINE; text != NULL && i < ENTRY_OTHER; i++) {
-        if (strcmp(text, entry_status_name((enum entry_status)i)) == 0) {
-            return (enum entry_status)i;
-        }
-    }
-    return ENTRY_OTHER;
-}
-
-static bool is_false(const json_t *value)
-{
-    const char *text = json_string_value(value);
-    return json_is_false(value) || (text != NULL && strcmp(text, "false") == 0);
-}
-
 static void read_facts(const json_t *row, const json_t *pm2_env, struct mend_facts *ret)
 {
     double pid = json_number_value(json_object_get(row, "pid"));
     const char *mode = json_string_value(json_object_get(pm2_env, "exec_mode"));
     *ret = (struct mend_facts){
-        .shown = read_shown(pm2_env),
+        .shown = entry_status(pm2_env),
         .pid = pid > 0 && pid <= INT32_MAX ? (int64_t)pid : 0,
         .created_wall_ms = read_wall(pm2_env, "created_at"),
         .started_wall_ms = read_wall(pm2_env, "pm_uptime"),
         .cluster = mode != NULL && strcmp(mode, "cluster_mode") == 0,
-        .autorestart = !is_false(json_object_get(pm2_env, "autorestart")),
+        .autorestart = entry_restarts(pm2_env),
         .listen_timeout_ms = read_time(pm2_env, "listen_timeout", LISTEN_TIMEOUT_MS),
         .kill_timeout_ms = read_time(pm2_env, "kill_timeout", KILL_TIMEOUT_MS),
         .restart_delay_ms = read_time(pm2_env, "restart_delay", 0),
@@ -188,14 +171,13 @@ bool mend_row_read(const json_t *row, struct mend_row *ret, struct mend_facts *r
 {
     const json_t *pm2_env = json_object_get(row, "pm2_env");
     const char *name = json_string_value(json_object_get(row, "name"));
-    const json_t *id = json_object_get(row, "pm_id");
+    int64_t pm_id = entry_id(json_object_get(row, "pm_id"));
     const char *namespace = json_string_value(json_object_get(pm2_env, "namespace"));
-    if (name == NULL || strlen(name) >= NAME_SIZE || !json_is_object(pm2_env) ||
-        !json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX) {
+    if (name == NULL || strlen(name) >= NAME_SIZE || !json_is_object(pm2_env) || pm_id < 0) {
         return false;
     }
     *ret = (struct mend_row){
-        .pm_id = json_integer_value(id),
+        .pm_id = pm_id,
         .name = name,
         .out_log = json_string_value(json_object_get(pm2_env, "pm_out_log_path")),
         .err_log = json_string_value(json_object_get(pm2_env, "pm_err_log_path")),

@@ -96,14 +96,16 @@ bool entry_restarts(const json_t *pm2_env)
 }
 
 /* With a restart delay or a backoff set, PM2 (5 to 7) shows "waiting restart" also after an exit on
- * which it restarts nothing: a stop code, or too many restarts. It gives itself away by its pid,
- * which it clears then, and keeps while it really waits. */
+ * which it restarts nothing: a stop, a stop code, no autorestart, or too many restarts. It gives
+ * itself away by its pid, which it clears then, and keeps while it really waits; and of what was
+ * restarted too often it forgets when it was created. */
 static enum entry_status true_status(const json_t *pm2_env, enum entry_status status, int64_t pid)
 {
     if (status != ENTRY_WAITING_RESTART || pid != 0) {
         return status;
     }
-    return is_stop_code(pm2_env) ? ENTRY_STOPPED : ENTRY_ERRORED;
+    bool given_up = entry_restarts(pm2_env) && read_count(pm2_env, "created_at") == 0;
+    return given_up ? ENTRY_ERRORED : ENTRY_STOPPED;
 }
 
 /* PM2 numbers the instances of one name by a variable that the entry itself names. */

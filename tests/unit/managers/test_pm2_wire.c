@@ -234,6 +234,15 @@ static void wait_without_a_pid_is_an_end(void **state)
     entry = read_one("[{\"name\":\"a\",\"pm_id\":1,\"pid\":0,\"pm2_env\":{\"status\":\"waiting "
                      "restart\",\"stop_exit_codes\":[86],\"exit_code\":1}}]");
     assert_int_equal(entry.status, ENTRY_ERRORED);
+    entry = read_one("[{\"name\":\"a\",\"pm_id\":1,\"pid\":0,\"pm2_env\":{\"status\":\"waiting "
+                     "restart\",\"autorestart\":false}}]");
+    assert_int_equal(entry.status, ENTRY_STOPPED);
+    entry = read_one("[{\"name\":\"a\",\"pm_id\":1,\"pid\":0,\"pm2_env\":{\"status\":\"waiting "
+                     "restart\",\"created_at\":1795358560862}}]");
+    assert_int_equal(entry.status, ENTRY_STOPPED); /* by somebody */
+    entry = read_one("[{\"name\":\"a\",\"pm_id\":1,\"pid\":0,\"pm2_env\":{\"status\":\"waiting "
+                     "restart\",\"created_at\":null}}]");
+    assert_int_equal(entry.status, ENTRY_ERRORED);
 }
 
 static void only_our_mark_makes_an_entry_ours(void **state)
