@@ -118,7 +118,7 @@ static int on_configure(void *context, const struct manager_configure *configure
     choose_begin(self, clock_boot_ms());
     primaries_configure(self, moved);
     if (moved) {
-        mend_forget(self);
+        mend_begin(self);
     }
     install_configure(self);
     for (size_t i = 0; i < self->home_count; i++) {

@@ -42,76 +42,44 @@ static bool has_folder(const char *log_path)
 
 /* ---- rows that we stopped ---- */
 
-static struct mend_stopped *stopped_row(struct mend *self, size_t home, int64_t pm_id)
+static struct stop stop_of(const struct home *home, int64_t pm_id, const char *name,
+                           int64_t started_wall_ms)
 {
-    for (size_t i = 0; i < MEND_STOPPED_MAX; i++) {
-        struct mend_stopped *row = &self->stopped[i];
-        if (row->used && row->home == home && row->pm_id == pm_id) {
-            return row;
-        }
-    }
-    return NULL;
+    struct stop ret = {
+        .pm_id = pm_id, .started_wall_ms = started_wall_ms, .stopped_wall_ms = clock_wall_ms()};
+    (void)snprintf(ret.home, sizeof ret.home, "%s", god_home(home->god));
+    (void)snprintf(ret.name, sizeof ret.name, "%s", name);
+    return ret;
 }
 
-bool mend_has_room(const struct mend *self)
+void mend_remember_stopped(struct pm2 *self, const struct home *home, const struct mend_case *row)
 {
-    for (size_t i = 0; i < MEND_STOPPED_MAX; i++) {
-        if (!self->stopped[i].used) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void mend_remember_stopped(struct mend *self, const struct mend_case *row)
-{
-    struct mend_stopped *found = stopped_row(self, row->home, row->pm_id);
-    for (size_t i = 0; found == NULL && i < MEND_STOPPED_MAX; i++) {
-        found = self->stopped[i].used ? NULL : &self->stopped[i];
-    }
-    if (found == NULL) {
-        return;
-    }
-    *found = (struct mend_stopped){.used = true,
-                                   .home = row->home,
-                                   .pm_id = row->pm_id,
-                                   .started_wall_ms = row->started_wall_ms};
-    memcpy(found->name, row->name, sizeof found->name);
+    struct stop stop = stop_of(home, row->pm_id, row->name, row->started_wall_ms);
+    stops_add(&self->mend.stops, &stop);
 }
 
 void mend_note_write(struct pm2 *self, const struct home *home, const struct request *request)
 {
-    struct mend_stopped *row = stopped_row(&self->mend, index_of(self, home), request->pm_id);
-    if (row != NULL && (request->method == REQUEST_STOP || request->method == REQUEST_DELETE)) {
-        row->used = false;
+    if (request->method == REQUEST_STOP || request->method == REQUEST_DELETE) {
+        stops_drop(&self->mend.stops, god_home(home->god), request->pm_id);
     }
 }
 
 /* While it stands as our stop left it. */
-static bool is_stopped_by_us(struct mend *self, size_t home, const struct mend_row *row,
+static bool is_stopped_by_us(struct pm2 *self, const struct home *home, const struct mend_row *row,
                              const struct mend_facts *facts)
 {
-    struct mend_stopped *ours = stopped_row(self, home, row->pm_id);
-    if (ours == NULL) {
+    struct stop stop = stop_of(home, row->pm_id, row->name, facts->started_wall_ms);
+    if (facts->shown == ENTRY_ONLINE || facts->shown == ENTRY_LAUNCHING) {
+        stops_drop(&self->mend.stops, stop.home, stop.pm_id);
         return false;
     }
-    bool other =
-        strcmp(ours->name, row->name) != 0 || ours->started_wall_ms != facts->started_wall_ms;
-    if (other || facts->shown == ENTRY_ONLINE || facts->shown == ENTRY_LAUNCHING) {
-        ours->used = false;
-        return false;
-    }
-    return true;
+    return stops_has(&self->mend.stops, &stop);
 }
 
 void mend_stopped_by_hand(struct pm2 *self, const struct home *home, const char *name)
 {
-    for (size_t i = 0; i < MEND_STOPPED_MAX; i++) {
-        struct mend_stopped *row = &self->mend.stopped[i];
-        if (row->used && row->home == index_of(self, home) && strcmp(row->name, name) == 0) {
-            row->used = false;
-        }
-    }
+    stops_drop_named(&self->mend.stops, god_home(home->god), name);
 }
 
 /* ---- cases ---- */
@@ -159,7 +127,7 @@ static bool judge_row(struct pm2 *self, size_t home, const json_t *listed,
     facts.runs = is_running(facts.pid);
     facts.logs_there =
         facts.shown == ENTRY_ONLINE || (has_folder(row.out_log) && has_folder(row.err_log));
-    facts.ours = is_stopped_by_us(&self->mend, home, &row, &facts);
+    facts.ours = is_stopped_by_us(self, &self->homes[home], &row, &facts);
     ret->is = mend_judge(&facts);
     return ret->is.trouble != MEND_WELL;
 }
@@ -185,13 +153,15 @@ static size_t keep_others(struct mend *self, size_t home)
     return dropped;
 }
 
-static void forget_started(struct mend *self, size_t home)
+/* What is listed no more needs no memory: a stopped row is always a case. */
+static void forget_deleted(struct pm2 *self, size_t home)
 {
-    for (size_t i = 0; i < MEND_STOPPED_MAX; i++) {
-        struct mend_stopped *row = &self->stopped[i];
-        if (row->used && row->home == home &&
-            find_case(self->cases, self->case_count, home, row->pm_id) == NULL) {
-            row->used = false;
+    const char *path = god_home(self->homes[home].god);
+    for (size_t i = 0; i < STOPS_MAX; i++) {
+        const struct stop *row = &self->mend.stops.rows[i];
+        if (row->used && strcmp(row->home, path) == 0 &&
+            find_case(self->mend.cases, self->mend.case_count, home, row->pm_id) == NULL) {
+            stops_drop(&self->mend.stops, path, row->pm_id);
         }
     }
 }
@@ -217,7 +187,7 @@ static void take_cases(struct pm2 *self, size_t home, const json_t *list, int64_
         }
     }
     self->observe_now = self->observe_now || gone > 0;
-    forget_started(mend, home);
+    forget_deleted(self, home);
 }
 
 void mend_take_list(struct pm2 *self, struct home *home, const json_t *list, int64_t now_ms)
@@ -231,9 +201,10 @@ void mend_daemon_lost(struct pm2 *self, const struct home *home)
     (void)keep_others(&self->mend, index_of(self, home));
 }
 
-void mend_forget(struct pm2 *self)
+void mend_begin(struct pm2 *self)
 {
     memset(&self->mend, 0, sizeof self->mend);
+    stops_open(&self->mend.stops, self->configure.data_dir, clock_wall_ms());
 }
 
 /* ---- what is told ---- */

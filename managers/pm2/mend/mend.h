@@ -9,11 +9,11 @@
 
 #include "managers/pm2/daemon/request.h"
 #include "managers/pm2/mend/plan.h"
+#include "managers/pm2/mend/stops.h"
 #include "managers/pm2/settings.h"
 
 #define MEND_CASES_MAX 256     /* rows of all homes that are not plainly well */
 #define MEND_TOUCHED_MAX 64    /* instances of one primary */
-#define MEND_STOPPED_MAX 32    /* rows that we stopped and that did not start yet */
 #define MEND_ATTEMPT_MS 120000 /* then it has failed, whatever is under way */
 #define MEND_PROOF_MS 2000     /* up for so long after an attempt: mended */
 
@@ -50,21 +50,12 @@ struct mend_order {
     char why[NAME_SIZE]; /* what ailed it */
 };
 
-/* Stopped by us: a start may still fail, and then it must not pass for stopped by somebody. */
-struct mend_stopped {
-    bool used;
-    size_t home;
-    int64_t pm_id;
-    char name[NAME_SIZE];
-    int64_t started_wall_ms;
-};
-
 /* All zero: nothing ails. */
 struct mend {
     size_t case_count;
     struct mend_case cases[MEND_CASES_MAX];
     struct mend_order orders[SETTINGS_PRIMARIES_MAX];
-    struct mend_stopped stopped[MEND_STOPPED_MAX];
+    struct stops stops;
 };
 
 /* A new list of that home, as PM2 sent it. */
@@ -77,8 +68,8 @@ void mend_note_write(struct pm2 *self, const struct home *home, const struct req
 void mend_stopped_by_hand(struct pm2 *self, const struct home *home, const char *name);
 /* Ends attempts that went well or took too long. */
 void mend_step(struct pm2 *self, int64_t now_ms);
-/* Other homes: all is forgotten. */
-void mend_forget(struct pm2 *self);
+/* The first homes, or other ones: all but stops is forgotten. */
+void mend_begin(struct pm2 *self);
 /* An attempt is under way in that home: look again soon. */
 bool mend_is_settling(const struct pm2 *self, const struct home *home);
 
@@ -95,9 +86,8 @@ bool mend_is_allowed(const struct pm2 *self, const char *name);
 /* What is the matter with the primary as a whole. */
 enum mend_trouble mend_trouble_of(const struct pm2 *self, const struct watch *watch,
                                   const char **ret_why);
-/* There is room to remember that we stop it; else it must not be stopped. */
-bool mend_has_room(const struct mend *self);
-void mend_remember_stopped(struct mend *self, const struct mend_case *row);
+/* That we stop it, to start it. */
+void mend_remember_stopped(struct pm2 *self, const struct home *home, const struct mend_case *row);
 /* A new list of that home is in the cases. */
 void mend_carry_out(struct pm2 *self, struct home *home);
 

@@ -89,9 +89,9 @@ static void treat(struct pm2 *self, struct mend_order *order, struct home *home,
         send_request(self, home, row, REQUEST_RESTART);
         return;
     case MEND_STOP:
-        if (mend_has_room(&self->mend)) {
+        if (stops_has_room(&self->mend.stops)) {
             send_request(self, home, row, REQUEST_STOP);
-            mend_remember_stopped(&self->mend, row);
+            mend_remember_stopped(self, home, row);
             touched->to_start = true;
         }
         return;
