@@ -145,6 +145,8 @@ apps:
      None, WITHOUT_PM2),
     ("large.config.js", 'module.exports = {apps: [{name: "{n}", script: "{n}.sh", '
                         'args: ["x".repeat(8 << 20)]}]}', None, WITHOUT_PM2),
+    ("hungry.config.js", 'const a = []; for (;;) a.push(Buffer.alloc(1 << 24, 1));', None,
+     WITHOUT_PM2),
     ("values.config.js", 'module.exports = {apps: Array(200000).fill({})}', None, WITHOUT_PM2),
     ("circle.config.js", 'const a = {name: "{n}", script: "{n}.sh"}; a.env = {a}; '
                          'module.exports = {apps: [a]}', None, WITHOUT_PM2),

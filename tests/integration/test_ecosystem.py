@@ -263,6 +263,7 @@ def test_bad_files():
         check(finding(told["exit.config.js"], text="exit code 3"), f"{told['exit.config.js']}")
         for name in ("flood.config.js", "large.config.js"):
             check(finding(told[name], text="too much"), f"{name}: {told[name]}")
+        check(told["hungry.config.js"]["errors"] == 1, f"{told['hungry.config.js']}")
         check(finding(told["values.config.js"], text="too many values"),
               f"{told['values.config.js']}"[:500])
         check(finding(told["circle.config.js"], "env/a", "warning"), f"{told['circle.config.js']}")
@@ -302,6 +303,23 @@ def test_places():
         check(told[throws]["findings"][0]["line"] == 3, f"{told[throws]}")
 
 
+def test_owner():
+    """Root evaluates nobody's file with nobody's rights."""
+    if os.getuid() != 0 or shutil.which("node") is None:
+        say("not looked at: it needs root and node.js")
+        return
+    with Bench() as bench:
+        path = bench.write(0, "own.config.js", "module.exports = {apps: [{name: `u${process.getuid()}"
+                                               "g${process.getgroups()}`, script: '{n}.sh'}]}")
+        os.chown(path, 65534, 65534)
+        _, told = bench.validate(path)
+        check(finding(told[path], text="cannot be started"), f"a closed folder: {told[path]}")
+        os.chmod(bench.folder, 0o755)
+        code, told = bench.validate(path)
+        check(code == 0 and told[path]["apps"][0]["name"] == "u65534g65534" and
+              finding(told[path], severity="info", text="rights"), f"{code} {told[path]}")
+
+
 def test_exit_codes():
     """0 with warnings alone, 1, 7; no secret is shown unless it is asked for; no node is needed."""
     with Bench() as bench:
@@ -331,4 +349,4 @@ def test_exit_codes():
 
 
 if __name__ == "__main__":
-    run(test_places, test_exit_codes, test_bad_files, test_as_pm2)
+    run(test_places, test_exit_codes, test_bad_files, test_as_pm2, test_owner)

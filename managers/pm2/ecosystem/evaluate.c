@@ -25,7 +25,6 @@
 #define PATH_SIZE 4096
 #define CHUNK 65536
 #define SWEEP_ROUNDS_MAX 200
-#define EXIT_NOT_STARTED 127
 
 struct child {
     pid_t pid;
@@ -69,9 +68,11 @@ static void start(const struct evaluate_request *request, const struct owner *ow
 {
     char folder[PATH_SIZE];
     const struct rlimit no_core = {0, 0};
+    const struct rlimit memory = {EVALUATE_MEMORY_BYTES_MAX, EVALUATE_MEMORY_BYTES_MAX};
     (void)snprintf(folder, sizeof folder, "%s", request->file);
     (void)setpgid(0, 0);
     (void)setrlimit(RLIMIT_CORE, &no_core);
+    (void)setrlimit(RLIMIT_DATA, &memory); /* what lies beside node's heap counts as well */
     int nothing = open("/dev/null", O_RDONLY);
     int high = fcntl(result, F_DUPFD, 10); /* out of the way of what follows */
     if (nothing < 0 || high < 0 || dup2(nothing, STDIN_FILENO) < 0 ||
@@ -117,7 +118,7 @@ static int spawn(const struct evaluate_request *request, const struct owner *own
     pid_t pid = fork();
     if (pid == 0) {
         start(request, owner, result[1], printed[1]);
-        _exit(EXIT_NOT_STARTED);
+        _exit(EVALUATE_NOT_STARTED);
     }
     int os_errno = errno;
     (void)close(result[1]);

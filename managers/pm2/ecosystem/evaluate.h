@@ -14,7 +14,8 @@
 #define EVALUATE_TIME_MS 10000
 #define EVALUATE_RESULT_BYTES_MAX (4u << 20)
 #define EVALUATE_PRINTED_BYTES_MAX (16u << 20) /* a file that prints more is ended */
-#define EVALUATE_DEPTH_MAX 40
+#define EVALUATE_MEMORY_BYTES_MAX (1024u << 20)
+#define EVALUATE_NOT_STARTED 127 /* exit code: node, or the file's folder, cannot be used */
 
 struct evaluate_request {
     const char *node; /* absolute */

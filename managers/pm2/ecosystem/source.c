@@ -156,6 +156,10 @@ static void tell_end(struct report *report, const struct evaluate_result *result
     } else if (result->end == EVALUATE_FLOODED) {
         report_add(report, REPORT_ERROR, NULL, "a file that exports a list of apps",
                    "it was ended here: it prints or exports too much");
+    } else if (WIFEXITED(result->status) && WEXITSTATUS(result->status) == EVALUATE_NOT_STARTED) {
+        report_add(report, REPORT_ERROR, NULL, "a folder that can be entered",
+                   "not read: node cannot be started in the file's folder%s",
+                   result->as_owner ? " with the rights of the file's owner" : "");
     } else if (WIFSIGNALED(result->status) && WTERMSIG(result->status) != SIGKILL) {
         report_add(report, REPORT_ERROR, NULL, "a file that comes to its end",
                    "node ended with signal %d before anything was exported, and so would PM2",
