@@ -86,6 +86,17 @@ static void default_home(char ret[MANAGER_PATH_SIZE])
     }
 }
 
+static void leave_guarded_out(struct pm2 *self)
+{
+    for (size_t i = 0; i < self->home_count; i++) {
+        for (size_t k = 0; k < self->settings->primary_count; k++) {
+            if (self->settings->primaries[k].guarded) {
+                lists_leave_out(self->homes[i].lists, self->settings->primaries[k].name);
+            }
+        }
+    }
+}
+
 static int on_configure(void *context, const struct manager_configure *configure, struct err *err)
 {
     struct pm2 *self = context;
@@ -120,6 +131,7 @@ static int on_configure(void *context, const struct manager_configure *configure
     if (moved) {
         mend_begin(self);
     }
+    leave_guarded_out(self);
     install_configure(self);
     for (size_t i = 0; i < self->home_count; i++) {
         home_list_soon(&self->homes[i], 0);

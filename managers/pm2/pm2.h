@@ -51,10 +51,11 @@ struct home {
     unsigned writes;      /* requests of ours that change something, under way */
     uint64_t list_needed; /* number of the first list of after our last change */
     struct entries entries;
-    struct lists *lists;     /* versions of its list */
-    struct restore *restore; /* entries are being prepared again; NULL: none */
-    struct revival *revival; /* its daemon is being brought back; NULL: none */
-    int64_t state_since_ms;  /* of its daemon */
+    struct lists *lists;           /* versions of its list */
+    struct restore *restore;       /* entries are being prepared again; NULL: none */
+    struct revival *revival;       /* its daemon is being brought back; NULL: none */
+    int64_t state_since_ms;        /* of its daemon */
+    char not_revived[REASON_SIZE]; /* why the latest attempt failed; empty: none did */
     struct detect detect;
 };
 

@@ -306,6 +306,13 @@ void lists_take(struct lists *self, const json_t *list, uint64_t life, int64_t n
     }
 }
 
+void lists_leave_out(struct lists *self, const char *name)
+{
+    if (wanted_leave_out(&self->wanted, name)) {
+        make_dirty(self, CHANGED, clock_boot_ms());
+    }
+}
+
 /* Ended by a person: of this life of the machine, and for longer than its shutdown would take. */
 static void watch_absence(struct lists *self, bool tidied, int64_t now_ms)
 {

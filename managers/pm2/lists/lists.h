@@ -33,6 +33,8 @@ void lists_close(struct lists **self_p);
 
 /* PM2's own list, of the daemon `life` (god_life). */
 void lists_take(struct lists *self, const json_t *list, uint64_t life, int64_t now_ms);
+/* An entry of that name is a duty of ours from now on (a guarded primary): its grant starts it. */
+void lists_leave_out(struct lists *self, const char *name);
 /* From time to time: writes what is due. `tidied`: the home has no daemon, and no sockets. */
 void lists_step(struct lists *self, bool tidied, int64_t now_ms);
 /* What of it people must know: a list that was emptied, entries that were lost. While entries are

@@ -332,14 +332,22 @@ void restore_take_list(struct home *home, const json_t *list)
 
 /* ---- the beginning ---- */
 
-static json_t *rows_of_name(const json_t *rows, const char *name)
+/* A guarded primary is started by its grant. */
+static bool is_of_ours(const struct home *home, const char *name)
+{
+    const struct settings_primary *primary = settings_primary(home->pm2->settings, name);
+    return primary != NULL && primary->guarded;
+}
+
+static json_t *rows_of_name(const struct home *home, const json_t *rows, const char *name)
 {
     json_t *ret = json_array();
     size_t index;
     json_t *row;
     json_array_foreach(rows, index, row)
     {
-        if (name == NULL || strcmp(saved_name(row), name) == 0) {
+        if ((name == NULL || strcmp(saved_name(row), name) == 0) &&
+            !is_of_ours(home, saved_name(row))) {
             (void)json_array_append(ret, row);
         }
     }
@@ -369,7 +377,7 @@ int restore_begin(struct home *home, const json_t *rows, const char *name, bool 
     if (rc != 0) {
         return rc;
     }
-    json_t *chosen = rows_of_name(rows, name);
+    json_t *chosen = rows_of_name(home, rows, name);
     struct restore *self = calloc(1, sizeof *self);
     if (self == NULL || json_array_size(chosen) > SAVED_ROWS_MAX ||
         (name != NULL && json_array_size(chosen) == 0)) {

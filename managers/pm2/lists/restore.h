@@ -1,6 +1,6 @@
 /* Preparing kept entries again: those that a home's list lacks, in their order, one at a time, each
  * on a settled list, never twice. Entries that are there are left alone, running or not; an entry
- * that was kept as stopped is registered as stopped.
+ * that was kept as stopped is registered as stopped. Guarded primaries are left to their grants.
  *
  * A process of the entry that outlived its daemon (revive/orphans.h) is ended right before, so that
  * nothing runs twice and the gap is short. An entry that could not run (its program or folder is

@@ -3,6 +3,8 @@
 #include "managers/pm2/lists/saved.h"
 #include "node/base/doc.h"
 
+#include <string.h>
+
 static void set_missing(struct wanted *self, json_t *missing, int64_t now_ms)
 {
     size_t before = json_array_size(self->missing);
@@ -80,6 +82,33 @@ enum wanted_change wanted_take(struct wanted *self, const json_t *present, uint6
 void wanted_tidied(struct wanted *self)
 {
     self->tidied = true;
+}
+
+static json_t *without(const json_t *rows, const char *name)
+{
+    json_t *ret = json_array();
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row)
+    {
+        if (strcmp(saved_name(row), name) != 0) {
+            (void)json_array_append(ret, row);
+        }
+    }
+    return ret;
+}
+
+bool wanted_leave_out(struct wanted *self, const char *name)
+{
+    json_t *rows = without(self->rows, name);
+    bool any = json_array_size(rows) < json_array_size(self->rows);
+    if (any) {
+        json_decref(self->rows);
+        self->rows = json_incref(rows);
+        set_missing(self, without(self->missing, name), 0);
+    }
+    json_decref(rows);
+    return any;
 }
 
 void wanted_meant(struct wanted *self)

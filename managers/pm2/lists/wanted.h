@@ -52,6 +52,8 @@ enum wanted_change wanted_take(struct wanted *self, const json_t *present, uint6
                                int64_t now_ms);
 /* The daemon was ended properly, by a person. */
 void wanted_tidied(struct wanted *self);
+/* Entries of that name are somebody else's to start from now on. Returns whether there were any. */
+bool wanted_leave_out(struct wanted *self, const char *name);
 /* Rule 5. */
 void wanted_meant(struct wanted *self);
 void wanted_deinit(struct wanted *self);

@@ -214,6 +214,11 @@ static void say(struct pm2 *self, int64_t now_ms)
                        "no PM2 is installed on this node: %s", what);
 }
 
+static bool is_needed(const struct settings *settings)
+{
+    return settings->install || settings->primary_count > 0 || settings->backup_count > 0;
+}
+
 void install_step(struct pm2 *self, int64_t now_ms)
 {
     struct install *install = self->install;
@@ -231,7 +236,9 @@ void install_step(struct pm2 *self, int64_t now_ms)
     if (!install->missing) {
         return;
     }
-    say(self, now_ms);
+    if (is_needed(self->settings)) {
+        say(self, now_ms);
+    }
     if (self->settings->install && install->pid == 0 && now_ms >= install->retry_ms &&
         !pm2_holds_still(self)) {
         start(self, now_ms);

@@ -4,7 +4,7 @@
  * so it needs no word of the leader, and is done by each node's manager at its configuration and,
  * after a failure, every INSTALL_RETRY_MS. npm runs as a child with a time limit, its output
  * bounded in DATA_DIR/npm/install.log; the registry is the one that npm itself is configured for.
- * While PM2 is missing there is the finding pm2.missing. */
+ * While PM2 is missing, and anything is configured for it, there is the finding pm2.missing. */
 #ifndef UNDERSTUDY_MANAGERS_PM2_INSTALL_H
 #define UNDERSTUDY_MANAGERS_PM2_INSTALL_H
 

@@ -114,11 +114,31 @@ void revive_drop(struct home *home)
     free(self);
 }
 
+static void note_failure(struct home *home, const char *why)
+{
+    (void)snprintf(home->not_revived, sizeof home->not_revived, "%.*s",
+                   (int)sizeof home->not_revived - 1, why);
+}
+
+/* As long as it is down: attempts may be minutes apart. */
+static void say_failure(struct home *home, int64_t now_ms)
+{
+    char object[NAME_SIZE];
+    if (god_state(home->god) == GOD_UP) {
+        home->not_revived[0] = '\0';
+    } else if (home->not_revived[0] != '\0') {
+        ailing_name(home, object);
+        (void)findings_say(&home->pm2->findings, "pm2.not_revived", object, FINDING_CRITICAL,
+                           now_ms, "%s", home->not_revived);
+    }
+}
+
 static void fail(struct home *home, const char *why)
 {
     runtime_event(home->pm2->runtime, MANAGER_ERROR, "pm2.not_revived", NULL,
                   "PM2 of %s was not brought back: %s", home_path(home), why);
     journal_write(home->pm2, "revive failed", home_path(home), why);
+    note_failure(home, why);
     revive_drop(home);
     home->pm2->observe_now = true;
 }
@@ -252,6 +272,7 @@ static void step_fill(struct home *home, struct revival *self, int64_t now_ms)
 void revive_step(struct home *home, int64_t now_ms)
 {
     struct revival *self = home->revival;
+    say_failure(home, now_ms);
     if (self == NULL) {
         return;
     }
@@ -372,8 +393,7 @@ int revive_order(struct pm2 *self, const char *name, struct err *err)
     }
     int rc = begin(home, now_ms, err);
     if (rc != 0) {
-        (void)findings_say(&self->findings, "pm2.not_revived", home_path(home), FINDING_CRITICAL,
-                           now_ms, "%s", err->msg);
+        note_failure(home, rc == ERR_BUSY ? "" : err->msg); /* busy: another one is at it */
         runtime_log(MANAGER_WARN, "PM2 of %s is not brought back: %s", home_path(home), err->msg);
     }
     self->observe_now = true;

@@ -527,7 +527,9 @@ static bool has_seen(struct bench *bench)
 
 void bench_add_manager(struct bench *bench, json_t *section)
 {
-    (void)json_object_set_new(section, "homes", json_pack("[s]", bench->home));
+    if (json_object_get(section, "homes") == NULL) {
+        (void)json_object_set_new(section, "homes", json_pack("[s]", bench->home));
+    }
     struct mp_writer writer;
     struct err err = {0};
     mp_writer_init(&writer, 65536);

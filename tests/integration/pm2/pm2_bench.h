@@ -57,7 +57,8 @@ struct bench {
 int bench_set_up(void **state);
 int bench_tear_down(void **state);
 
-/* Start the manager with this section; the reference is stolen. `homes` is filled in. */
+/* Start the manager with this section; the reference is stolen. `homes` is filled in
+ * where it has none. */
 void bench_start_manager(struct bench *bench, json_t *section);
 /* The same, without waiting until it has seen the daemon. */
 void bench_add_manager(struct bench *bench, json_t *section);

@@ -676,6 +676,32 @@ static void daemon_of_a_user_comes_back_as_the_users(void **state)
     assert_int_equal(user_of(only_process(bench, "sleeper")), USER);
 }
 
+/* Two homes under one manager: the one is brought back, the other does not notice. */
+static void one_home_of_two_comes_back(void **state)
+{
+    struct bench *bench = *state;
+    struct other other;
+    char name[128];
+    start_other(bench, &other);
+    start(bench, "looper", "looper.sh", looper);
+    json_t *both = section();
+    (void)json_object_set_new(both, "homes", json_pack("[ss]", bench->home, other.bench.home));
+    bench_start_manager(bench, both);
+    wait_kept(bench, "looper"); /* of one of them; the other's follows, or came before */
+    pid_t process = only_process(bench, "looper");
+    assert_int_equal(kill(other.god, SIGKILL), 0);
+    RUN_UNTIL(bench, is_ill);
+    (void)snprintf(name, sizeof name, "daemon:%s", other.bench.home);
+    assert_string_equal(doc_get_text(ailing(bench), "name", ""), name);
+    assert_true(bench_mend(bench, name, ++attempts));
+    RUN_UNTIL(bench, is_back);
+    assert_int_equal(bench_god(bench), bench->god);
+    assert_int_equal(only_process(bench, "looper"), process);
+    assert_int_not_equal(bench_god(&other.bench), other.god);
+    assert_int_not_equal(only_process(&other.bench, "sleeper"), other.process);
+    PM2(&other.bench, "kill");
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -692,6 +718,7 @@ int main(void)
         WITH_BENCH(two_revivers_make_one_daemon),
         WITH_BENCH(emptied_list_is_told_and_not_wanted),
         WITH_BENCH(entries_deleted_one_by_one_are_wanted_no_more),
+        WITH_BENCH(one_home_of_two_comes_back),
         WITH_BENCH(daemon_of_a_user_comes_back_as_the_users),
     };
     return cmocka_run_group_tests_name("pm2_revive", tests, NULL, NULL);

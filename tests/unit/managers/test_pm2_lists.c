@@ -327,6 +327,26 @@ static void rule_of_the_wanted_list(void **state)
          {3000, 2, "ab", "ab", WANTED_WHOLE});
 }
 
+static void what_becomes_ours_is_left_out(void **state)
+{
+    (void)state;
+    struct wanted wanted = {0};
+    json_t *rows = list_text("abc");
+    json_t *later = list_text("a");
+    (void)wanted_take(&wanted, rows, 1, 0);
+    (void)wanted_take(&wanted, later, 2, 1000); /* b and c are lost */
+    assert_true(wanted_leave_out(&wanted, "b"));
+    assert_false(wanted_leave_out(&wanted, "b"));
+    assert_string_equal(wanted_text(&wanted), "ac");
+    assert_int_equal(json_array_size(wanted.missing), 1);
+    (void)wanted_take(&wanted, later, 2, 2000);
+    assert_string_equal(wanted_text(&wanted), "ac");
+    assert_int_equal(wanted.loss, WANTED_LOST);
+    json_decref(rows);
+    json_decref(later);
+    wanted_deinit(&wanted);
+}
+
 /* ---- files ---- */
 
 static char *text_of(const char *names, size_t *ret_length)
@@ -442,6 +462,7 @@ int main(void)
         cmocka_unit_test(digest_sees_what_is_kept),
         cmocka_unit_test(several_of_one_name_are_counted),
         cmocka_unit_test(rule_of_the_wanted_list),
+        cmocka_unit_test(what_becomes_ours_is_left_out),
         cmocka_unit_test(files_say_what_was_kept),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(orphans_are_known_by_their_environment),

@@ -1,6 +1,7 @@
 /* When a daemon is brought back, and what is known of the one before it. */
 #include "managers/pm2/revive/facts.h"
 #include "managers/pm2/revive/plan.h"
+#include "managers/pm2/revive/spawn.h"
 #include "node/base/doc.h"
 
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -201,12 +203,55 @@ static void package_is_found_in_order(void **state)
     }
 }
 
+/* What spawn_owner_of says to a process of that user. */
+static int owner_as(uid_t user, const char *home)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct spawn_owner owner;
+        struct err err = {0};
+        if (user != geteuid() && setuid(user) != 0) {
+            _exit(99);
+        }
+        int rc = spawn_owner_of(home, &owner, &err);
+        _exit(rc == 0 ? 0 : -rc);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 99);
+    return -WEXITSTATUS(status);
+}
+
+static void another_users_home_is_refused(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test-owner-XXXXXX";
+    char below[64];
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0);
+    (void)snprintf(below, sizeof below, "%s/app/.pm2", folder); /* whose it would be */
+    assert_int_equal(owner_as(geteuid(), folder), 0);
+    assert_int_equal(owner_as(geteuid(), below), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(owner_as(54321, folder), ERR_DENIED);
+        assert_int_equal(owner_as(54321, below), ERR_DENIED);
+        assert_int_equal(chown(folder, 54321, 54321), 0);
+        struct spawn_owner owner;
+        struct err err = {0};
+        assert_int_equal(spawn_owner_of(below, &owner, &err), 0);
+        assert_int_equal(owner.uid, 54321); /* root starts it as the owner, not as root */
+        assert_int_equal(owner_as(54321, below), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dead_is_brought_back_and_ended_is_not),
         cmocka_unit_test(facts_hold_no_more_than_is_needed),
         cmocka_unit_test(package_is_found_in_order),
+        cmocka_unit_test(another_users_home_is_refused),
     };
     return cmocka_run_group_tests_name("pm2_revive", tests, NULL, NULL);
 }
