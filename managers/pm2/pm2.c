@@ -9,6 +9,7 @@
 #include "managers/run/engine.h"
 #include "node/base/clock.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -346,8 +347,12 @@ static void deinit(struct pm2 *self)
     runtime_destroy(&self->runtime);
 }
 
+/* Long lists and frames go back to the system when they are freed, as in the node. */
+#define LARGE_BYTES (128 << 10)
+
 int main(void)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     static const struct runtime_callbacks callbacks = {
         .configure = on_configure,
         .role = on_role,

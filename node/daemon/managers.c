@@ -250,7 +250,7 @@ int managers_fail_with(struct control_request *request, const struct manager_rep
                 {"not_authorised", EXIT_DENIED},
                 {"precondition", EXIT_PRECONDITION},
                 {"busy", EXIT_FAILED},
-                {"manager_absent", EXIT_PRECONDITION},
+                {"manager_unavailable", EXIT_PRECONDITION},
                 {"unsafe", EXIT_UNSAFE},
                 {"not_in_this_version", EXIT_USAGE}};
     int exit = EXIT_FAILED;

@@ -6,11 +6,13 @@
 #include "node/base/clock.h"
 #include "node/base/rng.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RPC_FRAME_BOUND (32 << 20)  /* the list of some thousand processes */
+#define RPC_FRAME_BOUND (32 << 20) /* the list of some thousand processes */
+#define TRIM_MS 10000
 #define BUS_FRAME_BOUND (256 << 10) /* an event is 3 KB; a larger one is a log chunk */
 
 struct call {
@@ -45,7 +47,8 @@ struct god {
     uint64_t oversized;
     uint64_t seed;
     uint64_t digest; /* of `list` */
-    json_t *list;    /* as it came last; NULL: none did in this connection */
+    int64_t trimmed_ms;
+    json_t *list; /* as it came last; NULL: none did in this connection */
 };
 
 const char *god_state_name(enum god_state state)
@@ -224,7 +227,7 @@ static struct call *find_call(struct god *self, uint64_t serial)
 }
 
 /* The same one again when nothing has changed: reading it anew would be the most of our work. */
-static int read_list(struct god *self, const struct amp_parser *frame, json_t **ret,
+static int read_list(struct god *self, const struct amp_parser *frame, json_t **ret, bool *ret_anew,
                      struct err *err)
 {
     struct amp_arg body = {0};
@@ -235,12 +238,23 @@ static int read_list(struct god *self, const struct amp_parser *frame, json_t **
         return 0;
     }
     forget_list(self); /* there need not be two of them */
+    *ret_anew = true;
     int rc = frame_read_result(frame, ret, err);
     if (rc == 0) {
         self->list = json_incref(*ret);
         self->digest = digest;
     }
     return rc;
+}
+
+/* What reading a list leaves is scattered over the heap, and glibc gives back its end alone. */
+static void give_memory_back(struct god *self)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (now_ms - self->trimmed_ms >= TRIM_MS) {
+        self->trimmed_ms = now_ms;
+        (void)malloc_trim(0);
+    }
 }
 
 static void on_rpc_frame(void *context, struct link *link, const struct amp_parser *frame)
@@ -256,13 +270,17 @@ static void on_rpc_frame(void *context, struct link *link, const struct amp_pars
     found->serial = 0;
     struct err err = {0};
     json_t *result = NULL;
-    int rc = call.method == REQUEST_LIST ? read_list(self, frame, &result, &err)
+    bool anew = false;
+    int rc = call.method == REQUEST_LIST ? read_list(self, frame, &result, &anew, &err)
                                          : frame_read_result(frame, &result, &err);
     if (rc == ERR_PROTO) {
         (void)err_wrap(&err, "PM2 answers %s", request_name(call.method));
     }
     call.reply(call.context, rc, result, err.msg);
     json_decref(result);
+    if (anew) {
+        give_memory_back(self);
+    }
 }
 
 /* ---- bus ---- */
