@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define OBSERVATION_VERSION 1
-#define RUNS_MAX 64 /* rows; the rest is counted */
+#define AILING_MAX 32 /* rows, when there is not room for all */
+#define RUNS_MAX 64   /* rows; the rest is counted */
 
 static json_t *describe_home(const struct home *home, int64_t now_ms)
 {
@@ -149,6 +150,42 @@ static int send_document(struct pm2 *self, const json_t *document, struct err *e
     return rc;
 }
 
+/* Of a primary: for people, and null where a node with very many of them left them out. */
+static const char *const figures[] = {"memory_bytes", "cpu_percent", "uptime_ms", "over_memory",
+                                      "over_cpu",     "restarts",    "pid"};
+#define FIGURE_COUNT (sizeof figures / sizeof figures[0])
+
+/* What ails is mended one by one: the rest comes when the first ones are well. */
+static void leave_figures_out(json_t *document)
+{
+    json_t *ailing = json_object_get(document, "ailing");
+    while (json_array_size(ailing) > AILING_MAX) {
+        (void)json_array_remove(ailing, json_array_size(ailing) - 1);
+    }
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(document, "primaries"), index, row)
+    {
+        for (size_t i = 0; i < FIGURE_COUNT; i++) {
+            (void)json_object_del(row, figures[i]);
+        }
+    }
+}
+
+static void fill_figures_in(json_t *document)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(document, "primaries"), index, row)
+    {
+        for (size_t i = 0; i < FIGURE_COUNT; i++) {
+            if (json_object_get(row, figures[i]) == NULL) {
+                (void)json_object_set_new(row, figures[i], json_null());
+            }
+        }
+    }
+}
+
 void observe_send(struct pm2 *self, int64_t now_ms)
 {
     self->observe_now = false;
@@ -166,6 +203,10 @@ void observe_send(struct pm2 *self, int64_t now_ms)
     static const char *const spare[] = {"shadow", "backups_declared", "primaries_declared"};
     for (size_t i = 0; rc == ERR_FULL && i < sizeof spare / sizeof spare[0]; i++) {
         (void)json_object_del(document, spare[i]); /* what others decide by goes first */
+        rc = send_document(self, document, &err);
+    }
+    if (rc == ERR_FULL) {
+        leave_figures_out(document);
         rc = send_document(self, document, &err);
     }
     if (rc != 0) {
@@ -224,6 +265,7 @@ void observe_peer(struct pm2 *self, const struct manager_peer_observation *obser
     }
     int64_t now_ms = clock_boot_ms();
     json_decref(peer->document);
+    fill_figures_in(document);
     peer->document = document;
     peer->made_ms = now_ms - observation->age_ms;
     if (peer->state != observation->state) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define VERSION 1
+#define KEPT_BYTES (128 << 10) /* of the memory of one frame, for the next */
 
 void amp_parser_init(struct amp_parser *self, size_t bound)
 {
@@ -17,6 +18,11 @@ void amp_parser_deinit(struct amp_parser *self)
 
 static void begin_frame(struct amp_parser *self)
 {
+    if (self->bytes.capacity > KEPT_BYTES) {
+        size_t bound = self->bytes.bound;
+        buffer_deinit(&self->bytes);
+        buffer_init(&self->bytes, bound);
+    }
     buffer_clear(&self->bytes);
     self->argc = 0;
     self->arg = 0;
