@@ -361,7 +361,7 @@ static const struct control_handler HANDLERS[] = {
     {"pm2 restart", handlers_pm2_change},
     {"pm2 logs", handlers_pm2_logs},
     {"pm2 backups", handlers_pm2_backups},
-    {"pm2 restore", handlers_pm2_restore},
+    {"pm2 restore", handlers_pm2_reinstate},
     {"coverage", handlers_coverage},
     {"audit show", handlers_audit_show},
     {"why leader", handlers_why},

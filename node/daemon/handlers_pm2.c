@@ -331,7 +331,7 @@ static void on_restored(void *context, const struct fan_answer *answers, size_t 
     }
 }
 
-void handlers_pm2_restore(void *context, struct control_request *request)
+void handlers_pm2_reinstate(void *context, struct control_request *request)
 {
     json_t *args = json_copy(doc_writable(control_request_args(request)));
     if (control_arg_text(request, "node") == NULL) {

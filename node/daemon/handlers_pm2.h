@@ -11,6 +11,6 @@ void handlers_pm2_adopt(void *context, struct control_request *request);
 void handlers_pm2_change(void *context, struct control_request *request);
 void handlers_pm2_logs(void *context, struct control_request *request);
 void handlers_pm2_backups(void *context, struct control_request *request);
-void handlers_pm2_restore(void *context, struct control_request *request);
+void handlers_pm2_reinstate(void *context, struct control_request *request);
 
 #endif
