@@ -63,6 +63,18 @@ static void put_text(FILE *out, const char *text)
     (void)fputc('"', out);
 }
 
+/* Of the schema, or a variable's name: "on" is written as people write it. */
+static void put_key(FILE *out, const char *key)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    if (strspn(key, letters) == strlen(key)) {
+        (void)fputs(key, out);
+    } else {
+        put_text(out, key);
+    }
+    (void)fputs(": ", out);
+}
+
 /* A text, number, list or map on one line. */
 static void put_value(FILE *out, const json_t *value)
 {
@@ -88,8 +100,7 @@ static void put_value(FILE *out, const json_t *value)
         json_object_foreach(doc_writable(value), key, item)
         {
             (void)fputs(blank, out);
-            put_text(out, key);
-            (void)fputs(": ", out);
+            put_key(out, key);
             put_value(out, item);
             blank = ", ";
         }
@@ -104,7 +115,8 @@ static void put_backup(FILE *out, const json_t *backup)
     json_t *value;
     json_object_foreach(doc_writable(backup), key, value)
     {
-        (void)fprintf(out, "%s%s: ", before, key);
+        (void)fputs(before, out);
+        put_key(out, key);
         put_value(out, value);
         (void)fputc('\n', out);
         before = "        ";
@@ -376,7 +388,12 @@ static char *known_here(const struct cli_options *options, char ret_node[NAME_SI
     options_node_file(options, "understudy.yml", "/etc/understudy", file);
     const struct config_sources sources = {.file = file, .environment = environ};
     ret_node[0] = '\0';
-    if (access(file, R_OK) != 0 || config_load(&sources, &config, &errors) != 0) {
+    if (access(file, R_OK) != 0) {
+        return strdup("{}");
+    }
+    if (config_load(&sources, &config, &errors) != 0) {
+        (void)fprintf(stderr, "understudy: what %s has already is not known: it has errors\n",
+                      file);
         return strdup("{}");
     }
     (void)snprintf(ret_node, NAME_SIZE, "%s", config->cluster.node);
@@ -445,8 +462,10 @@ int adopt_file(const struct cli_options *options, const struct verb *verb, const
 {
     char node[NAME_SIZE];
     json_t *document = NULL;
-    char *known = known_here(options, node);
-    int exit = ask(args, known == NULL ? "{}" : known, &document, error);
+    int exit = ecosystem_check_args(args, error);
+    char *known = exit == UNDERSTUDY_DONE ? known_here(options, node) : NULL;
+    exit =
+        exit == UNDERSTUDY_DONE ? ask(args, known == NULL ? "{}" : known, &document, error) : exit;
     free(known);
     if (exit != UNDERSTUDY_DONE) {
         return exit;

@@ -69,6 +69,8 @@ int snapshot_answer(const struct cli_options *options, const struct verb *verb, 
 
 int ecosystem_validate(const struct cli_options *options, const struct verb *verb,
                        const json_t *args, struct understudy_error *error);
+/* That --env and --limit can be handed on; an exit code. */
+int ecosystem_check_args(const json_t *args, struct understudy_error *error);
 /* The files with their apps and findings, for people. */
 void page_print_ecosystem(FILE *out, const json_t *files, bool colour);
 

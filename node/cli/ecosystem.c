@@ -12,7 +12,9 @@
 
 #define PROGRAM "understudy-ecosystem"
 #define FILE_TIME_MS 10000 /* unless --limit says otherwise */
-#define MARGIN_MS 5000     /* for a file, beyond what its evaluation may take */
+#define LIMIT_MS_MAX 600000
+#define ENV_LENGTH_MAX 63
+#define MARGIN_MS 5000 /* for a file, beyond what its evaluation may take */
 
 static const struct table_column app_columns[] = {{"name", "APP"},
                                                   {"starts", "STARTS"},
@@ -92,6 +94,22 @@ static int fail(struct understudy_error *error, int exit, const char *code, cons
     return exit;
 }
 
+int ecosystem_check_args(const json_t *args, struct understudy_error *error)
+{
+    const char *env = doc_get_text(args, "env", NULL);
+    const char *limit = doc_get_text(args, "limit", NULL);
+    int64_t limit_ms = limit == NULL ? 1 : verb_duration_ms(limit);
+    if (env != NULL &&
+        (env[0] == '\0' || strlen(env) > ENV_LENGTH_MAX || strpbrk(env, " \t\r\n\v\f") != NULL)) {
+        return fail(error, UNDERSTUDY_USAGE, "usage",
+                    "--env: a name of at most 63 bytes, without blanks");
+    }
+    if (limit_ms < 1 || limit_ms > LIMIT_MS_MAX) {
+        return fail(error, UNDERSTUDY_USAGE, "usage", "--limit: at most 10m");
+    }
+    return UNDERSTUDY_DONE;
+}
+
 /* Asks the program about all files. An exit code. */
 static int ask(const json_t *args, json_t **ret, struct understudy_error *error)
 {
@@ -121,7 +139,8 @@ int ecosystem_validate(const struct cli_options *options, const struct verb *ver
                        const json_t *args, struct understudy_error *error)
 {
     json_t *document = NULL;
-    int exit = ask(args, &document, error);
+    int exit = ecosystem_check_args(args, error);
+    exit = exit == UNDERSTUDY_DONE ? ask(args, &document, error) : exit;
     if (exit != UNDERSTUDY_DONE) {
         return exit;
     }

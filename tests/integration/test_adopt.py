@@ -66,47 +66,63 @@ def check_page(demo, answer, name):
 
 
 def take_over(demo, path):
-    """The proposal in the node's configuration: the primary is watched, and its backup stands in."""
+    """The proposal in every node's configuration: the primary is watched, its backup stands in."""
+    for node in demo.nodes:
+        merged = node.cli("config", "merge", node.config, path, json_output=False)
+        check(merged.exit == 0, f"{merged}")
+        with open(node.config, "w", encoding="utf-8") as file:
+            file.write(merged.stdout)
+        os.kill(read_pid(os.path.join(node.folder, "node.pid")), signal.SIGHUP)
     node = demo["n1"]
-    own = os.path.join(node.folder, "understudy.yml")
-    merged = node.cli("config", "merge", own, path, json_output=False)
-    check(merged.exit == 0, f"{merged}")
-    with open(own, "w", encoding="utf-8") as file:
-        file.write(merged.stdout)
-    os.kill(read_pid(os.path.join(node.folder, "worker.pid")), signal.SIGHUP)
     wait_until(lambda: any(row["name"] == "web" and row["state"] == "up"
                            for row in node.cli("primary", "list").data or []), "web is watched")
     rows = rows_of(node.cli("pm2", "adopt"))
     check(rows["web"]["state"] == "configured" and rows["job"]["state"] == "configured",
           f"{rows['web']} {rows['job']}")
     demo.pm2(node, "stop", "web")
-    wait_until(lambda: demo.duties(node).get("pm2/web-backup", {}).get("state") == "running",
-               "the proposed backup runs")
+    row = wait_until(lambda: (row := demo.duties(node).get("pm2/web-backup", {})) and
+                     row["state"] == "running" and row, "the proposed backup runs")
+    say(f"web was stopped on n1: {row['id']} runs on {row['node']}")
+
+
+def of_a_file(demo):
+    node = demo["n1"]
+    path = os.path.join(demo.folder, "team.config.js")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(APPS)
+    check_rows(rows_of(node.cli("pm2", "adopt", "--file", path)), False)
+    check_page(demo, node.cli("pm2", "adopt", "--file", path, json_output=False), "file.yml")
+    absent = node.cli("pm2", "adopt", "--file", "/nowhere.json")
+    check(absent.exit == 7 and json.loads(absent.stderr)["code"] == "not_found", f"{absent}")
+    say("of a file: good")
+
+
+def of_running_pm2s(demo):
+    """Every node is asked; a name on two of them is one primary on both."""
+    team = os.path.join(demo.folder, "only.config.js")
+    with open(team, "w", encoding="utf-8") as file:
+        file.write(APPS.replace(f'"{PRIMARY}"', '"other"'))
+    demo.pm2(demo["n1"], "start", team)
+    for name in ("n2", "n3"):
+        demo.pm2(demo[name], "start", "/usr/bin/sleep", "--name", "twin", "--interpreter", "none",
+                 "--", "100000")
+    wait_until(lambda: demo.worker_of(ALWAYS), f"{ALWAYS} runs")
+    asked = demo["n2"]
+    check_rows(wait_until(lambda: (rows := rows_of(asked.cli("pm2", "adopt"))) and
+                          {"web", "twin", ALWAYS} <= rows.keys() and rows, "all are listed"), True)
+    page = asked.cli("pm2", "adopt", json_output=False)
+    check("- {name: twin, on: [n2, n3]}" in page.stdout and "- {name: web, on: [n1], memory: 120MB}"
+          in page.stdout, page.stdout)
+    check(page.stdout.count("name: twin-backup\n") == 1, page.stdout)
+    say("of running PM2s: good")
+    return check_page(demo, page, "node.yml")
 
 
 def test_adopt():
-    with Demo(1) as demo:
+    with Demo() as demo:
         demo.up()
-        node = demo["n1"]
-        apps = os.path.join(demo.folder, "team.config.js")
-        with open(apps, "w", encoding="utf-8") as file:
-            file.write(APPS)
-        check_rows(rows_of(node.cli("pm2", "adopt", "--file", apps)), False)
-        check_page(demo, node.cli("pm2", "adopt", "--file", apps, json_output=False), "file.yml")
-        say("of a file: good")
-        only = os.path.join(demo.folder, "only.config.js")
-        with open(only, "w", encoding="utf-8") as file:
-            file.write(APPS.replace(f'"{PRIMARY}"', '"other"'))
-        demo.pm2(node, "start", only)
-        wait_until(lambda: demo.worker_of(ALWAYS), f"{ALWAYS} runs")
-        check_rows(wait_until(lambda: (rows := rows_of(node.cli("pm2", "adopt"))) and
-                              "web" in rows and ALWAYS in rows and rows, "all are listed"), True)
-        path = check_page(demo, node.cli("pm2", "adopt", json_output=False), "node.yml")
-        say("of a running PM2: good")
-        take_over(demo, path)
-        say("taken over: its backup stands in")
-        absent = node.cli("pm2", "adopt", "--file", "/nowhere.json")
-        check(absent.exit == 7 and json.loads(absent.stderr)["code"] == "not_found", f"{absent}")
+        of_a_file(demo)
+        take_over(demo, of_running_pm2s(demo))
         demo.stop()
 
 

@@ -341,6 +341,10 @@ def test_exit_codes():
         bench.environment["PATH"] = os.path.dirname(shutil.which("node") or "/nowhere/node")
         code, told = bench.validate(yaml)
         check(code == 1 and finding(told[yaml], text="YAML"), f"{told}")
+        for words in (["--env", "a b"], ["--limit", "1h"]):
+            done = subprocess.run([CLI, "validate", "ecosystem", *words, good], text=True,
+                                  capture_output=True, env=bench.environment, check=False)
+            check(done.returncode == 2 and words[0] in done.stderr, f"{words}: {done}")
         bench.environment["PATH"] = "/nowhere"
         code, told = bench.validate(good)
         check(told[good]["apps"][0]["pm_exec_path"].endswith("e0.sh"), f"{told}")
