@@ -199,20 +199,26 @@ def drive(scene, options):
     nine.told_work(scene, nine.check_units(scene, rows.schedules))
 
 
-def the_nine():
-    clock = schedules.settings(chosen) if chosen.rate > 1 else OVERLAY
-    with Nine(clock) as scene:
+def one_by_one():
+    with Nine(OVERLAY) as scene:
         scene.up()
         works(scene, os.path.join(scene.folder, "alone"))
         ends_decently(os.path.join(scene.folder, "alone"))
         nine.wait_calm(scene, "the primaries work, and nothing stands in")
         nine.daemon_killed(scene)
         nine.tiers(scene)
-        drive(scene, chosen)
         scene.up()  # again: it starts what is dead, and changes nothing else
-        nine.calm(scene)
+        nine.wait_calm(scene)
+        nine.writes.verify(scene.units, nine.BACKUPS)
         scene.stop()
         wait_until(lambda: not scene.own_pids(), "nothing is left running")
+
+
+def the_nine():
+    with Nine(schedules.settings(chosen)) as scene:
+        scene.up()
+        nine.wait_calm(scene, "the primaries work, and nothing stands in")
+        drive(scene, chosen)
 
 
 def read_options():
@@ -227,4 +233,4 @@ def read_options():
 
 if __name__ == "__main__":
     chosen = read_options()
-    run(the_nine)
+    run(one_by_one, the_nine)

@@ -37,6 +37,7 @@ static struct schedules *read_text(const char *text, size_t *ret_backups)
         settings_read(&document, "/root/.pm2", &settings, &err) != 0) {
         fail_msg("%s", err.msg);
     }
+    assert_non_null(settings);
     *ret_backups = settings->backup_count;
     for (size_t i = 0; i < schedules->count; i++) {
         const struct settings_backup *backup = settings_backup(settings, schedules->rows[i].id);
