@@ -221,6 +221,8 @@ void choose_adopt(struct pm2 *self, int64_t now_ms);
 json_t *choose_held(const struct pm2 *self, int64_t now_ms);
 /* What people must know, for the node's alerts: [{kind, object, severity, text}]. */
 json_t *choose_conditions(const struct pm2 *self, int64_t now_ms);
+/* More than one kind of process may do the primary's work: they take turns. */
+bool choose_has_tiers(const struct pm2 *self, const char *primary);
 /* The present tier of each primary, for people and the next leader's manager. */
 json_t *choose_tiers(const struct pm2 *self, int64_t now_ms);
 /* Fills in what is known of the primary on every node that may have it; at most NODES_MAX. */
@@ -228,7 +230,7 @@ size_t choose_views(const struct pm2 *self, const char *primary, int64_t now_ms,
                     struct decide_view *ret);
 
 /* Nodes where a backup of that primary rather does not run, added to wanted->avoid. */
-void choose_avoid_primary(const struct pm2 *self, const char *primary, int64_t now_ms,
+void choose_avoid_primary(const struct pm2 *self, const char *name, int64_t now_ms,
                           struct manager_duty_wanted *wanted);
 
 /* ---- cron/cron.c ---- */

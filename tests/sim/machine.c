@@ -79,8 +79,10 @@ static void put_groups(struct machine *self, bool there)
             struct command_duty *row = &self->state->duties[i].is;
             if (strcmp(row->id, id) == 0) {
                 duties_group(world, duty, row);
-                row->alone[0] = there ? row->alone[0] : '\0';
-                row->side = there ? row->side : 0;
+                if (!there) {
+                    row->alone[0] = '\0';
+                    row->side = 0;
+                }
             }
         }
     }

@@ -187,21 +187,28 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
 
 /* ---- the decision ---- */
 
-/* The tiers of one primary exclude each other; those of a primary that has one only need not. */
+bool choose_has_tiers(const struct pm2 *self, const char *primary)
+{
+    const struct settings_primary *settings = settings_primary(self->settings, primary);
+    bool standard = false;
+    bool enhanced = false;
+    for (size_t i = 0; settings != NULL && i < self->settings->backup_count; i++) {
+        const struct settings_backup *backup = &self->settings->backups[i];
+        if (backup->mode == SETTINGS_STANDBY && strcmp(backup->stands_in_for, primary) == 0) {
+            standard = standard || !backup->enhanced;
+            enhanced = enhanced || backup->enhanced;
+        }
+    }
+    return settings != NULL && (settings->guarded || (standard && enhanced));
+}
+
+/* The tiers of one primary exclude each other. */
 static void set_group(const struct pm2 *self, const struct settings_backup *duty,
                       struct manager_duty_wanted *wanted)
 {
     bool own = duty->stands_in_for[0] == '\0';
     const char *name = own ? duty->name : duty->stands_in_for;
-    const struct settings_primary *primary = settings_primary(self->settings, name);
-    bool several = primary != NULL && primary->guarded;
-    for (size_t i = 0; i < self->settings->backup_count; i++) {
-        const struct settings_backup *other = &self->settings->backups[i];
-        several =
-            several || (other->mode == SETTINGS_STANDBY && other->enhanced != duty->enhanced &&
-                        strcmp(other->stands_in_for, name) == 0);
-    }
-    if (primary != NULL && several && duty->mode == SETTINGS_STANDBY) {
+    if (duty->mode == SETTINGS_STANDBY && choose_has_tiers(self, name)) {
         (void)snprintf(wanted->alone, sizeof wanted->alone, "pm2/%s", name);
         wanted->side = own ? TIER_PRIMARY : duty->enhanced ? TIER_ENHANCED : TIER_STANDARD;
     }
@@ -398,9 +405,7 @@ static void choose_tier(struct pm2 *self, size_t position, int64_t now_ms)
     }
     if (tiers_step(tiers, facts, now_ms, reason) || self->tier_reasons[position][0] == '\0') {
         memcpy(self->tier_reasons[position], reason, sizeof reason);
-        if (facts[TIER_PRIMARY].count + facts[TIER_ENHANCED].count > 0) {
-            runtime_log(MANAGER_INFO, "%s: %s", primary->name, reason);
-        }
+        runtime_log(MANAGER_INFO, "%s: %s", primary->name, reason);
     }
 }
 
@@ -414,12 +419,13 @@ static size_t position_of(const struct pm2 *self, const char *primary)
     return position;
 }
 
-/* The backup of a primary that is not configured here has no tiers: the rule alone decides. */
+/* Where there is one tier the rule alone decides. */
 static void conclude_backup(struct pm2 *self, const struct settings_backup *backup,
                             struct choice *choice, int64_t now_ms)
 {
     size_t position = position_of(self, backup->stands_in_for);
-    bool has_tiers = backup->mode == SETTINGS_STANDBY && position < self->settings->primary_count;
+    bool has_tiers =
+        backup->mode == SETTINGS_STANDBY && choose_has_tiers(self, backup->stands_in_for);
     const struct tiers *tiers = &self->tiers[has_tiers ? position : 0];
     if (!choice->gate_known || (has_tiers && choice->gate && !tiers->known)) {
         memcpy(choice->reason, choice->gate_reason, sizeof choice->reason);
@@ -480,7 +486,9 @@ void choose_step(struct pm2 *self, int64_t now_ms)
     }
     choose_gates(self, now_ms);
     for (size_t i = 0; i < self->settings->primary_count; i++) {
-        choose_tier(self, i, now_ms);
+        if (choose_has_tiers(self, self->settings->primaries[i].name)) {
+            choose_tier(self, i, now_ms);
+        }
     }
     for (size_t i = 0; i < self->settings->backup_count; i++) {
         conclude_backup(self, &self->settings->backups[i], &self->choices[i], now_ms);

@@ -40,11 +40,11 @@ json_t *choose_tiers(const struct pm2 *self, int64_t now_ms)
 {
     json_t *ret = json_array();
     for (size_t i = 0; i < self->settings->primary_count; i++) {
-        bool several = self->settings->primaries[i].guarded;
+        bool worth_telling = self->tiers[i].known;
         for (int tier = 0; tier < TIER_COUNT; tier++) {
-            several = several || self->tiers[i].past[tier].failures > 0;
+            worth_telling = worth_telling || self->tiers[i].past[tier].failures > 0;
         }
-        if (several) {
+        if (worth_telling) {
             (void)json_array_append_new(
                 ret, tiers_document(&self->tiers[i], self->settings->primaries[i].name, now_ms));
         }

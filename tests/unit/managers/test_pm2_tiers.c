@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#define SETTLE 10000
-#define WITHIN 30000
-#define AGAIN 300000
-#define STEP 100
+#define SETTLE INT64_C(10000)
+#define WITHIN INT64_C(30000)
+#define AGAIN INT64_C(300000)
+#define STEP INT64_C(100)
 
 struct play {
     struct tiers tiers;
