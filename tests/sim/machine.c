@@ -65,25 +65,29 @@ static void put_once(struct machine *self, bool once)
     }
 }
 
+static struct command_duty *duty_of(struct machine *self, int duty)
+{
+    char id[DUTY_ID_SIZE];
+    duties_name(duty, id);
+    for (size_t i = 0; i < self->state->duty_count; i++) {
+        if (strcmp(self->state->duties[i].is.id, id) == 0) {
+            return &self->state->duties[i].is;
+        }
+    }
+    return NULL;
+}
+
 /* Without the rule sides_apart the state knows no groups. A snapshot has them as ever. */
 static void put_groups(struct machine *self, bool there)
 {
-    const struct world *world = self->node->world;
-    if (!world->options.world_off.sides_apart) {
-        return;
-    }
-    for (int duty = 0; duty < (int)world->options.duties; duty++) {
-        char id[DUTY_ID_SIZE];
-        duties_name(duty, id);
-        for (size_t i = 0; i < self->state->duty_count; i++) {
-            struct command_duty *row = &self->state->duties[i].is;
-            if (strcmp(row->id, id) == 0) {
-                duties_group(world, duty, row);
-                if (!there) {
-                    row->alone[0] = '\0';
-                    row->side = 0;
-                }
-            }
+    const struct options *options = &self->node->world->options;
+    for (int duty = 0; options->world_off.sides_apart && duty < (int)options->duties; duty++) {
+        struct command_duty *row = duty_of(self, duty);
+        if (row != NULL && there) {
+            duties_group(self->node->world, duty, row);
+        } else if (row != NULL) {
+            row->alone[0] = '\0';
+            row->side = 0;
         }
     }
 }
