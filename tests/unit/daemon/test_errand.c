@@ -162,7 +162,7 @@ static void this_node_checks_whatever_the_asked_one_did(void **state)
     /* Nothing else is passed on, whoever asks: not to other managers, not the leader's verbs, not
      * what only a node itself tells its manager. */
     static const char *const others[] = {"duty retry", "primary list", "remove",  "manager restart",
-                                         "stop",       "pm2 adopt",    "nothing", ""};
+                                         "stop",       "backup list",  "nothing", ""};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         assert_string_equal(refusal(others[i], "pm2", VERB_OPERATOR, "{}"), "not_in_this_version");
     }
