@@ -221,8 +221,6 @@ void choose_adopt(struct pm2 *self, int64_t now_ms);
 json_t *choose_held(const struct pm2 *self, int64_t now_ms);
 /* What people must know, for the node's alerts: [{kind, object, severity, text}]. */
 json_t *choose_conditions(const struct pm2 *self, int64_t now_ms);
-/* More than one kind of process may do the primary's work: they take turns. */
-bool choose_has_tiers(const struct pm2 *self, const char *primary);
 /* The present tier of each primary, for people and the next leader's manager. */
 json_t *choose_tiers(const struct pm2 *self, int64_t now_ms);
 /* Fills in what is known of the primary on every node that may have it; at most NODES_MAX. */

@@ -205,6 +205,35 @@ static int read_homes(struct settings *self, const char *default_home, struct er
     return 0;
 }
 
+static size_t position_of(const struct settings *self, const char *primary)
+{
+    for (size_t i = 0; i < self->primary_count; i++) {
+        if (strcmp(self->primaries[i].name, primary) == 0) {
+            return i;
+        }
+    }
+    return SETTINGS_NO_PRIMARY;
+}
+
+/* Which backup belongs to which primary, and which primaries have tiers. */
+static void relate(struct settings *self)
+{
+    bool standard[SETTINGS_PRIMARIES_MAX] = {false};
+    bool enhanced[SETTINGS_PRIMARIES_MAX] = {false};
+    for (size_t i = 0; i < self->backup_count; i++) {
+        struct settings_backup *backup = &self->backups[i];
+        backup->primary = position_of(self, backup->stands_in_for);
+        if (backup->primary != SETTINGS_NO_PRIMARY && backup->mode == SETTINGS_STANDBY) {
+            *(backup->enhanced ? &enhanced[backup->primary] : &standard[backup->primary]) = true;
+        }
+    }
+    for (size_t i = 0; i < self->primary_count; i++) {
+        struct settings_primary *primary = &self->primaries[i];
+        primary->tiered = primary->guarded || (standard[i] && enhanced[i]);
+        primary->own.primary = i;
+    }
+}
+
 static int read_processes(struct settings *self, struct err *err)
 {
     const json_t *primaries = json_object_get(self->section, "primaries");
@@ -288,6 +317,7 @@ int settings_read(const struct manager_document *section, const char *default_ho
     }
     if (rc == 0) {
         rc = read_processes(self, err);
+        relate(self);
     }
     if (rc != 0) {
         (void)err_wrap(err, "managers.pm2");

@@ -13,6 +13,8 @@
 #define SETTINGS_BACKUPS_MAX 64
 #define SETTINGS_PATTERNS_MAX 8 /* of one primary's log_errors */
 
+#define SETTINGS_NO_PRIMARY SIZE_MAX
+
 enum settings_mode { SETTINGS_STANDBY, SETTINGS_ALWAYS, SETTINGS_CRON };
 
 struct settings_places {
@@ -25,6 +27,7 @@ struct settings_backup {
     char name[NAME_SIZE];
     char duty[DUTY_ID_SIZE]; /* "pm2/NAME" */
     char stands_in_for[NAME_SIZE];
+    size_t primary; /* position of the one that it stands in for; SETTINGS_NO_PRIMARY */
     enum settings_mode mode;
     bool enhanced;
     int64_t settle_ms;
@@ -58,6 +61,7 @@ struct settings_primary {
     size_t pattern_count;
     const char *patterns[SETTINGS_PATTERNS_MAX]; /* of its log, borrowed from the section */
     struct settings_places on;
+    bool tiered; /* more than one kind of process may do its work: they take turns */
     bool guarded;
     struct settings_backup own; /* guarded: as a duty of ours */
 };

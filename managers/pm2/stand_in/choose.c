@@ -187,29 +187,16 @@ static void find_avoided(const struct pm2 *self, const struct settings_backup *b
 
 /* ---- the decision ---- */
 
-bool choose_has_tiers(const struct pm2 *self, const char *primary)
-{
-    const struct settings_primary *settings = settings_primary(self->settings, primary);
-    bool standard = false;
-    bool enhanced = false;
-    for (size_t i = 0; settings != NULL && i < self->settings->backup_count; i++) {
-        const struct settings_backup *backup = &self->settings->backups[i];
-        if (backup->mode == SETTINGS_STANDBY && strcmp(backup->stands_in_for, primary) == 0) {
-            standard = standard || !backup->enhanced;
-            enhanced = enhanced || backup->enhanced;
-        }
-    }
-    return settings != NULL && (settings->guarded || (standard && enhanced));
-}
-
 /* The tiers of one primary exclude each other. */
 static void set_group(const struct pm2 *self, const struct settings_backup *duty,
                       struct manager_duty_wanted *wanted)
 {
-    bool own = duty->stands_in_for[0] == '\0';
-    const char *name = own ? duty->name : duty->stands_in_for;
-    if (duty->mode == SETTINGS_STANDBY && choose_has_tiers(self, name)) {
-        (void)snprintf(wanted->alone, sizeof wanted->alone, "pm2/%s", name);
+    bool has = duty->mode == SETTINGS_STANDBY && duty->primary < self->settings->primary_count &&
+               self->settings->primaries[duty->primary].tiered;
+    if (has) {
+        bool own = duty->stands_in_for[0] == '\0';
+        (void)snprintf(wanted->alone, sizeof wanted->alone, "pm2/%s",
+                       self->settings->primaries[duty->primary].name);
         wanted->side = own ? TIER_PRIMARY : duty->enhanced ? TIER_ENHANCED : TIER_STANDARD;
     }
 }
@@ -409,23 +396,13 @@ static void choose_tier(struct pm2 *self, size_t position, int64_t now_ms)
     }
 }
 
-static size_t position_of(const struct pm2 *self, const char *primary)
-{
-    size_t position = 0;
-    while (position < self->settings->primary_count &&
-           strcmp(self->settings->primaries[position].name, primary) != 0) {
-        position++;
-    }
-    return position;
-}
-
 /* Where there is one tier the rule alone decides. */
 static void conclude_backup(struct pm2 *self, const struct settings_backup *backup,
                             struct choice *choice, int64_t now_ms)
 {
-    size_t position = position_of(self, backup->stands_in_for);
-    bool has_tiers =
-        backup->mode == SETTINGS_STANDBY && choose_has_tiers(self, backup->stands_in_for);
+    size_t position = backup->primary;
+    bool has_tiers = backup->mode == SETTINGS_STANDBY && position != SETTINGS_NO_PRIMARY &&
+                     self->settings->primaries[position].tiered;
     const struct tiers *tiers = &self->tiers[has_tiers ? position : 0];
     if (!choice->gate_known || (has_tiers && choice->gate && !tiers->known)) {
         memcpy(choice->reason, choice->gate_reason, sizeof choice->reason);
@@ -450,9 +427,9 @@ static void choose_gates(struct pm2 *self, int64_t now_ms)
 {
     for (size_t i = 0; i < self->settings->backup_count; i++) {
         const struct settings_backup *backup = &self->settings->backups[i];
-        const struct settings_primary *primary =
-            settings_primary(self->settings, backup->stands_in_for);
-        if (backup->mode == SETTINGS_STANDBY && primary != NULL && primary->guarded) {
+        bool guarded = backup->primary != SETTINGS_NO_PRIMARY &&
+                       self->settings->primaries[backup->primary].guarded;
+        if (backup->mode == SETTINGS_STANDBY && guarded) {
             open_gate(&self->choices[i]);
         } else {
             choose_gate(self, backup, &self->choices[i], now_ms);
@@ -465,7 +442,7 @@ static void let_go(struct pm2 *self, size_t position, int64_t now_ms)
 {
     const struct settings_primary *primary = &self->settings->primaries[position];
     struct choice *choice = &self->own_choices[position];
-    struct settings_backup own = {0};
+    struct settings_backup own = {.primary = position};
     if (now_ms - choice->sent_ms < PM2_WISH_MS) {
         return;
     }
@@ -486,7 +463,7 @@ void choose_step(struct pm2 *self, int64_t now_ms)
     }
     choose_gates(self, now_ms);
     for (size_t i = 0; i < self->settings->primary_count; i++) {
-        if (choose_has_tiers(self, self->settings->primaries[i].name)) {
+        if (self->settings->primaries[i].tiered) {
             choose_tier(self, i, now_ms);
         }
     }

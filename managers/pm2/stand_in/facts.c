@@ -231,7 +231,7 @@ void facts_gather(const struct pm2 *self, size_t primary, int64_t now_ms,
     for (size_t i = 0; i < self->settings->backup_count; i++) {
         const struct settings_backup *backup = &self->settings->backups[i];
         if (backup->mode == SETTINGS_STANDBY && self->choices[i].gate &&
-            strcmp(backup->stands_in_for, settings->name) == 0) {
+            backup->primary == primary) {
             add_duty(self, backup, now_ms, &ret[backup->enhanced ? TIER_ENHANCED : TIER_STANDARD]);
         }
     }

@@ -392,6 +392,27 @@ static void guarded_primary_is_a_duty_of_ours(void **state)
     settings_destroy(&settings);
 }
 
+static void tiers_are_where_several_may_do_the_work(void **state)
+{
+    (void)state;
+    struct settings *settings = NULL;
+    read_section("{\"primaries\": [{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"c\", "
+                 "\"guarded\": true, \"script\": \"c\"}], \"backups\": ["
+                 "{\"name\": \"a1\", \"stands_in_for\": \"a\", \"script\": \"x\"}, "
+                 "{\"name\": \"a2\", \"stands_in_for\": \"a\", \"script\": \"x\"}, "
+                 "{\"name\": \"b1\", \"stands_in_for\": \"b\", \"script\": \"x\"}, "
+                 "{\"name\": \"b2\", \"stands_in_for\": \"b\", \"script\": \"x\", \"tier\": "
+                 "\"enhanced\"}, {\"name\": \"z\", \"mode\": \"always\", \"script\": \"x\"}]}",
+                 &settings);
+    assert_false(settings->primaries[0].tiered); /* two of one kind run side by side */
+    assert_true(settings->primaries[1].tiered);
+    assert_true(settings->primaries[2].tiered);
+    assert_int_equal(settings->backups[3].primary, 1);
+    assert_int_equal(settings->primaries[2].own.primary, 2);
+    assert_true(settings->backups[4].primary == SETTINGS_NO_PRIMARY);
+    settings_destroy(&settings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +430,7 @@ int main(void)
         cmocka_unit_test(documents_that_make_no_sense_are_left),
         cmocka_unit_test(random_plays_do_not_flap),
         cmocka_unit_test(guarded_primary_is_a_duty_of_ours),
+        cmocka_unit_test(tiers_are_where_several_may_do_the_work),
     };
     return cmocka_run_group_tests_name("pm2_tiers", tests, NULL, NULL);
 }
