@@ -242,6 +242,31 @@ def test_as_pm2():
         check(alive(read_pid(os.path.join(bench.home, "pm2.pid"))), "PM2's daemon has died")
 
 
+def test_bad_cron_alias():
+    """The finding about a bad pattern under the name `cron` is true: PM2's daemon dies of it."""
+    with Bench(require_pm2()) as bench:
+        path = bench.write(0, "cron.json", '{"apps": [{"name": "c", "script": "{n}.sh", '
+                                           '"cron": "whenever"}]}')
+        check(finding(bench.validate(path)[1][path], "cron", text="dies"), "not told")
+        bench.environment["_"] = bench.pm2_program  # as a shell sets it; PM2 needs it to come back
+        bench.pm2("start", shutil.which("sleep"), "--name", "bystander", "--", "100000")
+        (before,), = bench.started().values()
+        god = read_pid(os.path.join(bench.home, "pm2.pid"))
+        with subprocess.Popen([bench.pm2_program, "start", path], env=bench.environment,
+                              cwd=os.path.dirname(path),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as start:
+            try:
+                wait_until(lambda: (pid := read_pid(os.path.join(bench.home, "pm2.pid"))) and
+                           pid != god and alive(pid), "PM2's daemon is another one", 30)
+                after = wait_until(lambda: [env for found in bench.started().values()
+                                            for env in found if env["name"] == "bystander"],
+                                   "its apps come back", 30)
+                check(after[0]["pm_uptime"] > before["pm_uptime"], "the bystander lives on")
+            finally:
+                start.kill()
+
+
 def finding(row, key=None, severity="error", text=""):
     return [item for item in row["findings"] if item["severity"] == severity
             and (key is None or item["key"] == key) and text in item["pm2"]]
@@ -267,7 +292,7 @@ def test_bad_files():
         check(finding(told["values.config.js"], text="too many values"),
               f"{told['values.config.js']}"[:500])
         check(finding(told["circle.config.js"], "env/a", "warning"), f"{told['circle.config.js']}")
-        check(finding(told["cron-alias.json"], "cron", text="never returns"),
+        check(finding(told["cron-alias.json"], "cron", text="dies"),
               f"{told['cron-alias.json']}")
         for name in ("apps.cjs", "apps.mjs", "apps.conf"):
             check(finding(told[name], severity="warning", text="goes by the name") and
@@ -353,4 +378,5 @@ def test_exit_codes():
 
 
 if __name__ == "__main__":
-    run(test_places, test_exit_codes, test_bad_files, test_as_pm2, test_owner)
+    run(test_places, test_exit_codes, test_bad_files, test_as_pm2, test_owner,
+        test_bad_cron_alias)

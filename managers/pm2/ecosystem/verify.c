@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define NOTHING_STARTS "PM2 refuses it and starts nothing of the whole file"
+#define DAEMON_DIES                                                                         \
+    "PM2 checks it only in its daemon, which dies of it and at best comes back with every " \
+    "app restarted; the start never returns"
 #define PM2_ENDS "PM2 ends with a TypeError and starts nothing of the whole file"
 
 const char *app_text(const json_t *object, const char *key)
@@ -239,10 +242,7 @@ static void check_pattern(struct app *self, const char *key, const char *pattern
     struct err err = {0};
     if (cron_pattern_check(pattern, &once, &err) != 0) {
         char text[REPORT_TEXT_MAX];
-        (void)snprintf(text, sizeof text, "%s: %.90s",
-                       in_daemon ? "PM2's command line does not check it under this name; its "
-                                   "daemon throws, and the start never returns"
-                                 : NOTHING_STARTS,
+        (void)snprintf(text, sizeof text, "%s: %.90s", in_daemon ? DAEMON_DIES : NOTHING_STARTS,
                        err.msg);
         app_reject(self, key, "a cron pattern of five or six parts", text);
     } else if (once) {
@@ -274,8 +274,7 @@ static void take_cron(struct app *self)
         if (json_is_string(other)) {
             check_pattern(self, others[i], json_string_value(other), true);
         } else if (json_is_number(other)) {
-            app_reject(self, others[i], "a cron pattern",
-                       "PM2's daemon throws, and the start never returns");
+            app_reject(self, others[i], "a cron pattern", DAEMON_DIES);
         }
         return;
     }
