@@ -100,6 +100,6 @@ def nine_cut():
 
 
 if __name__ == "__main__":
-    chosen = schedules.read_options()
+    chosen = schedules.read_options(seconds=40, rate=600)
     checker.self_test()
     run(nine_cut)

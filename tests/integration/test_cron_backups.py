@@ -235,5 +235,5 @@ def slots():
 
 
 if __name__ == "__main__":
-    chosen = schedules.read_options()
+    chosen = schedules.read_options(seconds=40)
     run(verbs, slots)

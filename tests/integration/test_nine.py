@@ -10,12 +10,10 @@ outcome, by a wall clock that runs fast.
 --seconds 1200 --rate 1200 are sixteen days of schedules.
 """
 
-import argparse
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import nine
@@ -57,8 +55,26 @@ class Nine(Demo):
 # ---- the scripts, one by one ----
 
 
+NODE_PROGRAM = ["node"]  # that runs the scripts alone
+
+
+def node_programs():
+    """Node 18 and 20, as far as they can be had here."""
+    found = []
+    for major in ("18", "20"):
+        folder = os.path.join(nine.BUILD, f"node-{major}")
+        done = subprocess.run([f"{nine.ROOT}/tests/integration/pm2/install-node", folder, major],
+                              capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            found.append(os.path.join(folder, "bin", "node"))
+        else:
+            say(f"without Node {major}: {done.stderr.strip().splitlines()[-1:]}")
+    check(found, "neither Node 18 nor 20 can be had")
+    return found
+
+
 def script(name, work, *words, **environment):
-    done = subprocess.run(["node", os.path.join(nine.EXAMPLE, "scripts", f"{name}.cjs"), *words],
+    done = subprocess.run([*NODE_PROGRAM, os.path.join(nine.EXAMPLE, "scripts", f"{name}.cjs"), *words],
                           env=dict(os.environ, NINE_WORK=work, NINE_LOG=os.path.join(work, "units.log"),
                                    **environment),
                           capture_output=True, text=True, timeout=PATIENCE_S, check=False)
@@ -160,7 +176,7 @@ def ends_decently(work):
     """SIGTERM in its pause, and in its work: the unit is finished, exit code 0."""
     for name in ("auto-sync", "monitoring"):
         process = subprocess.Popen(
-            ["node", os.path.join(nine.EXAMPLE, "scripts", f"{name}.cjs")], stdout=subprocess.PIPE,
+            [*NODE_PROGRAM, os.path.join(nine.EXAMPLE, "scripts", f"{name}.cjs")], stdout=subprocess.PIPE,
             env=dict(os.environ, NINE_WORK=work, NINE_LOG=os.path.join(work, f"{name}.log"),
                      NINE_CHECKS="process:node"))
         path = os.path.join(work, f"{name}.log")
@@ -202,8 +218,11 @@ def drive(scene, options):
 def one_by_one():
     with Nine(OVERLAY) as scene:
         scene.up()
-        works(scene, os.path.join(scene.folder, "alone"))
-        ends_decently(os.path.join(scene.folder, "alone"))
+        for program in node_programs():
+            NODE_PROGRAM[:] = [program]
+            alone = os.path.join(scene.folder, f"alone-{program.split('/')[-3]}")
+            works(scene, alone)
+            ends_decently(alone)
         nine.wait_calm(scene, "the primaries work, and nothing stands in")
         nine.daemon_killed(scene)
         nine.tiers(scene)
@@ -221,16 +240,6 @@ def the_nine():
         drive(scene, chosen)
 
 
-def read_options():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=90)
-    parser.add_argument("--rate", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=1)
-    ret = parser.parse_args()
-    sys.argv = sys.argv[:1]
-    return ret
-
-
 if __name__ == "__main__":
-    chosen = read_options()
+    chosen = schedules.read_options(seconds=90, rate=600)
     run(one_by_one, the_nine)

@@ -308,10 +308,10 @@ def settled(node):
     return {key: value for key, value in answer.data.items() if not isinstance(value, list)}
 
 
-def read_options():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--rate", type=int, default=300)
+def read_options(seconds=60, rate=300):
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--seconds", type=int, default=seconds)
+    parser.add_argument("--rate", type=int, default=rate)
     parser.add_argument("--seed", type=int, default=1)
     ret = parser.parse_args()
     sys.argv = sys.argv[:1]
