@@ -260,6 +260,23 @@ static void put_comment(FILE *out, const json_t *row, const char *before, const 
     (void)fputc('\n', out);
 }
 
+static void put_hidden(FILE *out, const json_t *row, const json_t *names)
+{
+    const char *before = " ";
+    size_t index;
+    json_t *name;
+    (void)fputs("# ", out);
+    (void)table_print_value(out, json_object_get(row, "name"), false);
+    (void)fputs(": may be secrets, set them where the backup runs:", out);
+    json_array_foreach(doc_writable(names), index, name)
+    {
+        (void)fputs(before, out);
+        (void)table_print_value(out, name, false);
+        before = ", ";
+    }
+    (void)fputc('\n', out);
+}
+
 static void put_comments(FILE *out, const json_t *row)
 {
     const char *state = doc_get_text(row, "state", "");
@@ -282,10 +299,8 @@ static void put_comments(FILE *out, const json_t *row)
                         json_object_get(item, "cron"));
         }
     }
-    json_array_foreach(hidden, index, item)
-    {
-        put_comment(out, row,
-                    ": this variable may be a secret, set it where the backup runs: ", item);
+    if (json_array_size(hidden) > 0) {
+        put_hidden(out, row, hidden);
     }
 }
 

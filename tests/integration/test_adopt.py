@@ -92,6 +92,10 @@ def of_a_file(demo):
         file.write(APPS)
     check_rows(rows_of(node.cli("pm2", "adopt", "--file", path)), False)
     check_page(demo, node.cli("pm2", "adopt", "--file", path, json_output=False), "file.yml")
+    for kill_timeout in (2500, 9000):  # the daemon refuses more than grants.ttl has room for
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(APPS.replace("900,", f"{kill_timeout},"))
+        check_page(demo, node.cli("pm2", "adopt", "--file", path, json_output=False), "file.yml")
     absent = node.cli("pm2", "adopt", "--file", "/nowhere.json")
     check(absent.exit == 7 and json.loads(absent.stderr)["code"] == "not_found", f"{absent}")
     say("of a file: good")

@@ -67,6 +67,23 @@ static bool small_number(const char *text)
     return digits > 0 && digits <= 5 && text[digits] == '\0';
 }
 
+/* An absolute path of at least two short parts. */
+static bool plain_path(const char *text)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t parts = 0;
+    while (*text == '/') {
+        size_t length = strspn(++text, letters);
+        if (length == 0 || length > WORD_MAX) {
+            return false;
+        }
+        text += length;
+        parts++;
+    }
+    return *text == '\0' && parts >= 2;
+}
+
 bool harmless(const char *name, const json_t *value)
 {
     if (suspicious(name)) {
@@ -77,7 +94,8 @@ bool harmless(const char *name, const json_t *value)
     }
     const char *text = json_string_value(value);
     return json_is_boolean(value) || json_is_null(value) ||
-           (text != NULL && (known_word(text) || small_number(text) || known_name(name, text)));
+           (text != NULL &&
+            (known_word(text) || small_number(text) || plain_path(text) || known_name(name, text)));
 }
 
 bool harmless_argument(const char *text)

@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* True when neither name nor value can be a secret: a truth value, a small number, or a word that
- * many know ("production"), under a name that speaks of no secret. */
+/* True when neither name nor value can be a secret: a truth value, a small number, a path, or a
+ * word that many know ("production"), under a name that speaks of no secret. */
 bool harmless(const char *name, const json_t *value);
 
 /* False when an argument, or a command line, speaks of a secret. */

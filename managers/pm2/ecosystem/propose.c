@@ -355,13 +355,29 @@ static json_t *cron_backup(struct making *self, const json_t *common, const char
     return backup;
 }
 
+/* The daemon refuses one that a grant could not wait for. */
+static json_t *kill_timeout_of(struct making *self)
+{
+    char text[NOTE_SIZE];
+    double ms = json_number_value(json_object_get(self->app, "kill_timeout"));
+    if (ms <= PROPOSE_KILL_TIMEOUT_MS_MAX) {
+        return duration_of(self, "kill_timeout", 100, PROPOSE_KILL_TIMEOUT_MS_MAX);
+    }
+    (void)snprintf(text, sizeof text,
+                   "kill_timeout is left out: %.0f ms is more than grants.ttl (default 5s) minus "
+                   "2.5s; raise that first",
+                   ms);
+    note(self, text);
+    return NULL;
+}
+
 static json_t *common_of(struct making *self)
 {
     json_t *common = json_object();
     put_program(self, common);
     put_environment(self, common);
     set(common, "memory", memory_of(self));
-    set(common, "kill_timeout", duration_of(self, "kill_timeout", 100, HOUR_MS));
+    set(common, "kill_timeout", kill_timeout_of(self));
     return common;
 }
 

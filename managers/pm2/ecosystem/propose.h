@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #define PROPOSE_ROWS_MAX 512
+#define PROPOSE_KILL_TIMEOUT_MS_MAX 2500 /* what the default grants.ttl has room for */
 
 struct propose_context {
     /* What is configured: {"primaries": [NAME], "backups": [{"name", "stands_in_for"}]} */

@@ -552,6 +552,9 @@ static void only_harmless_variables_are_shown(void **state)
                      {"LOG_LEVEL", "\"info\"", true},
                      {"VERBOSE", "true", true},
                      {"TZ", "\"Europe/Berlin\"", true},
+                     {"DATA", "\"/srv/app/data\"", true},
+                     {"DATA", "\"/alone\"", false},
+                     {"DATA", "\"/a/b+c==\"", false},
                      {"API_KEY", "\"true\"", false},
                      {"PIN", "1234", false},
                      {"DB_PASSWORD", "\"x\"", false},
@@ -596,7 +599,7 @@ static const struct proposal proposals[] = {
      "{'name': 'w-backup', 'stands_in_for': 'w', 'tier': 'standard', 'script': 'b.js', 'cwd': '/a',"
      " 'interpreter': null, 'max_restarts': 15, 'exp_backoff': '100ms', 'env': {'MODE': 'x'}}"},
     {"{'name': 'w', 'pm_exec_path': '/bin/x.py', 'exec_interpreter': 'none', 'max_restarts': 3,"
-     " 'restart_delay': 50, 'kill_timeout': 5}",
+     " 'restart_delay': 50, 'kill_timeout': 3000}",
      "proposed", "{'name': 'w'}", 2,
      "{'interpreter': 'none', 'max_restarts': 3, 'restart_delay': '50ms', 'exp_backoff': null,"
      " 'kill_timeout': null}"},
