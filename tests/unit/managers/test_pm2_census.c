@@ -110,6 +110,7 @@ static void old_workers_of_a_reload_do_not_count(void **state)
         .event = "exit", .name = "worker", .pm_id = -1, .status = ENTRY_STOPPED, .restarted = true};
     census_event(&census, &old, 2000);
     assert_int_equal(ends(&census, 3000), 0);
+    assert_null(census_find(&census, -1, "worker"));
     census_deinit(&census);
 }
 
@@ -349,6 +350,7 @@ static void growth_is_told_and_breathing_is_not(void **state)
     assert_int_equal(left_of(100, 1, 0, GROWTH_SAMPLES_MIN - 1), -1);
     assert_int_equal(left_of(100, 0, 0, 60), -1);
     assert_int_equal(left_of(100, 0, 30, 60), -1);
+    assert_int_equal(left_of(100, 0, -30, 60), -1);
     assert_int_equal(left_of(400, -2, 0, 60), -1);
     /* 100 to 219 in two hours, of which the last one counts: 281 more at one a minute. */
     assert_int_equal(left_of(100, 1, 0, 120), 281 * (int64_t)GROWTH_PAUSE_MS);
