@@ -89,8 +89,12 @@ static bool tell_end(struct pm2 *self, struct watch *watch)
         return false;
     }
     process->awaited = false;
-    runtime_event(self->runtime, MANAGER_INFO, "primary.exit", NULL, "process %lld of %s ended",
-                  (long long)process->pid, watch->name);
+    unsigned ends = detect_ends(home_for(self, watch), watch->pm_id, watch->name,
+                                WATCH_LOOP_WINDOW_MS, clock_boot_ms());
+    if (ends < WATCH_LOOP_ENDS) { /* a loop is told as one */
+        runtime_event(self->runtime, MANAGER_INFO, "primary.exit", NULL, "process %lld of %s ended",
+                      (long long)process->pid, watch->name);
+    }
     return true;
 }
 

@@ -72,6 +72,24 @@ static int set_up(void **state)
     return rc;
 }
 
+/* Of a daemon that is well and of processes that it knows. */
+static void nothing_false_is_told(const struct bench *bench)
+{
+    static const char *const kinds[] = {"pm2.dead",        "pm2.hung",   "pm2.doubled",
+                                        "pm2.unreachable", "pm2.orphan", "pm2.emptied",
+                                        "pm2.stuck"};
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(bench->seen, "findings"), index, row)
+    {
+        for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+            if (strcmp(doc_get_text(row, "kind", ""), kinds[i]) == 0) {
+                fail_msg("%s: %s", kinds[i], doc_get_text(row, "text", ""));
+            }
+        }
+    }
+}
+
 static int tear_down(void **state)
 {
     struct bench *bench = *state;
@@ -81,6 +99,7 @@ static int tear_down(void **state)
     assert_int_equal(pid, bystander_pid);
     assert_int_equal(restarts, 0);
     assert_int_equal(kill((pid_t)pid, 0), 0);
+    nothing_false_is_told(bench);
     assert_int_equal(bench->ready, 1); /* the manager has lived all the time */
     return bench_tear_down(state);
 }
