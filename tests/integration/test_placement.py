@@ -138,7 +138,7 @@ def copies():
             "pm2: {enabled: false}", f'copier: {{program: "{program}", options: {{want: "{want}"}}}}'])
         cluster.start()
 
-        def wanted(text, expected, what):
+        def wanted(text, expected, what, apart=False):
             with open(want + ".new", "w", encoding="utf-8") as file:
                 file.write(text)
             os.rename(want + ".new", want)
@@ -146,11 +146,12 @@ def copies():
             def reached():
                 found = running(cluster)
                 check(set(found) == expected, f"{found}")
+                check(not apart or len(set(found.values())) == len(found), f"together: {found}")
                 return found
             return wait_until(reached, what, pause_s=0.1)
         three = {"copier/thing", "copier/thing~2", "copier/thing~3"}
-        found = wanted("3", three, "three copies run")
-        check(len(set(found.values())) == 3, f"two of them on one node: {found}")
+        # The leader may know one manager before the others; then they move.
+        wanted("3", three, "three copies run, each on a node of its own", apart=True)
         wanted("1", {"copier/thing"}, "one of them is left")
         names = {f"copier/thing~{node.name}": node.name for node in cluster.nodes}
         found = wanted("per_node", set(names), "one runs for each node")
