@@ -207,17 +207,34 @@ pid_t scene_only_process(const struct bench *bench, const char *name)
     return pid;
 }
 
-int scene_count_gods(const struct bench *bench)
+static bool is_god(const struct bench *bench, const char *pid)
 {
     char title[512];
+    return read_proc(pid, "cmdline", title, sizeof title) > 0 &&
+           strstr(title, "God Daemon") != NULL && strstr(title, bench->folder) != NULL;
+}
+
+/* A child of a daemon bears its title until it executes what it was forked for. */
+static bool is_child_of_god(const struct bench *bench, const char *pid)
+{
+    char text[512];
+    char parent[24];
+    if (read_proc(pid, "stat", text, sizeof text) == 0 || strrchr(text, ')') == NULL) {
+        return true; /* gone meanwhile */
+    }
+    (void)snprintf(parent, sizeof parent, "%ld", strtol(strrchr(text, ')') + 3, NULL, 10));
+    return is_god(bench, parent);
+}
+
+int scene_count_gods(const struct bench *bench)
+{
     DIR *folder = opendir("/proc");
     const struct dirent *entry;
     int count = 0;
     assert_non_null(folder);
     while ((entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
-            read_proc(entry->d_name, "cmdline", title, sizeof title) > 0 &&
-            strstr(title, "God Daemon") != NULL && strstr(title, bench->folder) != NULL) {
+        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && is_god(bench, entry->d_name) &&
+            !is_child_of_god(bench, entry->d_name)) {
             count++;
         }
     }
