@@ -6,7 +6,7 @@ int main(int argc, char **argv)
 {
     static const char name[] = "worker-out.log.2026-11-22T00-00-05_001.gz.part";
     static const char config[] =
-        "# x\n/root/.pm2/pm2.log \"/a b/*.log\" {\n  weekly\n}\n/x {daily }\n";
+        "# x\n/home/a/.pm2/pm2.log \"/a b/*.log\" {\n  weekly\n}\n/x {daily }\n";
     static const char filling[] = "[understudy: earlier lines are in x.log.gz     ]\nline\n";
     static const char blank[] = "                         \t\n{\"message\":1}\n";
     if (argc != 2) {

@@ -34,7 +34,7 @@ static struct schedules *read_text(const char *text, size_t *ret_backups)
     struct schedules *schedules = NULL;
     struct settings *settings = NULL;
     if (schedules_read(&document, &cron_source, &schedules, &err) != 0 ||
-        settings_read(&document, "/root/.pm2", &settings, &err) != 0) {
+        settings_read(&document, "/home/a/.pm2", &settings, &err) != 0) {
         fail_msg("%s", err.msg);
     }
     assert_non_null(settings);

@@ -210,7 +210,7 @@ static void logrotates_files_are_found(void **state)
     (void)state;
     static const char text[] = "# of PM2: /not/this\n"
                                "weekly\n"
-                               "/root/.pm2/pm2.log /root/.pm2/logs/*.log {\n"
+                               "/home/a/.pm2/pm2.log /home/a/.pm2/logs/*.log {\n"
                                "    rotate 12 # /nor/this\n"
                                "    postrotate\n"
                                "        test -x /bin/x && { /bin/x; }\n"
@@ -221,8 +221,9 @@ static void logrotates_files_are_found(void **state)
                                "/last{";
     named[0] = '\0';
     logrotate_scan(text, sizeof text - 1, keep_named, NULL);
-    assert_string_equal(named, "/root/.pm2/pm2.log /root/.pm2/logs/*.log /with blank/a.log /quoted "
-                               "/one/line /last ");
+    assert_string_equal(named,
+                        "/home/a/.pm2/pm2.log /home/a/.pm2/logs/*.log /with blank/a.log /quoted "
+                        "/one/line /last ");
 }
 
 static void write_text(const char *path, const char *text)
@@ -240,10 +241,10 @@ static void a_configuration_that_names_the_log_is_told(void **state)
     char path[64];
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/pm2-root", folder);
-    write_text(path, "/root/.pm2/logs/*.log {\n weekly\n}\n");
+    write_text(path, "/home/a/.pm2/logs/*.log {\n weekly\n}\n");
     struct rotators *rotators = rotators_load(folder, "/nowhere/logrotate.conf");
-    assert_string_equal(rotators_of(rotators, "/root/.pm2/logs/worker-out.log"), path);
-    assert_null(rotators_of(rotators, "/root/.pm2/logs/deep/worker-out.log"));
+    assert_string_equal(rotators_of(rotators, "/home/a/.pm2/logs/worker-out.log"), path);
+    assert_null(rotators_of(rotators, "/home/a/.pm2/logs/deep/worker-out.log"));
     assert_null(rotators_of(rotators, "/home/x/.pm2/logs/worker-out.log"));
     rotators_destroy(&rotators);
     (void)unlink(path);
