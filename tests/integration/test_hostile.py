@@ -69,6 +69,12 @@ class Peer:
         event = struct.unpack("=hi", self.monitor.recv_multipart()[0])[0]
         return event == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
+    def send_unless_refused(self, payload):
+        try:
+            self.socket.send(payload, zmq.DONTWAIT)
+        except zmq.Again:
+            pass  # a refused connection has no pipe any more, and sending would wait for another
+
     def __enter__(self):
         return self
 
@@ -138,7 +144,8 @@ def unknown_keys(scene):
     def knock():
         for _ in range(30):
             with Peer(node.address, server_key, zmq.curve_keypair()) as peer:
-                peer.socket.send(frame(raft_id(scene.cluster.public_key(scene.follower.name))))
+                peer.send_unless_refused(
+                    frame(raft_id(scene.cluster.public_key(scene.follower.name))))
                 check(not peer.admitted(), "an unknown key is admitted")
 
     refused = "understudy_keys_refused_total"
