@@ -15,6 +15,7 @@
 #define MEND_CASES_MAX 256     /* rows of all homes that are not plainly well */
 #define MEND_TOUCHED_MAX 64    /* instances of one primary */
 #define MEND_ATTEMPT_MS 120000 /* then it has failed, whatever is under way */
+#define MEND_KILLED_MS 30000   /* until PM2 shows that what was killed has ended */
 #define MEND_PROOF_MS 2000     /* up for so long after an attempt: mended */
 
 struct home;
@@ -37,7 +38,9 @@ struct mend_case {
 struct mend_touched {
     size_t home;
     int64_t pm_id;
-    bool to_start; /* stopped as the first half of a restart */
+    bool to_start;      /* stopped as the first half of a restart */
+    int64_t killed_pid; /* 0: none was */
+    int64_t killed_ms;
 };
 
 struct mend_order {

@@ -75,6 +75,14 @@ static bool is_due(struct mend_order *order, const struct mend_case *row)
                            : touched->to_start && row->is.cure == MEND_RESTART;
 }
 
+/* PM2 answers when the signal is sent, and lists the process until it has seen its end. */
+static bool is_ending(struct mend_order *order, const struct mend_case *row, int64_t now_ms)
+{
+    const struct mend_touched *touched = touched_of(order, row);
+    return touched != NULL && touched->killed_pid != 0 && touched->killed_pid == row->pid &&
+           now_ms - touched->killed_ms < MEND_KILLED_MS;
+}
+
 static void treat(struct pm2 *self, struct mend_order *order, struct home *home,
                   const struct mend_case *row)
 {
@@ -97,6 +105,8 @@ static void treat(struct pm2 *self, struct mend_order *order, struct home *home,
         return;
     case MEND_KILL:
         send_request(self, home, row, REQUEST_KILL);
+        touched->killed_pid = row->pid;
+        touched->killed_ms = clock_boot_ms();
         return;
     case MEND_NOTHING:
         runtime_log(MANAGER_WARN, "%s: %s, which nothing here would mend", row->name, row->is.why);
@@ -127,7 +137,7 @@ static const struct mend_case *next_case(struct pm2 *self, struct mend_order *or
         if (is_due(order, row)) {
             return row;
         }
-        *ret_again = true;
+        *ret_again = *ret_again || !is_ending(order, row, clock_boot_ms());
     }
     return NULL;
 }
