@@ -12,12 +12,12 @@ from demo import ALWAYS, BACKUP, PRIMARY, Demo
 SLEEP = "/usr/bin/sleep"
 
 
-def register(demo, node, name, instances=1):
+def register(demo, node, name, instances=1, **more):
     """A process of the team's: under PM2, and nothing of ours."""
     path = os.path.join(demo.folder, f"{name}-{node.name}.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"apps": [{"name": name, "script": SLEEP, "args": "100000", "interpreter": "none",
-                             "exec_mode": "fork", "instances": instances}]}, file)
+                             "exec_mode": "fork", "instances": instances, **more}]}, file)
     demo.pm2(node, "start", path)
 
 
@@ -169,6 +169,32 @@ def a_person_stops_the_primary(demo):
     say("a primary that a person stopped stays stopped, and starts when a person says so")
 
 
+def a_watched_one_stays_stopped(demo):
+    """PM2 restarts what it watches when a file changes, also what was stopped."""
+    node = demo["n2"]
+    folder = os.path.join(demo.folder, "watched")
+    os.makedirs(folder, exist_ok=True)
+    edits = 0
+
+    def restarted(name, before):
+        nonlocal edits
+        edits += 1
+        with open(os.path.join(folder, f"edit-{edits}"), "w", encoding="utf-8") as file:
+            file.write("x")
+        return pids(demo, node, name) - {before}
+
+    register(demo, node, "watched", watch=[folder])
+    (first,) = pids(demo, node, "watched")
+    wait_until(lambda: restarted("watched", first), "a changed file restarts it")
+    done = demo["n1"].cli("pm2", "stop", "watched")
+    check(done.exit == 0 and done.data[0]["status"] == "stopped", f"{done}")
+    register(demo, node, "beside", watch=[folder])
+    (first,) = pids(demo, node, "beside")
+    wait_until(lambda: restarted("beside", first), "a changed file restarts the other")
+    check(demo.pm2_status(node, "watched") == "stopped", "a changed file started what was stopped")
+    say("stop: PM2 does not watch its files any more")
+
+
 def states(answer):
     return {row["node"]: row["status"] for row in rows_of(answer, "node")}
 
@@ -218,6 +244,7 @@ def verbs():
         wait_until(lambda: listed(demo), "all nodes tell the same")
         what_is_refused(demo)
         changes(demo)
+        a_watched_one_stays_stopped(demo)
         logs(demo)
         versions(demo)
         a_person_stops_the_primary(demo)

@@ -8,12 +8,13 @@
 
 /* What stands in "args"; the daemon appends its callback, so that the count must be exact. */
 enum request_shape {
-    REQUEST_EMPTY,     /* [{}] */
-    REQUEST_ID,        /* [7] */
-    REQUEST_ID_OBJECT, /* [{"id":7}] */
-    REQUEST_APP,       /* [APP] */
-    REQUEST_SAVED,     /* [APP], as PM2 once listed it */
-    REQUEST_SIGKILL,   /* [{"process_id":7,"signal":"SIGKILL"}] */
+    REQUEST_EMPTY,      /* [{}] */
+    REQUEST_ID,         /* [7] */
+    REQUEST_ID_OBJECT,  /* [{"id":7}] */
+    REQUEST_STOP_OF_ID, /* ["stopProcessId",7] */
+    REQUEST_APP,        /* [APP] */
+    REQUEST_SAVED,      /* [APP], as PM2 once listed it */
+    REQUEST_SIGKILL,    /* [{"process_id":7,"signal":"SIGKILL"}] */
 };
 
 struct row {
@@ -275,34 +276,44 @@ int request_check_saved(json_t *app, struct err *err)
     return rc != 0 ? rc : check_saved_env(json_object_get(app, "env"), err);
 }
 
-static json_t *make_id_argument(int64_t pm_id, enum request_shape shape)
+static json_t *make_id_arguments(int64_t pm_id, enum request_shape shape)
 {
-    if (shape == REQUEST_ID) {
-        return json_integer(pm_id);
+    json_int_t id = pm_id;
+    switch (shape) {
+    case REQUEST_ID_OBJECT:
+        return json_pack("[{sI}]", "id", id);
+    case REQUEST_STOP_OF_ID:
+        return json_pack("[sI]", "stopProcessId", id);
+    case REQUEST_SIGKILL:
+        return json_pack("[{sI ss}]", "process_id", id, "signal", "SIGKILL");
+    case REQUEST_ID:
+    case REQUEST_EMPTY:
+    case REQUEST_APP:
+    case REQUEST_SAVED:
+        break;
     }
-    return shape == REQUEST_ID_OBJECT
-               ? json_pack("{sI}", "id", (json_int_t)pm_id)
-               : json_pack("{sI ss}", "process_id", (json_int_t)pm_id, "signal", "SIGKILL");
+    return json_pack("[I]", id);
 }
 
-static json_t *make_argument(const struct request *request, struct err *err)
+static json_t *make_arguments(const struct request *request, struct err *err)
 {
     switch (rows[request->method].shape) {
     case REQUEST_EMPTY:
-        return json_object();
+        return json_pack("[{}]");
     case REQUEST_ID:
     case REQUEST_ID_OBJECT:
+    case REQUEST_STOP_OF_ID:
     case REQUEST_SIGKILL:
         if (request->pm_id < 0 || request->pm_id > INT32_MAX) {
             (void)err_set(err, ERR_INVALID, "%s needs the id of a process",
                           rows[request->method].name);
             return NULL;
         }
-        return make_id_argument(request->pm_id, rows[request->method].shape);
+        return make_id_arguments(request->pm_id, rows[request->method].shape);
     case REQUEST_APP:
-        return request_check_app(request->app, err) == 0 ? json_incref(request->app) : NULL;
+        return request_check_app(request->app, err) == 0 ? json_pack("[O]", request->app) : NULL;
     case REQUEST_SAVED:
-        return request_check_saved(request->app, err) == 0 ? json_incref(request->app) : NULL;
+        return request_check_saved(request->app, err) == 0 ? json_pack("[O]", request->app) : NULL;
     }
     return NULL;
 }
@@ -313,13 +324,13 @@ int request_put(const struct request *request, const char *id, struct buffer *ou
         return err_set(err, ERR_INVALID, "no method %d of PM2", (int)request->method);
     }
     struct err inner = {0};
-    json_t *argument = make_argument(request, &inner);
-    if (argument == NULL) {
+    json_t *arguments = make_arguments(request, &inner);
+    if (arguments == NULL) {
         return err_set(err, inner.code != 0 ? inner.code : ERR_NOMEM, "%s",
                        inner.code != 0 ? inner.msg : "no memory for a request");
     }
-    json_t *call = json_pack("{ssss s[o]}", "type", "call", "method", rows[request->method].name,
-                             "args", argument);
+    json_t *call = json_pack("{ssssso}", "type", "call", "method", rows[request->method].name,
+                             "args", arguments);
     char *text = call != NULL ? json_dumps(call, JSON_COMPACT) : NULL;
     json_decref(call);
     if (text == NULL) {

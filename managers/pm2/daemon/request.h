@@ -31,6 +31,7 @@
     X(REQUEST_REPORT, "getReport", REQUEST_EMPTY, false, 5000)             \
     X(REQUEST_START, "startProcessId", REQUEST_ID, true, 10000)            \
     X(REQUEST_STOP, "stopProcessId", REQUEST_ID, true, 30000)              \
+    X(REQUEST_UNWATCH, "stopWatch", REQUEST_STOP_OF_ID, true, 5000)        \
     X(REQUEST_RESTART, "restartProcessId", REQUEST_ID_OBJECT, true, 30000) \
     X(REQUEST_DELETE, "deleteProcessId", REQUEST_ID, true, 30000)          \
     X(REQUEST_KILL, "sendSignalToProcessId", REQUEST_SIGKILL, true, 10000)
@@ -44,7 +45,7 @@ enum request_method {
 
 struct request {
     enum request_method method;
-    int64_t pm_id;      /* >= 0, for start, stop, restart, delete, kill */
+    int64_t pm_id;      /* >= 0, for start, stop, unwatch, restart, delete, kill */
     json_t *app;        /* for prepare and restore; borrowed */
     int64_t timeout_ms; /* 0: that of the table */
 };

@@ -23,8 +23,9 @@ struct change {
     enum request_method method;
     json_t *args;
     int64_t until_ms;
-    bool resolved; /* names became targets */
-    bool started;  /* of a target that had to be stopped first: now it is started */
+    bool resolved;  /* names became targets */
+    bool started;   /* of a target that had to be stopped first: now it is started */
+    bool unwatched; /* of a target that is to stop: no changed file starts it again */
     bool writing;
     size_t next; /* target */
     size_t count;
@@ -164,7 +165,8 @@ static bool choose_request(const struct change *change, const struct entry *entr
     *ret = change->method;
     switch (change->method) {
     case REQUEST_STOP:
-        return entry->status != ENTRY_STOPPED;
+        *ret = change->unwatched ? REQUEST_STOP : REQUEST_UNWATCH;
+        return !change->unwatched || entry->status != ENTRY_STOPPED;
     case REQUEST_START:
         if (runs(entry)) {
             return false;
@@ -175,6 +177,7 @@ static bool choose_request(const struct change *change, const struct entry *entr
     case REQUEST_LIST:
     case REQUEST_MEASURED:
     case REQUEST_PREPARE:
+    case REQUEST_UNWATCH:
     case REQUEST_RESTART:
     case REQUEST_DELETE:
     case REQUEST_METHODS:
@@ -227,6 +230,7 @@ static int send_request(struct pm2 *self, struct change *change, enum request_me
 static void next(struct change *change)
 {
     change->started = false;
+    change->unwatched = false;
     change->next++;
 }
 
@@ -256,6 +260,8 @@ static void handle(struct pm2 *self, struct change *change)
         /* What is stopped for a start or restart is looked at once more. */
         if (method == REQUEST_STOP && change->method != REQUEST_STOP && !change->started) {
             change->started = true;
+        } else if (method == REQUEST_UNWATCH) {
+            change->unwatched = true;
         } else {
             next(change);
         }

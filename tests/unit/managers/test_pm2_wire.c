@@ -148,8 +148,8 @@ static void app_that_would_harm_pm2_is_refused(void **state)
 static void request_without_its_id_is_refused(void **state)
 {
     (void)state;
-    static const enum request_method methods[] = {REQUEST_START, REQUEST_STOP, REQUEST_RESTART,
-                                                  REQUEST_DELETE, REQUEST_KILL};
+    static const enum request_method methods[] = {REQUEST_START,  REQUEST_STOP, REQUEST_RESTART,
+                                                  REQUEST_DELETE, REQUEST_KILL, REQUEST_UNWATCH};
     struct buffer out;
     buffer_init(&out, 4096);
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
