@@ -23,8 +23,8 @@ from demo import require_pm2
 from network import Network
 from recorder import Recorder, boot_ms
 
-__all__ = ["BUILD", "HERE", "Skip", "World", "alive", "boot_ms", "boot_s", "check", "command_line",
-           "history", "kill", "process_state", "run", "say", "wait_until"]
+__all__ = ["BUILD", "Cuts", "HERE", "Skip", "World", "alive", "boot_ms", "boot_s", "check",
+           "command_line", "history", "kill", "main", "process_state", "run", "say", "wait_until"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DUTIES = ("solo-a", "solo-b", "solo-c")
@@ -422,6 +422,25 @@ class World(Cluster):
         while boot_s() < until:
             check(condition(), what)
             time.sleep(0.02)
+
+
+class Cuts:
+    """Nodes that are cut off, both ways or one way, among the faults that one() draws from: a base
+    that goes before test_schedules.Faults."""
+
+    KINDS = ("cut", "cut", "mute", "deaf", "kill", "kill_both", "freeze", "transfer")
+
+    def cut(self, node, **ways):
+        network = self.cluster.network
+        network.cut(self.cluster.number(node), **ways)
+        time.sleep(self.random.uniform(0.2, 4))  # how long it is cut off
+        network.heal()
+
+    def mute(self, node):
+        self.cut(node, incoming=False)
+
+    def deaf(self, node):
+        self.cut(node, outgoing=False)
 
 
 def main(tests, world_of=World, **options):

@@ -10,30 +10,15 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 
-from faults import World, check, checker, run, say, wait_until
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
-import nine  # noqa: E402
-import test_schedules as schedules  # noqa: E402
+from faults import Cuts, World, check, main, say, wait_until  # finds the harness
+import nine
+import test_schedules as schedules
 
 
-class Faults(nine.Faults):
-    KINDS = ("cut", "cut", "mute", "deaf", "kill", "kill_both", "freeze", "transfer")
-
-    def cut(self, node, **ways):
-        network = self.cluster.network
-        network.cut(self.cluster.number(node), **ways)
-        time.sleep(self.random.uniform(0.2, 4))  # how long it is cut off
-        network.heal()
-
-    def mute(self, node):
-        self.cut(node, incoming=False)
-
-    def deaf(self, node):
-        self.cut(node, outgoing=False)
+class Faults(Cuts, nine.Faults):
+    """Of nodes, of the network between them, of primaries, and of what stands in."""
 
 
 class Hosts(World):
@@ -94,12 +79,5 @@ def cut_off(world):
     return f"{dict(faults.done)}"
 
 
-def nine_cut():
-    with Hosts(chosen) as world:
-        world.run_cases(cut_off)
-
-
 if __name__ == "__main__":
-    chosen = schedules.read_options(seconds=40, rate=600)
-    checker.self_test()
-    run(nine_cut)
+    main([cut_off], Hosts, options=schedules.read_options(seconds=40, rate=600))

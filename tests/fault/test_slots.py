@@ -8,29 +8,13 @@ tests/integration/test_schedules.py checks it; duties beside them never overlap.
 
 import os
 import random
-import sys
-import time
 
-from faults import World, checker, run
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
-import test_schedules as schedules  # noqa: E402
+from faults import Cuts, World, main  # finds the harness
+import test_schedules as schedules
 
 
-class Faults(schedules.Faults):
-    KINDS = ("cut", "cut", "mute", "deaf", "kill", "kill_both", "freeze", "transfer")
-
-    def cut(self, node, **ways):
-        network = self.cluster.network
-        network.cut(self.cluster.number(node), **ways)
-        time.sleep(self.random.uniform(0.2, 4))  # how long it is cut off
-        network.heal()
-
-    def mute(self, node):
-        self.cut(node, incoming=False)
-
-    def deaf(self, node):
-        self.cut(node, outgoing=False)
+class Faults(Cuts, schedules.Faults):
+    """Of nodes, and of the network between them."""
 
 
 class Slots(World):
@@ -49,12 +33,5 @@ def cut_off(world):
     return f"{sum(faults.done.values())} faults"
 
 
-def slots():
-    with Slots(chosen) as world:
-        world.run_cases(cut_off)
-
-
 if __name__ == "__main__":
-    chosen = schedules.read_options()
-    checker.self_test()
-    run(slots)
+    main([cut_off], Slots, options=schedules.read_options())
