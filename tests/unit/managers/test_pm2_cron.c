@@ -1,10 +1,9 @@
 /* Backups in mode cron: from the YAML of a node, through its check, to the schedules that the PM2
  * manager says and carries out; and what a node refuses, with its place. */
-#include "consensus/calendar.h"
 #include "managers/pm2/cron/source.h"
 #include "managers/pm2/settings.h"
-#include "node/base/doc.h"
 #include "node/config/config.h"
+#include "tests/unit/managers/section.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,22 +18,12 @@
 /* What the manager makes of the file: its schedules, and how many backups its settings hold. */
 static struct schedules *read_text(const char *text, size_t *ret_backups)
 {
-    struct config *config = NULL;
-    struct config_errors errors;
-    struct config_sources sources = {.file = "x.yml", .text = text, .text_length = strlen(text)};
-    if (config_load(&sources, &config, &errors) != 0) {
-        fail_msg("%s: %s in %s", errors.items[0].where, errors.items[0].message, text);
-    }
-    json_t *section = config_manager_document(config, "pm2");
-    struct mp_writer writer;
-    struct err err = {0};
-    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
-    struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
-    struct schedules *schedules = NULL;
+    struct section section;
     struct settings *settings = NULL;
-    if (schedules_read(&document, &cron_source, &schedules, &err) != 0 ||
-        settings_read(&document, "/home/a/.pm2", &settings, &err) != 0) {
+    struct err err = {0};
+    section_init_yaml(&section, "pm2", text);
+    struct schedules *schedules = section_schedules(&section, &cron_source);
+    if (settings_read(&section.document, "/home/a/.pm2", &settings, &err) != 0) {
         fail_msg("%s", err.msg);
     }
     assert_non_null(settings);
@@ -45,9 +34,7 @@ static struct schedules *read_text(const char *text, size_t *ret_backups)
         assert_int_equal(backup->mode, SETTINGS_CRON);
     }
     settings_destroy(&settings);
-    mp_writer_deinit(&writer);
-    json_decref(section);
-    config_destroy(&config);
+    section_deinit(&section);
     return schedules;
 }
 
@@ -228,20 +215,10 @@ static void refuse(const char *row, const char *at, const char *part)
 {
     char line[512];
     char text[1024];
-    struct config *config = NULL;
-    struct config_errors errors;
     (void)snprintf(line, sizeof line, "    - {name: a, script: x, %s}", row);
     (void)snprintf(text, sizeof text, HEAD "%s\n", line);
-    struct config_sources sources = {.file = "x.yml", .text = text, .text_length = strlen(text)};
-    if (config_load(&sources, &config, &errors) == 0) {
-        config_destroy(&config);
-        fail_msg("accepted: %s", text);
-    }
-    const struct config_error *error = &errors.items[0];
-    size_t column = at != NULL ? (size_t)(strstr(line, at) - line) + 1 : 7;
-    if (error->line != 5 || error->column != column || strstr(error->message, part) == NULL) {
-        fail_msg("%u:%u %s of %s", error->line, error->column, error->message, row);
-    }
+    unsigned column = at != NULL ? (unsigned)(strstr(line, at) - line) + 1 : 7;
+    section_refuse(text, 5, column, part);
 }
 
 static void a_node_refuses_what_cannot_run(void **state)
@@ -281,22 +258,7 @@ static void a_manager_does_not_trust_its_section(void **state)
         "{\"backups\":[{\"mode\":\"cron\",\"name\":\"a\",\"script\":\"x\",\"cron\":\"@daily\","
         "\"args\":[1]}]}",
     };
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-        json_t *section = json_loads(sections[i], 0, NULL);
-        struct mp_writer writer;
-        struct err err = {0};
-        struct schedules *schedules = NULL;
-        assert_non_null(section);
-        mp_writer_init(&writer, 65536);
-        assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
-        struct manager_document document = {.data = writer.buffer.data,
-                                            .length = writer.buffer.length};
-        assert_int_equal(schedules_read(&document, &cron_source, &schedules, &err), ERR_INVALID);
-        assert_non_null(strstr(err.msg, "managers.pm2"));
-        assert_null(schedules);
-        mp_writer_deinit(&writer);
-        json_decref(section);
-    }
+    section_distrust(&cron_source, "managers.pm2", sections, sizeof sections / sizeof sections[0]);
 }
 
 int main(void)

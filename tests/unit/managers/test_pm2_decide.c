@@ -2,7 +2,7 @@
 #include "managers/pm2/settings.h"
 #include "managers/pm2/stand_in/decide.h"
 #include "managers/pm2/watch/watch.h"
-#include "node/base/doc.h"
+#include "tests/unit/managers/section.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#define SETTLE 10000
-#define AFTER 30000
+#define SETTLE INT64_C(10000)
+#define AFTER INT64_C(30000)
 
 static const struct decide_rules standby = {
     .mode = SETTINGS_STANDBY, .settle_ms = SETTLE, .start_after_ms = AFTER};
@@ -278,15 +278,10 @@ static void use_of_the_processor_is_a_difference(void **state)
 
 static int read_section(const char *text, struct settings **ret, struct err *err)
 {
-    json_t *section = json_loads(text, 0, NULL);
-    assert_non_null(section);
-    struct mp_writer writer;
-    mp_writer_init(&writer, 65536);
-    assert_int_equal(doc_to_msgpack(section, &writer, NULL), 0);
-    struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
-    int rc = settings_read(&document, "/home/x/.pm2", ret, err);
-    mp_writer_deinit(&writer);
-    json_decref(section);
+    struct section section;
+    section_init_json(&section, text);
+    int rc = settings_read(&section.document, "/home/x/.pm2", ret, err);
+    section_deinit(&section);
     return rc;
 }
 

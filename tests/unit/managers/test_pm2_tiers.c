@@ -3,6 +3,7 @@
 #include "managers/pm2/stand_in/tiers.h"
 #include "node/base/doc.h"
 #include "node/base/rng.h"
+#include "tests/unit/managers/section.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -358,16 +359,11 @@ static void random_plays_do_not_flap(void **state)
 
 static void read_section(const char *text, struct settings **ret)
 {
-    json_t *section = json_loads(text, 0, NULL);
-    assert_non_null(section);
-    struct mp_writer writer;
+    struct section section;
     struct err err = {0};
-    mp_writer_init(&writer, 65536);
-    assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
-    struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
-    assert_int_equal(settings_read(&document, "/home", ret, &err), 0);
-    mp_writer_deinit(&writer);
-    json_decref(section);
+    section_init_json(&section, text);
+    assert_int_equal(settings_read(&section.document, "/home", ret, &err), 0);
+    section_deinit(&section);
 }
 
 static void guarded_primary_is_a_duty_of_ours(void **state)

@@ -1,9 +1,7 @@
 /* The section managers.run: from the YAML of a node, through its check, to what the manager says
  * and runs; and what a node refuses, with its place. */
 #include "consensus/calendar.h"
-#include "managers/run/schedules.h"
-#include "node/base/doc.h"
-#include "node/config/config.h"
+#include "tests/unit/managers/section.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,25 +15,10 @@ static const struct schedules_source source = {.prefix = "run/", .list = "schedu
 
 static struct schedules *read_text(const char *text)
 {
-    struct config *config = NULL;
-    struct config_errors errors;
-    struct config_sources sources = {.file = "x.yml", .text = text, .text_length = strlen(text)};
-    if (config_load(&sources, &config, &errors) != 0) {
-        fail_msg("%s: %s", errors.items[0].where, errors.items[0].message);
-    }
-    json_t *section = config_manager_document(config, "run");
-    struct mp_writer writer;
-    struct err err = {0};
-    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
-    struct manager_document document = {.data = writer.buffer.data, .length = writer.buffer.length};
-    struct schedules *schedules = NULL;
-    if (schedules_read(&document, &source, &schedules, &err) != 0) {
-        fail_msg("%s", err.msg);
-    }
-    mp_writer_deinit(&writer);
-    json_decref(section);
-    config_destroy(&config);
+    struct section section;
+    section_init_yaml(&section, "run", text);
+    struct schedules *schedules = section_schedules(&section, &source);
+    section_deinit(&section);
     return schedules;
 }
 
@@ -171,42 +154,32 @@ static void the_list_is_told_row_by_row(void **state)
     schedules_destroy(&schedules);
 }
 
-static void refuse(const char *text, unsigned line, unsigned column, const char *part)
-{
-    struct config *config = NULL;
-    struct config_errors errors;
-    struct config_sources sources = {.file = "x.yml", .text = text, .text_length = strlen(text)};
-    if (config_load(&sources, &config, &errors) == 0) {
-        config_destroy(&config);
-        fail_msg("accepted: %s", text);
-    }
-    const struct config_error *error = &errors.items[0];
-    if (error->line != line || error->column != column || strstr(error->message, part) == NULL) {
-        fail_msg("%u:%u %s", error->line, error->column, error->message);
-    }
-}
-
 static void a_node_refuses_what_cannot_run(void **state)
 {
     (void)state;
-    refuse(HEAD "    - {name: a, run: [x], cron: '61 * * * *'}\n", 4, 33, "minute");
-    refuse(HEAD "    - {name: a, run: [x], cron: '@reboot'}\n", 4, 33, "@reboot");
-    refuse(HEAD "    - {name: a, run: [x]}\n", 4, 7, "needs a time");
-    refuse(HEAD "    - {name: a, run: [x], cron: '@daily', every: 5m}\n", 4, 50, "not both");
-    refuse(HEAD "    - {name: a, run: [x], every: 1500ms}\n", 4, 34, "whole seconds");
-    refuse(HEAD "    - {name: a, run: [x], every: 500ms}\n", 4, 34, "a duration");
-    refuse(HEAD "    - {name: a, cron: '@daily'}\n", 4, 7, "runs a command");
-    refuse(HEAD "    - {name: a, run: 'x | y', cron: '@daily'}\n", 4, 22, "shell: true");
-    refuse(HEAD "    - {name: a, run: [x, y], shell: true, cron: '@daily'}\n", 4, 22, "one text");
-    refuse(HEAD "    - {run: [x], cron: '@daily'}\n", 4, 7, "without a name");
-    refuse(HEAD "    - {name: a, run: [x], cron: '@daily'}\n"
-                "    - {name: a, run: [x], cron: '@daily'}\n",
-           5, 14, "names must be unique");
-    refuse(HEAD "    - {name: a, run: [x], every: 5m, anchor: yesterday}\n", 4, 46, "no time");
-    refuse(HEAD "    - {name: a, run: [x], cron: '@daily', zone: ../etc}\n", 4, 49, "no name of a");
-    refuse(HEAD "    - {name: a, run: [x], cron: '@daily', scirpt: x}\n", 4, 43, "unknown key");
-    refuse("grants: {ttl: 4s}\n" HEAD "    - {name: a, run: [x], cron: '@daily'}\n", 1, 15,
-           "raise it to 4100ms");
+    section_refuse(HEAD "    - {name: a, run: [x], cron: '61 * * * *'}\n", 4, 33, "minute");
+    section_refuse(HEAD "    - {name: a, run: [x], cron: '@reboot'}\n", 4, 33, "@reboot");
+    section_refuse(HEAD "    - {name: a, run: [x]}\n", 4, 7, "needs a time");
+    section_refuse(HEAD "    - {name: a, run: [x], cron: '@daily', every: 5m}\n", 4, 50,
+                   "not both");
+    section_refuse(HEAD "    - {name: a, run: [x], every: 1500ms}\n", 4, 34, "whole seconds");
+    section_refuse(HEAD "    - {name: a, run: [x], every: 500ms}\n", 4, 34, "a duration");
+    section_refuse(HEAD "    - {name: a, cron: '@daily'}\n", 4, 7, "runs a command");
+    section_refuse(HEAD "    - {name: a, run: 'x | y', cron: '@daily'}\n", 4, 22, "shell: true");
+    section_refuse(HEAD "    - {name: a, run: [x, y], shell: true, cron: '@daily'}\n", 4, 22,
+                   "one text");
+    section_refuse(HEAD "    - {run: [x], cron: '@daily'}\n", 4, 7, "without a name");
+    section_refuse(HEAD "    - {name: a, run: [x], cron: '@daily'}\n"
+                        "    - {name: a, run: [x], cron: '@daily'}\n",
+                   5, 14, "names must be unique");
+    section_refuse(HEAD "    - {name: a, run: [x], every: 5m, anchor: yesterday}\n", 4, 46,
+                   "no time");
+    section_refuse(HEAD "    - {name: a, run: [x], cron: '@daily', zone: ../etc}\n", 4, 49,
+                   "no name of a");
+    section_refuse(HEAD "    - {name: a, run: [x], cron: '@daily', scirpt: x}\n", 4, 43,
+                   "unknown key");
+    section_refuse("grants: {ttl: 4s}\n" HEAD "    - {name: a, run: [x], cron: '@daily'}\n", 1, 15,
+                   "raise it to 4100ms");
 }
 
 static void a_manager_does_not_trust_its_section(void **state)
@@ -221,22 +194,7 @@ static void a_manager_does_not_trust_its_section(void **state)
         "{\"schedules\":[{\"name\":\"a\",\"run\":[\"x\"],\"cron\":\"@daily\",\"gap\":\"x\"}]}",
         "{\"schedules\":[{\"name\":\"a\",\"run\":[\"x\"],\"cron\":\"@daily\",\"anchor\":\"x\"}]}",
     };
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-        json_t *section = json_loads(sections[i], 0, NULL);
-        struct mp_writer writer;
-        struct err err = {0};
-        struct schedules *schedules = NULL;
-        assert_non_null(section);
-        mp_writer_init(&writer, 65536);
-        assert_int_equal(doc_to_msgpack(section, &writer, &err), 0);
-        struct manager_document document = {.data = writer.buffer.data,
-                                            .length = writer.buffer.length};
-        assert_int_equal(schedules_read(&document, &source, &schedules, &err), ERR_INVALID);
-        assert_non_null(strstr(err.msg, "managers.run"));
-        assert_null(schedules);
-        mp_writer_deinit(&writer);
-        json_decref(section);
-    }
+    section_distrust(&source, "managers.run", sections, sizeof sections / sizeof sections[0]);
 }
 
 int main(void)
