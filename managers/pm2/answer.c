@@ -8,7 +8,6 @@
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 static void fill_age(json_t *row, const char *node, int64_t age_ms)
@@ -146,35 +145,6 @@ static json_t *list_backups(const struct pm2 *self, int64_t now_ms)
     return ret;
 }
 
-void answer_send(struct pm2 *self, uint64_t id, json_t *document_take)
-{
-    struct mp_writer writer;
-    struct err err = {0};
-    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    if (document_take == NULL || doc_to_msgpack(document_take, &writer, &err) != 0) {
-        answer_refuse(self, id, "failed", "%s", document_take == NULL ? "out of memory" : err.msg);
-    } else {
-        struct manager_reply reply = {
-            .id = id,
-            .ok = true,
-            .result = {.data = writer.buffer.data, .length = writer.buffer.length}};
-        runtime_reply(self->runtime, &reply);
-    }
-    mp_writer_deinit(&writer);
-    json_decref(document_take);
-}
-
-void answer_refuse(struct pm2 *self, uint64_t id, const char *code, const char *format, ...)
-{
-    struct manager_reply reply = {.id = id};
-    va_list arguments;
-    (void)snprintf(reply.code, sizeof reply.code, "%s", code);
-    va_start(arguments, format);
-    (void)vsnprintf(reply.message, sizeof reply.message, format, arguments);
-    va_end(arguments);
-    runtime_reply(self->runtime, &reply);
-}
-
 json_t *answer_args(const struct manager_command *command)
 {
     static const struct mp_limits limits = {
@@ -192,9 +162,9 @@ static void retry_duty(struct pm2 *self, const struct manager_command *command)
 {
     json_t *args = answer_args(command);
     if (carry_retry(self, doc_get_text(args, "duty", ""))) {
-        answer_send(self, command->id, json_object());
+        runtime_answer(self->runtime, command->id, json_object());
     } else {
-        answer_refuse(self, command->id, "not_found", "the duty is not granted here");
+        runtime_refuse(self->runtime, command->id, "not_found", "the duty is not granted here");
     }
     json_decref(args);
 }
@@ -210,10 +180,10 @@ static void mend(struct pm2 *self, const struct manager_command *command)
     int rc = daemon ? revive_order(self, name, &err)
                     : mend_order(self, name, (uint64_t)doc_get_integer(args, "attempt", 0), &err);
     if (rc == 0) {
-        answer_send(self, command->id, json_object());
+        runtime_answer(self->runtime, command->id, json_object());
     } else {
-        answer_refuse(self, command->id, rc == ERR_NOTFOUND ? "not_found" : "refused", "%s",
-                      err.msg);
+        runtime_refuse(self->runtime, command->id, rc == ERR_NOTFOUND ? "not_found" : "refused",
+                       "%s", err.msg);
     }
     json_decref(args);
 }
@@ -222,15 +192,15 @@ void answer_command(struct pm2 *self, const struct manager_command *command)
 {
     int64_t now_ms = clock_boot_ms();
     if (strcmp(command->verb, "primary list") == 0) {
-        answer_send(self, command->id, list_primaries(self, now_ms));
+        runtime_answer(self->runtime, command->id, list_primaries(self, now_ms));
     } else if (strcmp(command->verb, "backup list") == 0) {
-        answer_send(self, command->id, list_backups(self, now_ms));
+        runtime_answer(self->runtime, command->id, list_backups(self, now_ms));
     } else if (strcmp(command->verb, "duty retry") == 0) {
         retry_duty(self, command);
     } else if (strcmp(command->verb, "mend") == 0) {
         mend(self, command);
     } else if (!verbs_take(self, command) && !run_command(self->run, command)) {
-        answer_refuse(self, command->id, "unknown_verb", "the pm2 manager has no \"%s\"",
-                      command->verb);
+        runtime_refuse(self->runtime, command->id, "unknown_verb", "the pm2 manager has no \"%s\"",
+                       command->verb);
     }
 }

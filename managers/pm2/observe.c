@@ -137,19 +137,6 @@ static void add_decisions(const struct pm2 *self, json_t *document, int64_t now_
     }
 }
 
-static int send_document(struct pm2 *self, const json_t *document, struct err *err)
-{
-    struct mp_writer writer;
-    mp_writer_init(&writer, MANAGER_OBSERVATION_BYTES_MAX);
-    int rc = document == NULL ? err_set(err, ERR_NOMEM, "out of memory")
-                              : doc_to_msgpack(document, &writer, err);
-    if (rc == 0) {
-        runtime_observe(self->runtime, writer.buffer.data, writer.buffer.length);
-    }
-    mp_writer_deinit(&writer);
-    return rc;
-}
-
 /* Of a primary: for people, and null where a node with very many of them left them out. */
 static const char *const figures[] = {"memory_bytes", "cpu_percent", "uptime_ms", "over_memory",
                                       "over_cpu",     "restarts",    "pid"};
@@ -199,15 +186,15 @@ void observe_send(struct pm2 *self, int64_t now_ms)
     }
     add_decisions(self, document, now_ms);
     add_declared(self->settings, document);
-    int rc = send_document(self, document, &err);
+    int rc = runtime_observe_document(self->runtime, document, &err);
     static const char *const spare[] = {"shadow", "backups_declared", "primaries_declared"};
     for (size_t i = 0; rc == ERR_FULL && i < sizeof spare / sizeof spare[0]; i++) {
         (void)json_object_del(document, spare[i]); /* what others decide by goes first */
-        rc = send_document(self, document, &err);
+        rc = runtime_observe_document(self->runtime, document, &err);
     }
     if (rc == ERR_FULL) {
         leave_figures_out(document);
-        rc = send_document(self, document, &err);
+        rc = runtime_observe_document(self->runtime, document, &err);
     }
     if (rc != 0) {
         runtime_log(MANAGER_WARN, "observation not sent: %s", err.msg);

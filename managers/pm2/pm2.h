@@ -6,7 +6,7 @@
 #ifndef UNDERSTUDY_MANAGERS_PM2_PM2_H
 #define UNDERSTUDY_MANAGERS_PM2_PM2_H
 
-#include "managers/common/runtime.h"
+#include "managers/common/runtime_document.h"
 #include "managers/pm2/daemon/god.h"
 #include "managers/pm2/findings.h"
 #include "managers/pm2/logs/rotation.h"
@@ -257,10 +257,6 @@ void answer_command(struct pm2 *self, const struct manager_command *command);
 /* The arguments: a new reference, an object also when there are none. Beside those of the verb a
  * command that came through the node has `who` (who asked) and `left_ms` (until nobody waits). */
 json_t *answer_args(const struct manager_command *command);
-/* Every command is answered once, with one of these, at once or later. */
-void answer_send(struct pm2 *self, uint64_t id, json_t *document_take);
-void answer_refuse(struct pm2 *self, uint64_t id, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
 
 /* ---- watch/detect.c: what PM2 itself tells wrongly or not at all ---- */
 void detect_take_list(struct home *home, int64_t now_ms);

@@ -1,11 +1,11 @@
 /* `run outputs` and `run logs`: what is kept here of the output of runs. */
 #include "managers/run/run.h"
 
+#include "managers/common/runtime_document.h"
 #include "node/base/doc.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,38 +13,6 @@
 
 #define PAGE_BYTES 131072 /* of one answer: three times that, where bytes are no UTF-8, still fit */
 #define OUTPUTS_MAX 2000  /* rows of one answer */
-
-static void refuse(struct run *self, uint64_t id, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void refuse(struct run *self, uint64_t id, const char *code, const char *format, ...)
-{
-    struct manager_reply reply = {.id = id};
-    va_list arguments;
-    (void)snprintf(reply.code, sizeof reply.code, "%s", code);
-    va_start(arguments, format);
-    (void)vsnprintf(reply.message, sizeof reply.message, format, arguments);
-    va_end(arguments);
-    runtime_reply(self->runtime, &reply);
-}
-
-static void send_result(struct run *self, uint64_t id, json_t *document)
-{
-    struct mp_writer writer;
-    struct err err = {0};
-    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    if (document == NULL || doc_to_msgpack(document, &writer, &err) != 0) {
-        refuse(self, id, "failed", "%s", document == NULL ? "out of memory" : err.msg);
-    } else {
-        struct manager_reply reply = {
-            .id = id,
-            .ok = true,
-            .result = {.data = writer.buffer.data, .length = writer.buffer.length}};
-        runtime_reply(self->runtime, &reply);
-    }
-    mp_writer_deinit(&writer);
-    json_decref(document);
-}
 
 /* A command line's arguments are texts. */
 static int64_t get_number(const json_t *args, const char *key, int64_t fallback)
@@ -100,7 +68,8 @@ static void answer_outputs(struct run *self, const struct manager_command *comma
         schedule += strlen(prefix);
     }
     if (strchr(schedule, '/') != NULL || schedule[0] == '.') {
-        refuse(self, command->id, "invalid", "\"%.60s\" is no name of a schedule", schedule);
+        runtime_refuse(self->runtime, command->id, "invalid", "\"%.60s\" is no name of a schedule",
+                       schedule);
         return;
     }
     struct listing listing = {
@@ -112,7 +81,7 @@ static void answer_outputs(struct run *self, const struct manager_command *comma
         }
     }
     files_visit(&self->files, schedule[0] != '\0' ? schedule : NULL, "out", list_file, &listing);
-    send_result(self, command->id, listing.rows);
+    runtime_answer(self->runtime, command->id, listing.rows);
 }
 
 /* ---- run logs ---- */
@@ -222,9 +191,9 @@ static void answer_logs(struct run *self, const struct manager_command *command,
     struct wanted wanted = {0};
     if (!slot_parse(self->source->prefix, id, &wanted.name) || attempt < 0 ||
         attempt > UINT32_MAX || offset < 0) {
-        refuse(self, command->id, "invalid",
-               "\"%.100s\" is no run; expected an id such as %sreport@20261122T051500Z", id,
-               self->source->prefix);
+        runtime_refuse(self->runtime, command->id, "invalid",
+                       "\"%.100s\" is no run; expected an id such as %sreport@20261122T051500Z", id,
+                       self->source->prefix);
         return;
     }
     wanted.attempt = wanted.name.attempt_named ? wanted.name.attempt : (uint32_t)attempt;
@@ -237,12 +206,12 @@ static void answer_logs(struct run *self, const struct manager_command *command,
     files_visit(&self->files, wanted.name.schedule, "out", consider, &wanted);
     struct page page = {.offset = (uint64_t)offset, .text = malloc(PAGE_BYTES + 1)};
     if (page.text == NULL) {
-        refuse(self, command->id, "failed", "out of memory");
+        runtime_refuse(self->runtime, command->id, "failed", "out of memory");
     } else if (!wanted.found || !read_page(self, wanted.duty, &page)) {
-        refuse(self, command->id, "not_found", "no output of %.100s is kept on %s", id,
-               self->configure.node);
+        runtime_refuse(self->runtime, command->id, "not_found", "no output of %.100s is kept on %s",
+                       id, self->configure.node);
     } else {
-        send_result(self, command->id, describe_page(self, &wanted, &page));
+        runtime_answer(self->runtime, command->id, describe_page(self, &wanted, &page));
     }
     free(page.text);
 }
@@ -259,7 +228,7 @@ bool run_command(struct run *self, const struct manager_command *command)
     }
     if (command->args.data != NULL &&
         doc_from_msgpack(command->args.data, command->args.length, &limits, &args, &err) != 0) {
-        refuse(self, command->id, "invalid", "%s", err.msg);
+        runtime_refuse(self->runtime, command->id, "invalid", "%s", err.msg);
     } else if (logs) {
         answer_logs(self, command, args);
     } else {

@@ -2,6 +2,7 @@
  * beside it. */
 #include "managers/run/engine.h"
 
+#include "managers/common/runtime_document.h"
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 
@@ -74,14 +75,10 @@ static void on_members(void *context, const struct manager_members *members)
 static void on_command(void *context, const struct manager_command *command)
 {
     const struct manager *self = context;
-    if (run_command(self->run, command)) {
-        return;
+    if (!run_command(self->run, command)) {
+        runtime_refuse(self->runtime, command->id, "unknown_verb", "the run manager has no \"%s\"",
+                       command->verb);
     }
-    struct manager_reply reply = {.id = command->id};
-    (void)snprintf(reply.code, sizeof reply.code, "unknown_verb");
-    (void)snprintf(reply.message, sizeof reply.message, "the run manager has no \"%s\"",
-                   command->verb);
-    runtime_reply(self->runtime, &reply);
 }
 
 static void on_paused(void *context, bool paused)
@@ -120,16 +117,11 @@ static void observe(struct manager *self, int64_t now_ms)
                                  doc_text(self->node), "can_run", run_can_run(self->run),
                                  "schedules", (json_int_t)run_schedules(self->run)->count, "runs",
                                  rows, "left_out", (json_int_t)left_out);
-    struct mp_writer writer;
     struct err err = {0};
     self->observed_ms = now_ms;
-    mp_writer_init(&writer, MANAGER_OBSERVATION_BYTES_MAX);
-    if (document != NULL && doc_to_msgpack(document, &writer, &err) == 0) {
-        runtime_observe(self->runtime, writer.buffer.data, writer.buffer.length);
-    } else {
+    if (runtime_observe_document(self->runtime, document, &err) != 0) {
         runtime_log(MANAGER_WARN, "observation not sent: %s", err.msg);
     }
-    mp_writer_deinit(&writer);
     json_decref(document);
 }
 

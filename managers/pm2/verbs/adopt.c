@@ -96,7 +96,7 @@ static void on_looked(struct pm2 *self, struct look *look)
         }
     }
     json_decref(known);
-    answer_send(self, look->id, rows);
+    runtime_answer(self->runtime, look->id, rows);
 }
 
 bool adopt_take(struct pm2 *self, const struct manager_command *command)

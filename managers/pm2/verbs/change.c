@@ -121,11 +121,11 @@ static bool resolve(struct pm2 *self, struct change *change)
         verbs_tell(self, verb_of(change->method), change->args, change->count);
         return true;
     }
-    answer_refuse(self, change->id, code, "%s",
-                  strcmp(code, "unsafe") == 0
-                      ? "the cluster runs a process of that name, and starts and stops it"
-                  : strcmp(code, "full") == 0 ? "too many processes have these names"
-                                              : "no PM2 that answers has a process of that name");
+    runtime_refuse(self->runtime, change->id, code, "%s",
+                   strcmp(code, "unsafe") == 0
+                       ? "the cluster runs a process of that name, and starts and stops it"
+                   : strcmp(code, "full") == 0 ? "too many processes have these names"
+                                               : "no PM2 that answers has a process of that name");
     end(change);
     return false;
 }
@@ -320,7 +320,7 @@ static void finish(struct pm2 *self, struct change *change)
     for (size_t i = 0; i < change->count; i++) {
         (void)json_array_append_new(rows, describe(self, change, &change->targets[i]));
     }
-    answer_send(self, change->id, rows);
+    runtime_answer(self->runtime, change->id, rows);
     end(change);
 }
 
@@ -350,7 +350,7 @@ static void step(struct pm2 *self, struct change *change, int64_t now_ms)
         if (change->resolved) {
             finish(self, change);
         } else {
-            answer_refuse(self, change->id, "busy", "PM2 did not tell its list in time");
+            runtime_refuse(self->runtime, change->id, "busy", "PM2 did not tell its list in time");
             end(change);
         }
         return;
@@ -393,7 +393,7 @@ static void begin(struct pm2 *self, struct change *change, const struct manager_
         home_list_soon(&self->homes[i], 0);
     }
     if (json_array_size(json_object_get(args, "name")) == 0) {
-        answer_refuse(self, command->id, "invalid", "no name is given");
+        runtime_refuse(self->runtime, command->id, "invalid", "no name is given");
         end(change);
     }
 }
@@ -409,7 +409,7 @@ bool change_take(struct pm2 *self, const struct manager_command *command)
     }
     struct change *change = find(self, 0);
     if (change == NULL) {
-        answer_refuse(self, command->id, "busy", "too many commands are under way");
+        runtime_refuse(self->runtime, command->id, "busy", "too many commands are under way");
     } else {
         begin(self, change, command, method);
     }
@@ -430,8 +430,8 @@ void change_end(struct pm2 *self)
     for (size_t i = 0; self->changes != NULL && i < VERBS_MAX; i++) {
         struct change *change = &self->changes->rows[i];
         if (change->id != 0) {
-            answer_refuse(self, change->id, "timed_out",
-                          "the homes of PM2 were configured anew meanwhile");
+            runtime_refuse(self->runtime, change->id, "timed_out",
+                           "the homes of PM2 were configured anew meanwhile");
             end(change);
         }
     }

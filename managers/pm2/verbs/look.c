@@ -78,7 +78,7 @@ void look_begin(struct pm2 *self, uint64_t id, json_t *args_take,
     struct look *look = calloc(1, sizeof *look);
     if (look == NULL) {
         json_decref(args_take);
-        answer_refuse(self, id, "failed", "out of memory");
+        runtime_refuse(self->runtime, id, "failed", "out of memory");
         return;
     }
     *look = (struct look){.id = id, .args = args_take, .done = done, .pm2 = self, .waiting = 1};

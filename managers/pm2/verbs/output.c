@@ -155,7 +155,7 @@ static void on_turn(void *context)
         (void)json_array_append_new(self->rows,
                                     json_pack("{ss so}", "kind", "file", "text", doc_text(text)));
     }
-    answer_send(self->pm2, self->id, json_incref(self->rows));
+    runtime_answer(self->pm2->runtime, self->id, json_incref(self->rows));
     unlink_output(self);
     destroy(self);
 }
@@ -173,7 +173,7 @@ static void begin(struct pm2 *self, struct look *look)
 {
     struct output *output = count_of(self) < VERBS_MAX ? calloc(1, sizeof *output) : NULL;
     if (output == NULL) {
-        answer_refuse(self, look->id, "busy", "too many commands are under way");
+        runtime_refuse(self->runtime, look->id, "busy", "too many commands are under way");
         return;
     }
     int64_t lines = doc_get_integer(look->args, "lines", OUTPUT_LINES_DEFAULT);
@@ -188,7 +188,7 @@ static void begin(struct pm2 *self, struct look *look)
     }
     output->timer = runtime_timer(self->runtime, 1, true, on_turn, output);
     if (output->timer < 0) {
-        answer_refuse(self, look->id, "failed", "out of memory");
+        runtime_refuse(self->runtime, look->id, "failed", "out of memory");
         unlink_output(output);
         destroy(output);
     }

@@ -41,7 +41,7 @@ static void on_looked(struct pm2 *self, struct look *look)
     }
     (void)json_array_extend(rows, processes);
     json_decref(processes);
-    answer_send(self, look->id, rows);
+    runtime_answer(self->runtime, look->id, rows);
 }
 
 /* ---- what is recorded ---- */

@@ -41,7 +41,7 @@ static void answer_versions(struct pm2 *self, uint64_t id)
     for (size_t i = 0; i < self->home_count; i++) {
         add_versions(rows, &self->homes[i]);
     }
-    answer_send(self, id, rows);
+    runtime_answer(self->runtime, id, rows);
 }
 
 /* ---- pm2 restore ---- */
@@ -121,7 +121,7 @@ static void go_on(struct restoring *self)
     bool all = names == NULL && self->next == 0;
     const char *name = json_string_value(json_array_get(names, self->next));
     if (!all && self->next >= json_array_size(names)) {
-        answer_send(self->pm2, self->id, json_incref(self->rows));
+        runtime_answer(self->pm2->runtime, self->id, json_incref(self->rows));
         destroy(self);
         return;
     }
@@ -131,7 +131,7 @@ static void go_on(struct restoring *self)
         add_row(self, name, json_false(), err.msg);
         go_on(self);
     } else if (rc != 0) {
-        answer_refuse(self->pm2, self->id, code_of(rc), "%s", err.msg);
+        runtime_refuse(self->pm2->runtime, self->id, code_of(rc), "%s", err.msg);
         destroy(self);
     }
 }
@@ -146,10 +146,10 @@ static struct home *home_of(struct pm2 *self, uint64_t id, const json_t *args)
         }
     }
     if (path != NULL) {
-        answer_refuse(self, id, "not_found", "no PM2 home %.200s is watched here", path);
+        runtime_refuse(self->runtime, id, "not_found", "no PM2 home %.200s is watched here", path);
     } else if (self->home_count != 1) {
-        answer_refuse(self, id, "precondition", "%zu PM2 homes are here: say --home PATH",
-                      self->home_count);
+        runtime_refuse(self->runtime, id, "precondition", "%zu PM2 homes are here: say --home PATH",
+                       self->home_count);
     }
     return path == NULL && self->home_count == 1 ? self->homes : NULL;
 }
@@ -168,7 +168,7 @@ static void restore(struct pm2 *self, uint64_t id, json_t *args_take)
                                      : lists_rows(home->lists, version, &entries, &err);
     struct restoring *restoring = rc == 0 ? calloc(1, sizeof *restoring) : NULL;
     if (restoring == NULL) {
-        answer_refuse(self, id, code_of(rc), "%s", rc == 0 ? "out of memory" : err.msg);
+        runtime_refuse(self->runtime, id, code_of(rc), "%s", rc == 0 ? "out of memory" : err.msg);
         json_decref(entries);
         json_decref(args_take);
         return;
@@ -201,8 +201,8 @@ void versions_end(struct pm2 *self)
     struct restoring *restoring = self->restoring;
     if (restoring != NULL) {
         restore_drop(restoring->home); /* it calls nobody */
-        answer_refuse(self, restoring->id, "timed_out",
-                      "the homes of PM2 were configured anew meanwhile");
+        runtime_refuse(self->runtime, restoring->id, "timed_out",
+                       "the homes of PM2 were configured anew meanwhile");
         destroy(restoring);
     }
 }
