@@ -330,6 +330,40 @@ static void messages_pass_both_ways(void **state)
     assert_int_equal(bench->wishes, 0); /* standby: nothing was decided */
 }
 
+static bool has_variable(const char *environment, size_t length, const char *variable)
+{
+    for (size_t at = 0; at < length; at += strlen(environment + at) + 1) {
+        if (strcmp(environment + at, variable) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void way_outside_is_passed_on_and_secrets_are_not(void **state)
+{
+    struct bench *bench = *state;
+    (void)setenv("https_proxy", "http://127.0.0.1:9", 1);
+    (void)setenv("NODE_EXTRA_CA_CERTS", "/nowhere/ca.pem", 1);
+    (void)setenv("A_TOKEN", "s3cret", 1);
+    add_manager(bench, "good");
+    RUN_UNTIL(bench, is_ready);
+    char path[64];
+    static char environment[1 << 16];
+    (void)snprintf(path, sizeof path, "/proc/%lld/environ", (long long)row(bench).pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t length = fread(environment, 1, sizeof environment - 1, file);
+    (void)fclose(file);
+    assert_true(has_variable(environment, length, "https_proxy=http://127.0.0.1:9"));
+    assert_true(has_variable(environment, length, "NODE_EXTRA_CA_CERTS=/nowhere/ca.pem"));
+    assert_true(has_variable(environment, length, "UNDERSTUDY_MANAGER_NAME=rehearsal"));
+    assert_false(has_variable(environment, length, "A_TOKEN=s3cret"));
+    (void)unsetenv("https_proxy");
+    (void)unsetenv("NODE_EXTRA_CA_CERTS");
+    (void)unsetenv("A_TOKEN");
+}
+
 /* On a busy machine a good manager may miss its 50 ms, and is then rightly killed: so the tests of
  * the good way try again, and one try must go well. */
 #define TRIES 10
@@ -717,6 +751,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         /* First: it forks, and libzmq's threads must not be there yet. */
         cmocka_unit_test(manager_dies_with_its_node),
+        WITH_BENCH(way_outside_is_passed_on_and_secrets_are_not),
         WITH_BENCH(messages_pass_both_ways),
         WITH_BENCH(role_is_given_and_taken),
         WITH_BENCH(role_ends_at_the_deadline_by_itself),
