@@ -158,9 +158,18 @@ static int read_mode(const json_t *object, enum settings_mode *ret, struct err *
     return err_set(err, ERR_INVALID, "mode \"%.32s\" is none of standby, always, cron", mode);
 }
 
-static int read_backup(const json_t *object, struct settings_backup *ret, struct err *err)
+/* Its copy `number`, from 1: the second is NAME-2. */
+static int read_backup(const json_t *object, int64_t number, struct settings_backup *ret,
+                       struct err *err)
 {
     int rc = copy_name(object, "name", true, ret->name, err);
+    if (rc == 0 && number > 1) {
+        size_t length = strlen(ret->name);
+        int added = snprintf(ret->name + length, NAME_SIZE - length, "-%lld", (long long)number);
+        rc = (size_t)added >= NAME_SIZE - length
+                 ? err_set(err, ERR_INVALID, "the name of a copy of %s is too long", ret->name)
+                 : 0;
+    }
     if (rc == 0) {
         rc = copy_name(object, "stands_in_for", false, ret->stands_in_for, err);
     }
@@ -234,14 +243,34 @@ static void relate(struct settings *self)
     }
 }
 
+/* It and its copies, which are backups like others and rather apart from each other. */
+static int read_copies(const json_t *object, struct settings *self, struct err *err)
+{
+    int64_t copies = bounded(object, "copies", 1, SETTINGS_BACKUPS_MAX);
+    for (int64_t i = 1; i <= (copies < 1 ? 1 : copies); i++) {
+        if (self->backup_count == SETTINGS_BACKUPS_MAX) {
+            return err_set(err, ERR_INVALID, "more than %d backups with their copies",
+                           SETTINGS_BACKUPS_MAX);
+        }
+        struct settings_backup *backup = &self->backups[self->backup_count++];
+        int rc = read_backup(object, i, backup, err);
+        if (rc != 0) {
+            return rc;
+        }
+        if (copies > 1) {
+            (void)snprintf(backup->copy_of, sizeof backup->copy_of, "%s",
+                           doc_get_text(object, "name", ""));
+        }
+    }
+    return 0;
+}
+
 static int read_processes(struct settings *self, struct err *err)
 {
     const json_t *primaries = json_object_get(self->section, "primaries");
     const json_t *backups = json_object_get(self->section, "backups");
-    if (json_array_size(primaries) > SETTINGS_PRIMARIES_MAX ||
-        json_array_size(backups) > SETTINGS_BACKUPS_MAX) {
-        return err_set(err, ERR_INVALID, "more than %d primaries or %d backups",
-                       SETTINGS_PRIMARIES_MAX, SETTINGS_BACKUPS_MAX);
+    if (json_array_size(primaries) > SETTINGS_PRIMARIES_MAX) {
+        return err_set(err, ERR_INVALID, "more than %d primaries", SETTINGS_PRIMARIES_MAX);
     }
     size_t index;
     json_t *item;
@@ -254,7 +283,7 @@ static int read_processes(struct settings *self, struct err *err)
     }
     json_array_foreach(backups, index, item)
     {
-        int rc = read_backup(item, &self->backups[self->backup_count++], err);
+        int rc = read_copies(item, self, err);
         if (rc != 0) {
             return rc;
         }

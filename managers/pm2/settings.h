@@ -43,6 +43,7 @@ struct settings_backup {
     struct settings_places on;
     size_t label_count;
     char labels[MANAGER_LABELS_MAX][NAME_SIZE]; /* "key=value" that its node must have */
+    char copy_of[NAME_SIZE]; /* with copies: the first one's name; empty: there is one */
     /* Borrowed from the section. */
     const char *script;
     const char *cwd;         /* NULL: not given */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PATTERNS_MAX 8 /* of one primary's log_errors */
+#define BACKUPS_MAX 64 /* of managers.pm2 */
 
 static int64_t integer(const struct load *self, const char *key)
 {
@@ -338,6 +339,52 @@ static void check_stand_in(struct load *self, const char *list, const json_t *it
     }
 }
 
+/* The second and later copies have names of their own. */
+static void check_copies(struct load *self, const json_t *all, size_t index,
+                         const json_t *primaries)
+{
+    static const char list[] = "managers.pm2.backups";
+    const json_t *item = json_array_get(all, index);
+    const char *name = json_string_value(json_object_get(item, "name"));
+    char key[CONFIG_KEY_SIZE];
+    check_element_key(list, item, index, "copies", key, sizeof(key));
+    for (int64_t i = 2; i <= json_integer_value(json_object_get(item, "copies")); i++) {
+        char copy[NAME_SIZE];
+        int length = snprintf(copy, sizeof(copy), "%s-%lld", name, (long long)i);
+        if (length >= NAME_SIZE) {
+            load_report_key(self, CONFIG_ERROR, key,
+                            "\"%s-%lld\" is longer than %d bytes; give the backup a shorter name",
+                            name, (long long)i, NAME_SIZE - 1);
+            return;
+        }
+        if (find_named(all, copy, SIZE_MAX) != NULL ||
+            find_named(primaries, copy, SIZE_MAX) != NULL) {
+            load_report_key(self, CONFIG_ERROR, key,
+                            "a copy of \"%s\" would be named \"%s\", as another entry is; give one "
+                            "of them another name",
+                            name, copy);
+            return;
+        }
+    }
+}
+
+/* As many as the manager takes, with their copies. */
+static void check_backup_count(struct load *self, const json_t *backups)
+{
+    int64_t count = 0;
+    size_t index;
+    json_t *item;
+    json_array_foreach(backups, index, item)
+    {
+        count += json_integer_value(json_object_get(item, "copies"));
+    }
+    if (count > BACKUPS_MAX) {
+        load_report_key(self, CONFIG_ERROR, "managers.pm2.backups",
+                        "%lld backups with their copies; at most %d are possible", (long long)count,
+                        BACKUPS_MAX);
+    }
+}
+
 static void check_backup(struct load *self, const json_t *all, size_t index,
                          const json_t *primaries, bool whole)
 {
@@ -369,6 +416,7 @@ static void check_backup(struct load *self, const json_t *all, size_t index,
     check_element_on(self, list, item, index);
     check_kill_timeout(self, list, item, index);
     check_stand_in(self, list, item, index, primaries, whole);
+    check_copies(self, all, index, primaries);
     check_backup_times(self, list, item, index, whole);
 }
 
@@ -425,6 +473,7 @@ void load_check(struct load *self)
     for (size_t i = 0; i < json_array_size(backups); i++) {
         check_backup(self, backups, i, primaries, whole);
     }
+    check_backup_count(self, backups);
     check_runs(self, whole);
     if (json_object_size(json_object_get(self->values, "labels")) > CONFIG_LABELS_MAX) {
         load_report_key(self, CONFIG_ERROR, "labels", "more than %d labels", CONFIG_LABELS_MAX);

@@ -162,6 +162,7 @@ static void refuse_standing(struct load *self, const char *list, const json_t *i
         {"max_restarts", "a failed run is tried again by retries"},
         {"exp_backoff", "the pauses between attempts are backoff and backoff_max"},
         {"restart_delay", "the pauses between attempts are backoff and backoff_max"},
+        {"copies", "each of its runs is carried out once"},
     };
     char key[CONFIG_KEY_SIZE];
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

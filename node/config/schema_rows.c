@@ -325,6 +325,9 @@ const struct schema_row schema_rows[] = {
      NOFIELD, "start when the primary's host was unreachable for so long"},
     {"managers.pm2.backups[].priority", SCHEMA_INTEGER, 0, "0", -100, 100, NULL, NOFIELD,
      "higher goes first; under 0 it may wait while nodes are under pressure"},
+    {"managers.pm2.backups[].copies", SCHEMA_INTEGER, 0, "1", 1, 16, NULL, NOFIELD,
+     "run at the same time, as NAME, NAME-2, NAME-3 and on, on different nodes while there are "
+     "enough"},
     {"managers.pm2.backups[].labels.NAME", SCHEMA_TEXT, 0, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
      "a label that its node must have"},
     PROCESS_ROWS("managers.pm2.backups[]"),

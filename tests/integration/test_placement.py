@@ -19,30 +19,32 @@ LABELLED = "labelled"
 RUNS_AGAIN_S = 90  # who was sent away waits for 30 s at least
 
 
-def overlay(folder):
+def backup(folder, name, role, more):
     worker = os.path.join(ROOT, "deploy", "demo", "worker.py")
     writes = os.path.join(folder, "demo", "writes.log")
+    return (f'      - {{name: {name}, script: "{worker}", settle: 2s, {more},\n'
+            f'         args: ["{writes}", any, {role}, {name}]}}\n')
 
-    def backup(name, role, more):
-        return (f'      - {{name: {name}, script: "{worker}", settle: 2s, {more},\n'
-                f'         args: ["{writes}", any, {role}, {name}]}}\n')
+
+def overlay(folder):
     text = "leadership: {handover_below: 0}\nplacement: {room: 1}\nmanagers:\n  pm2:\n    backups:\n"
-    text += backup(STANDBY, "backup", f"stands_in_for: {PRIMARY}, priority: 9")
+    text += backup(folder, STANDBY, "backup", f"stands_in_for: {PRIMARY}, priority: 9")
     for name, priority in ALWAYS.items():
-        text += backup(name, "always", f"mode: always, priority: {priority}")
-    return text + backup(LABELLED, "always", "mode: always, priority: 5, labels: {disk: fast}")
+        text += backup(folder, name, "always", f"mode: always, priority: {priority}")
+    return text + backup(folder, LABELLED, "always",
+                         "mode: always, priority: 5, labels: {disk: fast}")
 
 
-def places(demo):
+def places(demo, among=None):
     """Name -> node of the duties that run."""
-    rows = demo.duties(demo.leader())
+    rows = demo.duties(demo.wait_leader(among))
     return {name.removeprefix("pm2/"): row["node"] for name, row in rows.items()
             if row["state"] == "running"}
 
 
-def wait_places(demo, expected, what, patience_s=None):
+def wait_places(demo, expected, what, patience_s=None, among=None):
     def reached():
-        found = places(demo)
+        found = places(demo, among)
         check(expected(found), f"{found}")
         return found
     more = {} if patience_s is None else {"patience_s": patience_s}
@@ -107,6 +109,37 @@ def labelled(demo):
     check(found[LABELLED] == "n3", f"{found}")
 
 
+def pm2_copies(demo):
+    """Copies of backups are placed apart, survive a node's death and go when fewer are wanted."""
+    others = set(ALWAYS) | {LABELLED}
+    one, two = {"twin", "twin-2"}, {"spare", "spare-2"}
+    spare = backup(demo.folder, "spare", "backup", f"stands_in_for: {PRIMARY}, copies: 2")
+    more = backup(demo.folder, "twin", "always", "mode: always, copies: 2") + spare
+    for node in demo.nodes:
+        reload(node, lambda text: text.replace("    backups:\n", "    backups:\n" + more))
+
+    def apart(at, wanted):
+        return set(at) == others | wanted and all(
+            len({at[name] for name in pair}) == 2 for pair in (one, two) if pair <= wanted)
+    found = wait_places(demo, lambda at: apart(at, one), "both twins run, apart")
+    demo.pm2(demo["n1"], "stop", PRIMARY)
+    wait_places(demo, lambda at: apart(at, one | two | {STANDBY}), "both spares stand in, apart")
+    demo.pm2(demo["n1"], "start", PRIMARY)
+    wait_places(demo, lambda at: apart(at, one), "the spares give way")
+    lost = demo[found["twin-2"]]
+    others -= {LABELLED} if lost.name == "n3" else set()
+    lost.kill_both()
+    wait_places(demo, lambda at: apart(at, one) and lost.name not in at.values(),
+                "both twins run, apart, on the nodes that are left",
+                among=[node for node in demo.nodes if node is not lost])
+    lost.start()
+    demo.wait_leader()
+    others |= {LABELLED}
+    for node in demo.nodes:
+        reload(node, lambda text: text.replace("mode: always, copies: 2", "mode: always"))
+    wait_places(demo, lambda at: set(at) == others | {"twin"}, "one twin is left")
+
+
 def placement():
     with Demo() as demo:
         with open(demo.overlay, "w", encoding="utf-8") as file:
@@ -115,6 +148,7 @@ def placement():
         gives_way(demo, spread(demo))
         comes_back(demo)
         labelled(demo)
+        pm2_copies(demo)
         demo.stop()
         check(not demo.own_pids(), "something is left running")
 

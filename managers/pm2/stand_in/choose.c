@@ -213,8 +213,10 @@ static void send_wish(struct pm2 *self, const struct settings_backup *backup, st
     wanted.priority = backup->priority;
     wanted.label_count = backup->label_count;
     memcpy(wanted.labels, backup->labels, sizeof wanted.labels);
-    if (backup->stands_in_for[0] != '\0') { /* the backups of one primary rather not together */
-        (void)snprintf(wanted.group, sizeof wanted.group, "pm2/%s", backup->stands_in_for);
+    /* The copies of one backup, or the backups of one primary, rather not together. */
+    const char *apart = backup->copy_of[0] != '\0' ? backup->copy_of : backup->stands_in_for;
+    if (apart[0] != '\0') {
+        (void)snprintf(wanted.group, sizeof wanted.group, "pm2/%s", apart);
     }
     set_group(self, backup, &wanted);
     if (runtime_duty_wanted(self->runtime, &wanted)) {

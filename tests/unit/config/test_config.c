@@ -320,6 +320,33 @@ static void backups_refer_to_what_is_there(void **state)
                 "add \"script");
 }
 
+static void copies_have_names_of_their_own(void **state)
+{
+    (void)state;
+    struct config *config =
+        load_text(PM2 "    - {name: b, script: x, stands_in_for: worker, copies: 16}\n"
+                      "    - {name: b-17, script: x, mode: always}\n");
+    config_destroy(&config);
+    refuse_text(PM2 "    - {name: b, script: x, mode: always, copies: 3}\n"
+                    "    - {name: b-3, script: x, mode: always}\n",
+                5, 50, "\"b-3\", as another entry is");
+    refuse_text("managers: {pm2: {primaries: [{name: b-2}], backups: [{name: b, script: x, mode: "
+                "always, copies: 2}]}}\n",
+                1, 97, "\"b-2\", as another entry is");
+    refuse_text(PM2 "    - {name: b23456789012345678901234567890123456789012345678901234567890xy, "
+                    "script: x, mode: always, copies: 2}\n",
+                5, 111, "is longer than 63 bytes");
+    refuse_text(PM2 "    - {name: b, script: x, mode: always, copies: 17}\n", 5, 50, "16");
+    refuse_text(PM2 "    - {name: a, script: x, mode: always, copies: 16}\n"
+                    "    - {name: b, script: x, mode: always, copies: 16}\n"
+                    "    - {name: c, script: x, mode: always, copies: 16}\n"
+                    "    - {name: d, script: x, mode: always, copies: 16}\n"
+                    "    - {name: e, script: x, mode: always}\n",
+                5, 5, "65 backups with their copies");
+    refuse_text(PM2 "    - {name: b, script: x, mode: cron, cron: '@daily', copies: 2}\n", 5, 64,
+                "carried out once");
+}
+
 #define LOG "managers: {pm2: {primaries: [{name: p, log_errors: "
 
 static void patterns_are_tried(void **state)
@@ -394,6 +421,7 @@ int main(void)
         cmocka_unit_test(founders_are_one_three_or_five),
         cmocka_unit_test(a_node_that_is_no_founder_waits_to_be_joined),
         cmocka_unit_test(backups_refer_to_what_is_there),
+        cmocka_unit_test(copies_have_names_of_their_own),
         cmocka_unit_test(patterns_are_tried),
         cmocka_unit_test(long_socket_paths_are_refused),
         cmocka_unit_test(several_errors_come_at_once_and_are_bounded),

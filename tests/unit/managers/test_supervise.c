@@ -628,7 +628,7 @@ static void shadow_ends_wishes_and_arming_brings_them_back(void **state)
     add_manager(bench, "good");
     RUN_UNTIL(bench, is_ready);
     int64_t now_ms = clock_boot_ms();
-    supervise_set_role(bench->supervise, now_ms, true, 4, now_ms + PATIENCE_MS * 10);
+    supervise_set_role(bench->supervise, now_ms, true, 4, now_ms + (int64_t)PATIENCE_MS * 10);
     RUN_UNTIL(bench, has_wished);
     assert_int_equal(supervise_shadow(bench->supervise, "rehearsal", true, NULL), 0);
     assert_true(row(bench).shadow);
