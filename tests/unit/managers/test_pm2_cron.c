@@ -121,9 +121,9 @@ static void defaults_are_those_that_are_told(void **state)
 {
     (void)state;
     static const char prefix[] = "managers.pm2.backups[].";
-    static const char *const of_all[] = {"mode",        "tier",         "settle",
-                                         "priority",    "kill_timeout", "max_restarts",
-                                         "exp_backoff", "restart_delay"};
+    static const char *const of_all[] = {"mode",        "tier",          "settle",
+                                         "priority",    "kill_timeout",  "max_restarts",
+                                         "exp_backoff", "restart_delay", "copies"};
     size_t backups;
     size_t compared = 0;
     struct config_key key;
