@@ -1,5 +1,7 @@
 #include "managers/run/child.h"
 
+#include "node/base/exec.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -27,14 +29,7 @@ static void give_up(const char *what)
 static void become_guard(const struct child_start *start, char *const *arguments)
 {
     (void)setsid(); /* a signal to the terminal's group is the node's to understand */
-    for (int number = 1; number < NSIG; number++) {
-        if (number != SIGKILL && number != SIGSTOP) {
-            (void)signal(number, SIG_DFL);
-        }
-    }
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    exec_reset_signals();
     /* Open for reading, too: then a program that writes while no manager reads waits, instead of
      * being ended by SIGPIPE. */
     int out = open(start->pipe_path, O_RDWR | O_NOFOLLOW);
@@ -51,16 +46,6 @@ static void become_guard(const struct child_start *start, char *const *arguments
     give_up("its program cannot be executed");
 }
 
-/* execve takes its words writable and does not change them. */
-static char *word(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text};
-    return cast.out;
-}
-
 static char **make_arguments(const struct child_start *start, char *timeout)
 {
     char **ret = calloc(GUARD_WORDS + start->word_count + 1, sizeof *ret);
@@ -68,20 +53,20 @@ static char **make_arguments(const struct child_start *start, char *timeout)
         return NULL;
     }
     size_t count = 0;
-    ret[count++] = word("understudy-guard");
-    ret[count++] = word("--socket");
-    ret[count++] = word(start->guard_socket);
-    ret[count++] = word("--duty");
-    ret[count++] = word(start->duty);
-    ret[count++] = word("--lock-dir");
-    ret[count++] = word(start->lock_dir);
-    ret[count++] = word("--kill-timeout");
+    ret[count++] = exec_word("understudy-guard");
+    ret[count++] = exec_word("--socket");
+    ret[count++] = exec_word(start->guard_socket);
+    ret[count++] = exec_word("--duty");
+    ret[count++] = exec_word(start->duty);
+    ret[count++] = exec_word("--lock-dir");
+    ret[count++] = exec_word(start->lock_dir);
+    ret[count++] = exec_word("--kill-timeout");
     ret[count++] = timeout;
-    ret[count++] = word("--end-file");
-    ret[count++] = word(start->end_path);
-    ret[count++] = word("--");
+    ret[count++] = exec_word("--end-file");
+    ret[count++] = exec_word(start->end_path);
+    ret[count++] = exec_word("--");
     for (size_t i = 0; i < start->word_count; i++) {
-        ret[count++] = word(start->words[i]);
+        ret[count++] = exec_word(start->words[i]);
     }
     return ret;
 }

@@ -5,12 +5,12 @@
 #include "node/base/clock.h"
 #include "node/base/invariant.h"
 #include "node/base/queue.h"
+#include "node/base/thread.h"
 #include "node/daemon/recorder.h"
 #include "node/daemon/timed_storage.h"
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,13 +361,7 @@ static void *run(void *argument)
 
 static int start_thread(struct consensus_thread *self, struct err *err)
 {
-    /* Signals belong to the loop thread. */
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&self->thread, NULL, run, self);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc = thread_start(&self->thread, run, self);
     if (rc != 0) {
         return err_set(err, ERR_NOMEM, "cannot start the consensus thread: %s",
                        strerrordesc_np(rc));

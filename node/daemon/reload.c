@@ -1,7 +1,8 @@
 #include "node/daemon/reload.h"
 
+#include "node/base/thread.h"
+
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,12 +101,7 @@ void reload_start(struct reload *self)
         self->again = true;
         return;
     }
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    self->running = pthread_create(&self->thread, NULL, run, self) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    self->running = thread_start(&self->thread, run, self) == 0;
 }
 
 int reload_fd(const struct reload *self)

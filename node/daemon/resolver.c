@@ -1,9 +1,10 @@
 #include "node/daemon/resolver.h"
 
+#include "node/base/thread.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,20 +98,15 @@ static void *run(void *argument)
 /* True when at least one thread runs. */
 static bool start_threads(struct resolver *self)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 0; i < THREADS; i++) {
         pthread_t thread;
         self->users++;
-        if (pthread_create(&thread, NULL, run, self) != 0) {
+        if (thread_start(&thread, run, self) != 0) {
             self->users--;
             break;
         }
         (void)pthread_detach(thread);
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return self->users > 1;
 }
 

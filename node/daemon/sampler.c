@@ -1,6 +1,7 @@
 #include "node/daemon/sampler.h"
 
 #include "node/base/clock.h"
+#include "node/base/thread.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,12 +170,7 @@ static void *run(void *argument)
 
 static int start_thread(struct sampler *self, struct err *err)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&self->thread, NULL, run, self);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc = thread_start(&self->thread, run, self);
     if (rc != 0) {
         return err_set(err, ERR_NOMEM, "cannot start the sampler: %s", strerrordesc_np(rc));
     }

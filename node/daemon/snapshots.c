@@ -1,10 +1,10 @@
 #include "node/daemon/snapshots.h"
 
 #include "node/base/limits.h"
+#include "node/base/thread.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,17 +92,6 @@ static void *encode(void *argument)
     return NULL;
 }
 
-static bool start(struct held *held)
-{
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&held->thread, NULL, encode, held) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
 static struct held *free_place(struct snapshots *self)
 {
     for (size_t i = 0; i < SNAPSHOTS_MAX; i++) {
@@ -129,7 +118,7 @@ int snapshots_begin(struct snapshots *self, const struct state *state,
                                  .index = state_index(state),
                                  .taken_wall_ms = origin->wall_ms,
                                  .stale = origin->stale}};
-    if (held->state == NULL || !start(held)) {
+    if (held->state == NULL || thread_start(&held->thread, encode, held) != 0) {
         state_destroy(&held->state);
         return err_set(err, ERR_NOMEM, "no memory for a copy of the state");
     }

@@ -1,8 +1,9 @@
 #include "node/daemon/zones.h"
 
+#include "node/base/thread.h"
+
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,12 +128,7 @@ static void *run(void *argument)
 
 static bool start(struct zones *self)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    self->started = pthread_create(&self->thread, NULL, run, self) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    self->started = thread_start(&self->thread, run, self) == 0;
     return self->started;
 }
 

@@ -1,11 +1,11 @@
 #include "node/log/log.h"
 
 #include "node/base/clock.h"
+#include "node/base/thread.h"
 #include "node/log/file.h"
 #include "node/log/line.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,17 +220,12 @@ static int set_up(struct log *self, const struct log_config *config, struct err 
     return log_file_open(&self->file, err);
 }
 
-/* Signals belong to the thread that reads them in one place. */
 static int start_threads(struct log *self)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&self->writer, NULL, run_writer, self);
+    int code = thread_start(&self->writer, run_writer, self);
     if (code == 0 && log_file_wants_tidy(&self->file)) {
         self->tidy_wanted = true; /* what an earlier process left */
-        code = pthread_create(&self->packer, NULL, run_packer, self);
+        code = thread_start(&self->packer, run_packer, self);
         if (code != 0) {
             (void)pthread_mutex_lock(&self->lock);
             self->stop = true;
@@ -239,7 +234,6 @@ static int start_threads(struct log *self)
             (void)pthread_join(self->writer, NULL);
         }
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return code;
 }
 

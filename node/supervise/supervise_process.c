@@ -2,6 +2,7 @@
 #include "node/supervise/supervise_private.h"
 
 #include "node/base/clock.h"
+#include "node/base/exec.h"
 #include "node/base/invariant.h"
 
 #include "managers/common/runtime.h"
@@ -99,14 +100,7 @@ static void become_manager(const struct spawn *spawn)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != spawn->parent) {
         _exit(125);
     }
-    for (int number = 1; number < NSIG; number++) {
-        if (number != SIGKILL && number != SIGSTOP) {
-            (void)signal(number, SIG_DFL);
-        }
-    }
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    exec_reset_signals();
     if (dup2(spawn->life_fd, STDIN_FILENO) < 0 || dup2(spawn->log_fd, STDOUT_FILENO) < 0 ||
         dup2(spawn->log_fd, STDERR_FILENO) < 0) {
         _exit(125);

@@ -6,11 +6,11 @@
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 #include "node/base/queue.h"
+#include "node/base/thread.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -77,12 +77,7 @@ static void *run(void *argument)
 
 static bool start_thread(struct rotation *self)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    self->running = pthread_create(&self->thread, NULL, run, self) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    self->running = thread_start(&self->thread, run, self) == 0;
     return self->running;
 }
 

@@ -3,6 +3,7 @@
 #include "managers/pm2/lists/lists.h"
 #include "managers/pm2/revive/facts.h"
 #include "node/base/clock.h"
+#include "node/base/exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,11 +46,7 @@ struct job {
 static void become_npm(const struct job *job)
 {
     (void)setsid(); /* npm starts processes of its own; they end with it */
-    for (int number = 1; number < NSIG; number++) {
-        if (number != SIGKILL && number != SIGSTOP) {
-            (void)signal(number, SIG_DFL);
-        }
-    }
+    exec_reset_signals();
     int in = open("/dev/null", O_RDONLY);
     if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(job->out, STDOUT_FILENO) < 0 ||
         dup2(job->out, STDERR_FILENO) < 0 || chdir(job->folder) != 0) {
@@ -60,23 +57,13 @@ static void become_npm(const struct job *job)
     _exit(127);
 }
 
-/* execvp takes its words writable and does not change them. */
-static char *word(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text};
-    return cast.out;
-}
-
 static pid_t start_npm(const char *folder, int out)
 {
-    char *arguments[] = {word("npm"),        word("install"),
-                         word("--prefix"),   word(folder),
-                         word("--no-audit"), word("--no-fund"),
-                         word("--omit=dev"), word("--loglevel=error"),
-                         word("pm2@7"),      NULL};
+    char *arguments[] = {exec_word("npm"),        exec_word("install"),
+                         exec_word("--prefix"),   exec_word(folder),
+                         exec_word("--no-audit"), exec_word("--no-fund"),
+                         exec_word("--omit=dev"), exec_word("--loglevel=error"),
+                         exec_word("pm2@7"),      NULL};
     struct job job = {.folder = folder, .arguments = arguments, .out = out};
     pid_t pid = fork();
     if (pid == 0) {

@@ -1,12 +1,12 @@
 #include "managers/pm2/revive/spawn.h"
 
 #include "node/base/doc.h"
+#include "node/base/exec.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,14 +173,7 @@ static void make_folders(const struct birth *birth)
 
 static void be_born(const struct birth *birth)
 {
-    for (int number = 1; number < NSIG; number++) {
-        if (number != SIGKILL && number != SIGSTOP) {
-            (void)signal(number, SIG_DFL);
-        }
-    }
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    exec_reset_signals();
     (void)umask(022);
     become_owner(birth);
     make_folders(birth);
@@ -216,16 +209,6 @@ static void beget(const struct birth *birth)
 
 /* ---- */
 
-/* execve takes its words writable and does not change them. */
-static char *word(const char *text)
-{
-    union {
-        const char *in;
-        char *out;
-    } cast = {.in = text};
-    return cast.out;
-}
-
 static void fill_birth(struct birth *ret, const char *home, const struct spawn_owner *owner,
                        const struct facts_package *package, char **environment)
 {
@@ -233,7 +216,7 @@ static void fill_birth(struct birth *ret, const char *home, const struct spawn_o
     *ret = (struct birth){.home = home,
                           .owner = owner,
                           .group_count = GROUPS_MAX,
-                          .arguments = {word("node"), word(package->daemon), NULL},
+                          .arguments = {exec_word("node"), exec_word(package->daemon), NULL},
                           .environment = environment,
                           .node = package->node};
     if (owner->name[0] == '\0' ||
