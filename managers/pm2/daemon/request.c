@@ -120,12 +120,41 @@ bool request_env_is_dangerous(const char *name)
            strchr(name, '=') != NULL;
 }
 
-static int need_text(const json_t *app, const char *key, bool path, struct err *err)
+struct needed_text {
+    const char *key;
+    bool path;
+};
+
+static int need_text(const json_t *app, const struct needed_text *needed, struct err *err)
 {
-    const char *text = json_string_value(json_object_get(app, key));
-    if (text == NULL || text[0] == '\0' || (path && text[0] != '/')) {
-        return err_set(err, ERR_INVALID, "an app for PM2 needs %s%s", key,
-                       path ? " as an absolute path" : "");
+    const char *text = json_string_value(json_object_get(app, needed->key));
+    if (text == NULL || text[0] == '\0' || (needed->path && text[0] != '/')) {
+        return err_set(err, ERR_INVALID, "an app for PM2 needs %s%s", needed->key,
+                       needed->path ? " as an absolute path" : "");
+    }
+    return 0;
+}
+
+/* An object with these texts, and without a null. */
+static int check_members(json_t *app, const struct needed_text *texts, size_t count,
+                         struct err *err)
+{
+    if (!json_is_object(app)) {
+        return err_set(err, ERR_INVALID, "an app for PM2 is an object");
+    }
+    for (size_t i = 0; i < count; i++) {
+        int rc = need_text(app, &texts[i], err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(app, key, value)
+    {
+        if (json_is_null(value)) {
+            return err_set(err, ERR_INVALID, "%.64s of an app is null", key);
+        }
     }
     return 0;
 }
@@ -168,37 +197,21 @@ static int check_lists(const json_t *app, struct err *err)
 
 int request_check_app(json_t *app, struct err *err)
 {
-    static const struct {
-        const char *key;
-        bool path;
-    } texts[] = {
+    static const struct needed_text texts[] = {
         {"name", false},           {"exec_mode", false},      {"exec_interpreter", false},
         {"pm_exec_path", true},    {"pm_cwd", true},          {"pm_pid_path", true},
         {"pm_out_log_path", true}, {"pm_err_log_path", true}, {"instance_var", false},
         {"namespace", false},
     };
-    if (!json_is_object(app)) {
-        return err_set(err, ERR_INVALID, "an app for PM2 is an object");
-    }
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        int rc = need_text(app, texts[i].key, texts[i].path, err);
-        if (rc != 0) {
-            return rc;
-        }
+    int rc = check_members(app, texts, sizeof texts / sizeof texts[0], err);
+    if (rc != 0) {
+        return rc;
     }
     /* Other values would register nothing, or one process per processor. */
     if (json_integer_value(json_object_get(app, "instances")) != 1) {
         return err_set(err, ERR_INVALID, "an app of ours has one instance");
     }
-    const char *key;
-    json_t *value;
-    json_object_foreach(app, key, value)
-    {
-        if (json_is_null(value)) {
-            return err_set(err, ERR_INVALID, "%.64s of an app is null", key);
-        }
-    }
-    int rc = check_lists(app, err);
+    rc = check_lists(app, err);
     return rc != 0 ? rc : check_env(json_object_get(app, "env"), err);
 }
 
@@ -247,32 +260,17 @@ static int check_saved_members(const json_t *app, struct err *err)
 
 int request_check_saved(json_t *app, struct err *err)
 {
-    static const struct {
-        const char *key;
-        bool path;
-    } texts[] = {{"name", false},       {"pm_exec_path", true},     {"pm_cwd", true},
-                 {"pm_pid_path", true}, {"pm_out_log_path", false}, {"pm_err_log_path", false}};
-    if (!json_is_object(app)) {
-        return err_set(err, ERR_INVALID, "an app for PM2 is an object");
-    }
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        int rc = need_text(app, texts[i].key, texts[i].path, err);
-        if (rc != 0) {
-            return rc;
-        }
+    static const struct needed_text texts[] = {
+        {"name", false},       {"pm_exec_path", true},     {"pm_cwd", true},
+        {"pm_pid_path", true}, {"pm_out_log_path", false}, {"pm_err_log_path", false}};
+    int rc = check_members(app, texts, sizeof texts / sizeof texts[0], err);
+    if (rc != 0) {
+        return rc;
     }
     if (!ends_with(json_string_value(json_object_get(app, "pm_pid_path")), ".pid")) {
         return err_set(err, ERR_INVALID, "pm_pid_path of an app does not end in .pid");
     }
-    const char *key;
-    json_t *value;
-    json_object_foreach(app, key, value)
-    {
-        if (json_is_null(value)) {
-            return err_set(err, ERR_INVALID, "%.64s of an app is null", key);
-        }
-    }
-    int rc = check_saved_members(app, err);
+    rc = check_saved_members(app, err);
     return rc != 0 ? rc : check_saved_env(json_object_get(app, "env"), err);
 }
 

@@ -189,18 +189,6 @@ static void fill_version(struct lists *self, bool is_new, struct version *ret)
     memcpy(ret->boot_id, self->boot_id, sizeof ret->boot_id);
 }
 
-static json_t *names_of(const json_t *rows)
-{
-    json_t *ret = json_array();
-    size_t index;
-    json_t *row;
-    json_array_foreach(rows, index, row)
-    {
-        (void)json_array_append_new(ret, doc_text(saved_name(row)));
-    }
-    return ret;
-}
-
 static void begin_write(struct lists *self, int64_t now_ms)
 {
     bool is_new = self->head_count == 0 ||
@@ -225,7 +213,7 @@ static void begin_write(struct lists *self, int64_t now_ms)
         return;
     }
     self->dirt = CLEAN;
-    self->writing.names = names_of(self->wanted.rows);
+    self->writing.names = saved_names(self->wanted.rows);
     self->writing_rows = json_incref(self->wanted.rows);
     if (self->write.pidfd < 0 ||
         runtime_watch(self->runtime, self->write.pidfd, POLLIN, on_written, self) != 0) {

@@ -282,6 +282,18 @@ const char *saved_name(const json_t *row)
     return doc_get_text(row, "name", "");
 }
 
+json_t *saved_names(const json_t *rows)
+{
+    json_t *ret = json_array();
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row)
+    {
+        (void)json_array_append_new(ret, doc_text(saved_name(row)));
+    }
+    return ret;
+}
+
 const char *saved_unique_id(const json_t *row)
 {
     return doc_get_text(row, "unique_id", "");

@@ -44,6 +44,7 @@ json_t *saved_merged(const json_t *wanted, const json_t *present);
 json_t *saved_changes(const json_t *before, const json_t *after, size_t most);
 
 const char *saved_name(const json_t *row);
+json_t *saved_names(const json_t *rows);        /* of all rows; a new array */
 const char *saved_unique_id(const json_t *row); /* "" unknown */
 int64_t saved_id(const json_t *row);            /* -1 unknown */
 bool saved_stopped(const json_t *row);

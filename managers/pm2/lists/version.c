@@ -19,27 +19,15 @@ void version_deinit(struct version *self)
     *self = (struct version){0};
 }
 
-static json_t *names_of(const json_t *rows)
-{
-    json_t *ret = json_array();
-    size_t index;
-    json_t *row;
-    json_array_foreach(rows, index, row)
-    {
-        (void)json_array_append_new(ret, doc_text(saved_name(row)));
-    }
-    return ret;
-}
-
 static json_t *head_of(const struct version *self)
 {
     char life[24];
     (void)snprintf(life, sizeof life, "%016llx", (unsigned long long)self->life);
-    json_t *ret =
-        json_pack("{si sI ss ss sI ss sb ss so sO?}", "v", VERSION_FORMAT, "number",
-                  (json_int_t)self->number, "home", self->home, "boot_id", self->boot_id, "wall_ms",
-                  (json_int_t)self->wall_ms, "life", life, "tidied", self->tidied, "loss",
-                  loss_names[self->loss], "names", names_of(self->rows), "changes", self->changes);
+    json_t *ret = json_pack("{si sI ss ss sI ss sb ss so sO?}", "v", VERSION_FORMAT, "number",
+                            (json_int_t)self->number, "home", self->home, "boot_id", self->boot_id,
+                            "wall_ms", (json_int_t)self->wall_ms, "life", life, "tidied",
+                            self->tidied, "loss", loss_names[self->loss], "names",
+                            saved_names(self->rows), "changes", self->changes);
     if (self->daemon != NULL) {
         (void)json_object_set(ret, "daemon", self->daemon);
     }
