@@ -3,13 +3,8 @@
 #ifndef UNDERSTUDY_TESTS_INTEGRATION_PM2_PM2_BENCH_H
 #define UNDERSTUDY_TESTS_INTEGRATION_PM2_PM2_BENCH_H
 
-#include "node/guard/post.h"
-#include "node/supervise/supervise.h"
+#include "tests/integration/manager_bench.h"
 
-#include <czmq.h>
-#include <jansson.h>
-
-#define PATIENCE_MS 120000 /* for a busy machine */
 #define EVENTS_MAX 256
 
 struct bench {
@@ -43,12 +38,9 @@ struct bench {
     bool guard_released;
     enum post_reason guard_reason;
 
-    bool shadow; /* start the manager in shadow: it watches, and mends nothing */
-    bool (*condition)(struct bench *bench);
+    bool shadow;   /* start the manager in shadow: it watches, and mends nothing */
     pid_t command; /* a pm2 command line that runs */
     int command_status;
-    int64_t give_up_ms;
-    bool met;
 };
 
 #define bench_duty "pm2/stand-in"

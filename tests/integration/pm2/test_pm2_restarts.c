@@ -93,18 +93,9 @@ static const char *status_of(struct bench *bench, char ret[32])
 
 static void retry(struct bench *bench)
 {
-    struct mp_writer writer;
-    json_t *args = json_pack("{ss}", "duty", bench_duty);
-    struct manager_command command = {.id = 0};
-    (void)snprintf(command.verb, sizeof command.verb, "duty retry");
-    mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
-    assert_int_equal(doc_to_msgpack(args, &writer, NULL), 0);
-    command.args =
-        (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
     bench->duty_states = 0;
-    assert_int_equal(supervise_command(bench->supervise, "pm2", &command, NULL), 0);
-    mp_writer_deinit(&writer);
-    json_decref(args);
+    manager_bench_command(bench->supervise, "pm2", 0, "duty retry",
+                          json_pack("{ss}", "duty", bench_duty));
 }
 
 /* Each life is longer than PM2's min_uptime, so that PM2 itself counts none of its ends. */

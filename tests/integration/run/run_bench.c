@@ -5,18 +5,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static const struct mp_limits limits = {.bytes = 1 << 20, .elements = 65536, .depth = 8};
 
 static struct job *find_job(struct bench *bench, const char *duty)
 {
@@ -44,22 +40,11 @@ static void on_heartbeat(void *context, const char *manager, const struct manage
     (void)beat;
 }
 
-static json_t *document_of(const uint8_t *bytes, size_t length)
-{
-    json_t *ret = NULL;
-    struct err err = {0};
-    if (doc_from_msgpack(bytes, length, &limits, &ret, &err) != 0) {
-        fail_msg("document: %s", err.msg);
-    }
-    return ret;
-}
-
 static void on_observation(void *context, const char *manager, const uint8_t *bytes, size_t length)
 {
     struct bench *bench = context;
     (void)manager;
-    json_decref(bench->seen);
-    bench->seen = document_of(bytes, length);
+    manager_bench_unpack(bytes, length, &bench->seen);
 }
 
 static void on_event(void *context, const char *manager, const struct manager_event *event)
@@ -132,11 +117,14 @@ static void on_reply(void *context, const char *manager, const struct manager_re
 {
     struct bench *bench = context;
     (void)manager;
-    json_decref(bench->reply);
     bench->refused = !reply->ok;
     memcpy(bench->code, reply->code, sizeof bench->code);
-    bench->reply =
-        reply->ok ? document_of(reply->result.data, reply->result.length) : json_object();
+    if (reply->ok) {
+        manager_bench_unpack(reply->result.data, reply->result.length, &bench->reply);
+    } else {
+        json_decref(bench->reply);
+        bench->reply = json_object();
+    }
 }
 
 static void on_ended(void *context, uint64_t term)
@@ -211,15 +199,6 @@ static void on_guard_gone(void *context, const struct post_guard *guard)
     (void)guard;
 }
 
-static int on_post(zloop_t *loop, zmq_pollitem_t *item, void *argument)
-{
-    (void)loop;
-    (void)item;
-    struct bench *bench = argument;
-    post_process(bench->post);
-    return 0;
-}
-
 static int on_renewal(zloop_t *loop, int id, void *argument)
 {
     (void)loop;
@@ -231,51 +210,16 @@ static int on_renewal(zloop_t *loop, int id, void *argument)
     return 0;
 }
 
-static void start_post(struct bench *bench)
-{
-    struct err err = {0};
-    if (post_listen(bench_path(bench, "guard.sock"), 0600, &bench->listen_fd, &err) != 0) {
-        fail_msg("%s", err.msg);
-    }
-    struct post_config config = {.listen_fd = bench->listen_fd,
-                                 .context = bench,
-                                 .callbacks = {.hello = on_guard_hello,
-                                               .started = on_guard_started,
-                                               .released = on_guard_released,
-                                               .gone = on_guard_gone}};
-    if (post_create(&config, &bench->post, &err) != 0) {
-        fail_msg("%s", err.msg);
-    }
-    zmq_pollitem_t item = {.fd = post_fd(bench->post), .events = ZMQ_POLLIN};
-    assert_int_equal(zloop_poller(bench->loop, &item, on_post, bench), 0);
-    (void)zloop_timer(bench->loop, 200, 0, on_renewal, bench);
-}
-
-/* ---- the loop ---- */
-
-static int on_check(zloop_t *loop, int id, void *argument)
-{
-    (void)loop;
-    (void)id;
-    struct bench *bench = argument;
-    bench->met = bench->condition(bench);
-    return bench->met || clock_boot_ms() > bench->give_up_ms ? -1 : 0;
-}
+static const struct post_callbacks post_callbacks = {
+    .hello = on_guard_hello,
+    .started = on_guard_started,
+    .released = on_guard_released,
+    .gone = on_guard_gone,
+};
 
 void bench_run_until(struct bench *bench, bool (*condition)(struct bench *bench), const char *what)
 {
-    bench->condition = condition;
-    bench->give_up_ms = clock_boot_ms() + PATIENCE_MS;
-    bench->met = false;
-    int id = zloop_timer(bench->loop, 5, 0, on_check, bench);
-    (void)zloop_start(bench->loop);
-    (void)zloop_timer_end(bench->loop, id);
-    if (!bench->met) {
-        char *seen = json_dumps(bench->seen, JSON_INDENT(1));
-        print_message("last seen: %s\n", seen != NULL ? seen : "nothing");
-        free(seen);
-        fail_msg("never came true: %s", what);
-    }
+    manager_bench_wait(bench->loop, 5, condition, bench, what, &bench->seen);
 }
 
 /* ---- set-up ---- */
@@ -289,19 +233,11 @@ int bench_set_up(void **state)
     assert_non_null(mkdtemp(bench->folder));
     zsys_handler_set(NULL);
     bench->loop = zloop_new();
-    start_post(bench);
-    struct supervise_config config = {.node = "n1", .cluster = "test", .environment = "production"};
-    (void)snprintf(config.runtime_dir, sizeof config.runtime_dir, "%s", bench->folder);
-    (void)snprintf(config.data_dir, sizeof config.data_dir, "%s", bench->folder);
-    (void)snprintf(config.lock_dir, sizeof config.lock_dir, "%s", bench->folder);
-    (void)snprintf(config.guard_path, sizeof config.guard_path, "%s/bin/understudy-guard",
-                   BUILD_DIR);
-    (void)snprintf(config.guard_socket, sizeof config.guard_socket, "%s/guard.sock", bench->folder);
-    struct err err = {0};
-    if (supervise_create(bench->loop, &config, &supervise_callbacks, bench, &bench->supervise,
-                         &err) != 0) {
-        fail_msg("%s", err.msg);
-    }
+    bench->post =
+        manager_bench_post(bench->loop, bench->folder, &post_callbacks, bench, &bench->listen_fd);
+    (void)zloop_timer(bench->loop, 200, 0, on_renewal, bench);
+    bench->supervise =
+        manager_bench_supervise(bench->loop, bench->folder, &supervise_callbacks, bench);
     return 0;
 }
 
@@ -310,14 +246,6 @@ static bool no_guard_is_left(struct bench *bench)
     post_revoke_all(bench->post);
     char duties[1][DUTY_ID_SIZE];
     return post_locks_held(bench->folder, duties, 1) == 0;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
 }
 
 int bench_tear_down(void **state)
@@ -333,7 +261,7 @@ int bench_tear_down(void **state)
     (void)close(bench->listen_fd);
     json_decref(bench->seen);
     json_decref(bench->reply);
-    (void)nftw(bench->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    manager_bench_remove_folder(bench->folder);
     free(bench);
     return 0;
 }
@@ -343,38 +271,22 @@ static bool is_ready(struct bench *bench)
     return bench->ready > 0 && bench->seen != NULL;
 }
 
-/* The section as msgpack; `writer` is the caller's to end. */
-static struct manager_document section_of(json_t *schedules, struct mp_writer *writer)
+static json_t *section_of(json_t *schedules)
 {
-    json_t *section = json_pack("{ss so}", "zone", "UTC", "schedules", schedules);
-    struct err err = {0};
-    assert_non_null(section);
-    mp_writer_init(writer, MANAGER_DOCUMENT_BYTES_MAX);
-    if (doc_to_msgpack(section, writer, &err) != 0) {
-        fail_msg("%s", err.msg);
-    }
-    json_decref(section);
-    return (struct manager_document){.data = writer->buffer.data, .length = writer->buffer.length};
+    return json_pack("{ss so}", "zone", "UTC", "schedules", schedules);
 }
 
 void bench_start(struct bench *bench, json_t *schedules, bool shadow)
 {
-    struct mp_writer writer;
-    struct err err = {0};
-    struct manager_document document = section_of(schedules, &writer);
-    if (supervise_add(bench->supervise, "run", BUILD_DIR "/libexec/understudy-manager-run",
-                      &document, shadow, &err) != 0) {
-        fail_msg("%s", err.msg);
-    }
-    mp_writer_deinit(&writer);
+    manager_bench_add(bench->supervise, "run", section_of(schedules), shadow);
     RUN_UNTIL(bench, is_ready);
 }
 
 void bench_configure(struct bench *bench, json_t *schedules, bool shadow)
 {
     struct mp_writer writer;
-    struct manager_document document = section_of(schedules, &writer);
-    assert_int_equal(supervise_configure(bench->supervise, "run", &document, shadow, NULL), 0);
+    struct manager_document section = manager_bench_pack(section_of(schedules), &writer);
+    assert_int_equal(supervise_configure(bench->supervise, "run", &section, shadow, NULL), 0);
     mp_writer_deinit(&writer);
 }
 
@@ -442,18 +354,10 @@ static bool has_reply(struct bench *bench)
 
 void bench_command(struct bench *bench, const char *verb, json_t *args)
 {
-    struct mp_writer writer;
-    struct manager_command command = {.id = 5};
-    mp_writer_init(&writer, MANAGER_FIELDS_BYTES_MAX);
-    assert_int_equal(doc_to_msgpack(args, &writer, NULL), 0);
-    json_decref(args);
-    command.args =
-        (struct manager_document){.data = writer.buffer.data, .length = writer.buffer.length};
-    (void)snprintf(command.verb, sizeof command.verb, "%s", verb);
+    assert_non_null(args);
     json_decref(bench->reply);
     bench->reply = NULL;
-    assert_int_equal(supervise_command(bench->supervise, "run", &command, NULL), 0);
-    mp_writer_deinit(&writer);
+    manager_bench_command(bench->supervise, "run", 5, verb, args);
     RUN_UNTIL(bench, has_reply);
 }
 

@@ -4,13 +4,8 @@
 #define UNDERSTUDY_TESTS_INTEGRATION_RUN_RUN_BENCH_H
 
 #include "managers/common/schedule_list.h"
-#include "node/guard/post.h"
-#include "node/supervise/supervise.h"
+#include "tests/integration/manager_bench.h"
 
-#include <czmq.h>
-#include <jansson.h>
-
-#define PATIENCE_MS 120000 /* for a busy machine */
 #define JOBS_MAX 128
 #define GRANT_MS 5000
 
@@ -46,10 +41,6 @@ struct bench {
     uint64_t b_term; /* in which "run/b" was said last; 0: never */
     uint64_t b_edition;
     int wishes;
-
-    bool (*condition)(struct bench *bench);
-    int64_t give_up_ms;
-    bool met;
 };
 
 /* cmocka's set-up and tear-down. */
