@@ -4,9 +4,8 @@
 #include "managers/pm2/cron/source.h"
 #include "managers/pm2/settings.h"
 #include "managers/pm2/watch/watch.h"
-#include "node/base/doc.h"
 #include "node/base/invariant.h"
-#include "node/config/config.h"
+#include "tests/fuzz/managers/section.h"
 
 #include <string.h>
 
@@ -62,25 +61,14 @@ static int read_schedules(const uint8_t *data, size_t size, struct err *err)
 
 static void read_configuration(const uint8_t *data, size_t size)
 {
-    struct config *config = NULL;
-    struct config_errors errors;
-    struct config_sources sources = {
-        .file = "fuzz", .text = (const char *)data, .text_length = size};
-    if (config_load(&sources, &config, &errors) != 0) {
+    struct mp_writer section;
+    struct err err = {0};
+    if (!section_write((const char *)data, size, "pm2", &section)) {
         return;
     }
-    json_t *section = config_manager_document(config, "pm2");
-    struct mp_writer writer;
-    struct err err = {0};
-    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    if (doc_to_msgpack(section, &writer, &err) == 0) {
-        int rc = read_document(writer.buffer.data, writer.buffer.length, &err);
-        invariant(rc == 0);
-        invariant(read_schedules(writer.buffer.data, writer.buffer.length, &err) == 0);
-    }
-    mp_writer_deinit(&writer);
-    json_decref(section);
-    config_destroy(&config);
+    invariant(read_document(section.buffer.data, section.buffer.length, &err) == 0);
+    invariant(read_schedules(section.buffer.data, section.buffer.length, &err) == 0);
+    mp_writer_deinit(&section);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,9 +2,8 @@
  * document, or YAML that the node's own check accepts: then the manager must accept it too, and
  * what it says of its schedules must pass the protocol. */
 #include "managers/run/schedules.h"
-#include "node/base/doc.h"
 #include "node/base/invariant.h"
-#include "node/config/config.h"
+#include "tests/fuzz/managers/section.h"
 
 #include <string.h>
 
@@ -60,24 +59,13 @@ static int read_document(const uint8_t *data, size_t size, struct err *err)
 
 static void read_configuration(const uint8_t *data, size_t size)
 {
-    struct config *config = NULL;
-    struct config_errors errors;
-    struct config_sources sources = {
-        .file = "fuzz", .text = (const char *)data, .text_length = size};
-    if (config_load(&sources, &config, &errors) != 0) {
+    struct mp_writer section;
+    struct err err = {0};
+    if (!section_write((const char *)data, size, "run", &section)) {
         return;
     }
-    json_t *section = config_manager_document(config, "run");
-    struct mp_writer writer;
-    struct err err = {0};
-    mp_writer_init(&writer, MANAGER_DOCUMENT_BYTES_MAX);
-    if (doc_to_msgpack(section, &writer, &err) == 0) {
-        int rc = read_document(writer.buffer.data, writer.buffer.length, &err);
-        invariant(rc == 0);
-    }
-    mp_writer_deinit(&writer);
-    json_decref(section);
-    config_destroy(&config);
+    invariant(read_document(section.buffer.data, section.buffer.length, &err) == 0);
+    mp_writer_deinit(&section);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

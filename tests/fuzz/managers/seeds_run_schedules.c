@@ -1,8 +1,5 @@
-#include "node/base/doc.h"
-#include "node/config/config.h"
+#include "tests/fuzz/managers/section.h"
 #include "tests/fuzz/seed.h"
-
-#include <string.h>
 
 static const char text[] =
     "cluster: {node: n1}\n"
@@ -17,23 +14,13 @@ static const char text[] =
 
 int main(int argc, char **argv)
 {
-    struct config *config = NULL;
-    struct config_errors errors;
-    struct config_sources sources = {.file = "seed", .text = text, .text_length = sizeof text - 1};
-    struct mp_writer writer;
-    if (argc != 2 || config_load(&sources, &config, &errors) != 0) {
-        (void)fprintf(stderr, "%s\n", argc == 2 ? errors.items[0].message : "usage");
+    struct mp_writer section;
+    if (argc != 2 || !section_write(text, sizeof text - 1, "run", &section)) {
+        (void)fprintf(stderr, "%s\n", argc == 2 ? "the node refuses the seed" : "usage");
         return 1;
     }
-    json_t *section = config_manager_document(config, "run");
-    mp_writer_init(&writer, 1 << 16);
-    if (doc_to_msgpack(section, &writer, NULL) != 0) {
-        return 1;
-    }
-    seed_write(argv[1], "document", 0, writer.buffer.data, writer.buffer.length);
+    seed_write(argv[1], "document", 0, section.buffer.data, section.buffer.length);
     seed_write(argv[1], "yaml", 1, text, sizeof text - 1);
-    mp_writer_deinit(&writer);
-    json_decref(section);
-    config_destroy(&config);
+    mp_writer_deinit(&section);
     return 0;
 }
