@@ -2,12 +2,15 @@
 #include "managers/pm2/pm2.h"
 #include "managers/pm2/lists/lists.h"
 #include "managers/pm2/lists/restore.h"
+#include "managers/pm2/logs/cuts.h"
 #include "managers/pm2/revive/install.h"
 
+#include "managers/pm2/verbs/followed.h"
 #include "managers/pm2/verbs/output.h"
 #include "managers/pm2/verbs/verbs.h"
 #include "managers/run/engine.h"
 #include "node/base/clock.h"
+#include "node/base/rng.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -32,6 +35,7 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
     primaries_take_list(self, home, now_ms);
     rotation_take_list(self, home, list);
     mend_take_list(self, home, list, now_ms);
+    followed_take_list(self, home, list, now_ms);
     if (home == self->homes) {
         carry_reconcile(self, now_ms);
     }
@@ -43,6 +47,7 @@ void pm2_take_list(struct pm2 *self, struct home *home, const json_t *list, int6
 static void close_homes(struct pm2 *self)
 {
     verbs_end(self);
+    followed_forget(self);
     for (size_t i = 0; i < self->home_count; i++) {
         home_close(&self->homes[i]);
     }
@@ -314,6 +319,7 @@ static void on_tick(void *context)
         detect_step(self, now_ms);
     }
     rotation_step(self, now_ms);
+    cuts_expire(self->cuts, now_ms);
     mend_step(self, now_ms);
     facts_tick(self, now_ms);
     choose_step(self, now_ms);
@@ -328,6 +334,7 @@ static void on_tick(void *context)
 static void deinit(struct pm2 *self)
 {
     rotation_destroy(&self->rotation);
+    cuts_destroy(&self->cuts);
     install_destroy(&self->install);
     close_homes(self);
     output_end(self);
@@ -371,6 +378,10 @@ int main(void)
     self.started_ms = clock_boot_ms();
     self.verified_ms = self.started_ms;
     self.ends_fd = -1;
+    self.cuts = cuts_create(rng_system_seed());
+    if (self.cuts == NULL) {
+        return 1;
+    }
     if (runtime_create("pm2", UNDERSTUDY_VERSION, &callbacks, &self, &self.runtime, &err) != 0 ||
         cron_open(&self, &err) != 0) {
         runtime_log(MANAGER_ERROR, "%s", err.msg);

@@ -32,6 +32,8 @@
 #define PM2_SLOTS_MAX (SETTINGS_BACKUPS_MAX + SETTINGS_PRIMARIES_MAX)
 
 struct pm2;
+struct cuts;
+struct followed;
 struct lists;
 struct restore;
 struct run;
@@ -138,6 +140,8 @@ struct pm2 {
     struct choice choices[SETTINGS_BACKUPS_MAX];
     struct shadow shadow;        /* what was decided in shadow, as active manager */
     struct output *outputs;      /* of processes, for people: verbs/output.c */
+    struct followed *followed;   /* names whose logs somebody follows; NULL: none so far */
+    struct cuts *cuts;           /* of those logs, with the thread of `rotation` */
     struct changes *changes;     /* of people: verbs/change.c */
     struct run *run;             /* the slots of backups in mode cron */
     int64_t avoided_ms;          /* when it was looked at last where they rather do not run */

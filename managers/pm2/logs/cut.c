@@ -1,5 +1,6 @@
 #include "managers/pm2/logs/cut.h"
 
+#include "managers/pm2/logs/cuts.h"
 #include "managers/pm2/logs/pack.h"
 #include "managers/pm2/logs/writers.h"
 #include "node/base/invariant.h"
@@ -316,15 +317,54 @@ static int collapse(const struct work *self, struct err *err)
 
 /* The copy is durable and named: who is killed between two steps leaves lines that stand twice,
  * and none that is lost. */
-static int take_away(const struct work *self, struct cut_result *ret, struct err *err)
+static int cut_head(const struct work *self, struct cut_result *ret, char *filling, size_t length,
+                    struct err *err)
 {
-    size_t length = (size_t)(self->to - self->collapse);
-    char *filling = malloc(length + 1);
-    int rc = filling == NULL ? err_set(err, ERR_NOMEM, "no memory") : collapse(self, err);
+    int rc = collapse(self, err);
     if (rc == 0 && length > 0) {
         make_filling(self, ret->rotated, filling, length);
         ret->filling_bytes = write_filling(self, filling, length);
     }
+    return rc;
+}
+
+/* For those who follow the log: where its lines are now, and the last that are gone. */
+static int cut_followed(const struct work *self, struct cut_result *ret, char *filling,
+                        size_t length, struct err *err)
+{
+    struct cuts *cuts = self->cut->cuts;
+    int64_t lines = self->to - self->from;
+    size_t kept = lines < CUTS_TAIL_BYTES ? (size_t)lines : CUTS_TAIL_BYTES;
+    char *last = malloc(kept + 1);
+    if (last == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory");
+    }
+    cuts_lock(cuts);
+    bool followed = cuts_followed(cuts, &self->info);
+    ssize_t got =
+        followed ? read_at(self->log, last, kept, self->to - (int64_t)kept) : (ssize_t)kept;
+    int rc = got < (ssize_t)kept ? err_set(err, ERR_IO, "cannot read it")
+                                 : cut_head(self, ret, filling, length, err);
+    if (rc == 0 && followed) {
+        const struct cuts_cut cut = {.to = self->to,
+                                     .collapse = self->collapse,
+                                     .filling = ret->filling_bytes,
+                                     .last = last,
+                                     .length = kept};
+        cuts_note(cuts, &self->info, &cut);
+    }
+    cuts_unlock(cuts);
+    free(last);
+    return rc;
+}
+
+static int take_away(const struct work *self, struct cut_result *ret, struct err *err)
+{
+    size_t length = (size_t)(self->to - self->collapse);
+    char *filling = malloc(length + 1);
+    int rc = filling == NULL           ? err_set(err, ERR_NOMEM, "no memory")
+             : self->cut->cuts == NULL ? cut_head(self, ret, filling, length, err)
+                                       : cut_followed(self, ret, filling, length, err);
     free(filling);
     if (rc != 0) {
         (void)unlinkat(self->cut->folder, ret->rotated, 0);

@@ -24,6 +24,8 @@
 #define CUT_BYTES_MAX (INT64_C(128) << 20) /* of one cut, so that a huge log needs little room */
 #define CUT_NAME_SIZE 256
 
+struct cuts;
+
 struct cut {
     int folder;       /* of the log, open */
     const char *name; /* of the log in it */
@@ -33,6 +35,7 @@ struct cut {
     const pid_t *writers; /* who may hold the log open */
     size_t writer_count;
     const atomic_bool *may; /* false: leave off at once, nothing has happened then */
+    struct cuts *cuts;      /* told of the cut (cuts.h); NULL: nobody follows logs */
 };
 
 struct cut_result {

@@ -275,6 +275,7 @@ static struct round_job *make_job(const struct rotation *self)
     }
     if (job != NULL) {
         job->policy = pm2->settings->rotation;
+        job->cuts = pm2->cuts;
     }
     return job;
 }

@@ -362,7 +362,8 @@ static int cut_in(const struct round *self, const struct known *log, int folder,
                       .compress = self->job->policy.compress,
                       .writers = home->pids,
                       .writer_count = home->pid_count,
-                      .may = self->may};
+                      .may = self->may,
+                      .cuts = self->job->cuts};
     return cut_log(&cut, ret, err);
 }
 

@@ -18,6 +18,8 @@
 #define ROUND_STAND_BACK_SIZES 4          /* a log of so many times max_size has no other rotator */
 #define ROUND_REFUSED_MS INT64_C(3600000) /* what cannot be rotated is tried again */
 
+struct cuts;
+
 struct round_home {
     char *path;          /* PM2_HOME */
     bool rotator_listed; /* PM2 runs a process that rotates */
@@ -31,6 +33,7 @@ struct round_job {
     struct rotation_policy policy;
     struct round_home homes[ROUND_HOMES_MAX];
     size_t home_count;
+    struct cuts *cuts; /* borrowed; may be NULL */
 };
 void round_job_destroy(struct round_job *job); /* NULL: nothing */
 

@@ -47,8 +47,7 @@ static void on_list(void *context, int rc, const json_t *result, const char *why
     end_if_over(home->look);
 }
 
-/* Of a daemon that is gone: nobody's, so that nothing is taken for its user's. */
-static uid_t owner_of(pid_t pid)
+uid_t look_owner(pid_t pid)
 {
     char path[64];
     struct stat info;
@@ -63,7 +62,7 @@ static void ask(struct look *look, const struct home *home)
     struct err err = {0};
     row->look = look;
     row->daemon = describe_daemon(home);
-    row->owner = owner_of(god_pid(home->god));
+    row->owner = look_owner(god_pid(home->god));
     (void)snprintf(row->home, sizeof row->home, "%s", god_home(home->god));
     if (god_call(home->god, &request, on_list, row, &err) == 0) {
         look->waiting++;

@@ -27,4 +27,7 @@ struct look {
 void look_begin(struct pm2 *self, uint64_t id, json_t *args_take,
                 void (*done)(struct pm2 *pm2, struct look *look));
 
+/* Whose daemon that is. Of one that is gone: nobody's, so that nothing is taken for its user's. */
+uid_t look_owner(pid_t pid);
+
 #endif

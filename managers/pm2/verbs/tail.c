@@ -11,32 +11,28 @@
 #include <unistd.h>
 
 /* Looked at before it is opened: opening a device may do something. */
-static int check_file(int fd, uid_t owner, int64_t *ret_bytes, struct err *err)
+static int check_file(int fd, uid_t owner, struct stat *ret, struct err *err)
 {
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
+    if (fstat(fd, ret) != 0) {
         return err_set_errno(err, ERR_IO, "cannot be looked at");
     }
-    if (!S_ISREG(info.st_mode)) {
+    if (!S_ISREG(ret->st_mode)) {
         return err_set(err, ERR_DENIED, "is no regular file");
     }
-    if (info.st_uid != owner) {
-        return err_set(err, ERR_DENIED, "belongs to another user than its PM2");
-    }
-    *ret_bytes = info.st_size;
-    return 0;
+    return ret->st_uid != owner ? err_set(err, ERR_DENIED, "belongs to another user than its PM2")
+                                : 0;
 }
 
-static int open_file(const char *path, uid_t owner, int64_t *ret_bytes, int *ret_fd,
-                     struct err *err)
+int tail_open(int folder, const char *path, uid_t owner, struct stat *ret, int *ret_fd,
+              struct err *err)
 {
     char same[64];
-    int place = open(path, O_PATH | O_CLOEXEC);
+    int place = openat(folder, path, O_PATH | O_CLOEXEC);
     if (place < 0) {
         return errno == ENOENT ? err_set(err, ERR_NOTFOUND, "is not there")
                                : err_set_errno(err, ERR_IO, "cannot be opened");
     }
-    int rc = check_file(place, owner, ret_bytes, err);
+    int rc = check_file(place, owner, ret, err);
     if (rc == 0) {
         (void)snprintf(same, sizeof same, "/proc/self/fd/%d", place);
         *ret_fd = open(same, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -63,10 +59,10 @@ static size_t first_of(const char *text, size_t length, size_t lines, bool whole
     return next < length ? next : 0;
 }
 
-static void add_line(json_t *ret, char *line, size_t length)
+void tail_add_line(json_t *ret, char *line, size_t length, size_t length_max)
 {
-    if (length > TAIL_LINE_MAX) {
-        length = TAIL_LINE_MAX;
+    if (length > length_max) {
+        length = length_max;
     }
     if (length > 0 && line[length - 1] == '\r') {
         length--;
@@ -78,14 +74,14 @@ static void add_line(json_t *ret, char *line, size_t length)
     (void)json_array_append_new(ret, length > 0 ? doc_text(line) : json_string(""));
 }
 
-static void add_lines(json_t *ret, char *text, size_t length, size_t lines, bool whole)
+void tail_split(json_t *ret, char *text, size_t length, size_t lines, bool whole)
 {
     size_t at = first_of(text, length, lines, whole);
     while (at < length) {
         char *end = memchr(text + at, '\n', length - at);
         size_t size = end == NULL ? length - at : (size_t)(end - text) - at;
         size_t next = at + size + 1;
-        add_line(ret, text + at, size);
+        tail_add_line(ret, text + at, size, TAIL_LINE_MAX);
         at = next;
     }
 }
@@ -95,16 +91,18 @@ int tail_take(const char *path, uid_t owner, size_t lines_max, json_t *ret, int6
 {
     static char text[TAIL_BYTES_MAX + 1]; /* of this call alone */
     int fd = -1;
-    int rc = open_file(path, owner, ret_bytes, &fd, err);
+    struct stat info = {0};
+    int rc = tail_open(AT_FDCWD, path, owner, &info, &fd, err);
     if (rc != 0) {
         return rc;
     }
+    *ret_bytes = info.st_size;
     int64_t from = *ret_bytes > TAIL_BYTES_MAX ? *ret_bytes - TAIL_BYTES_MAX : 0;
     ssize_t got = pread(fd, text, TAIL_BYTES_MAX, (off_t)from);
     if (got < 0) {
         rc = err_set_errno(err, ERR_IO, "cannot be read");
     } else if (lines_max > 0) {
-        add_lines(ret, text, (size_t)got, lines_max, from == 0);
+        tail_split(ret, text, (size_t)got, lines_max, from == 0);
     }
     (void)close(fd);
     return rc;
