@@ -92,6 +92,17 @@ int ticks_verify(const struct cli_options *options, const struct verb *verb, con
 /* Print on standard error, as text or as one JSON line. Returns error->exit. */
 int cli_fail(const struct cli_options *options, const struct understudy_error *error);
 
+/* For what runs until a signal ends it: from now on SIGINT and SIGTERM cancel what `client` (NULL:
+ * none) is about, and do not end the program. */
+void cli_interruptible(struct understudy *client);
+/* Such a signal came. */
+bool cli_interrupted(void);
+
+/* ---- follow.c ---- */
+
+/* `pm2 logs NAME --follow`: until a signal, or until nobody reads the output. An exit code. */
+int follow_logs(const struct cli_options *options, const struct verb *verb, const json_t *args);
+
 /* ---- pages.c ---- */
 
 /* One document for people. */

@@ -12,15 +12,29 @@
 
 /* What the signal handler ends. */
 static struct understudy *volatile interrupted;
+static volatile sig_atomic_t was_interrupted;
+static volatile sig_atomic_t ends_itself; /* it looks at was_interrupted */
 
 static void on_signal(int number)
 {
     struct understudy *client = interrupted;
+    was_interrupted = 1;
     if (client != NULL) {
         understudy_cancel(client);
-    } else {
+    } else if (!ends_itself) {
         _exit(128 + number);
     }
+}
+
+void cli_interruptible(struct understudy *client)
+{
+    interrupted = client;
+    ends_itself = 1;
+}
+
+bool cli_interrupted(void)
+{
+    return was_interrupted != 0;
 }
 
 int cli_fail(const struct cli_options *options, const struct understudy_error *error)
@@ -159,6 +173,9 @@ static int run_on_node(const struct cli_options *options, const struct verb *ver
     if (!confirmed(verb, args)) {
         (void)fputs("understudy: nothing was done\n", stderr);
         return UNDERSTUDY_FAILED;
+    }
+    if (strcmp(verb->words, "pm2 logs") == 0 && doc_get_bool(args, "follow", false)) {
+        return follow_logs(options, verb, args);
     }
     int exit = cli_connect(options, &client, &error);
     if (exit != UNDERSTUDY_DONE) {

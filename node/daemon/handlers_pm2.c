@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define MANAGER "pm2"
+#define CURSORS_MAX 32 /* files of one answer */
+#define CURSORS_NAME_MAX 256
 #define OURS_HINT "`understudy duty move` or `understudy manager pause pm2`"
 
 /* {name: [...]}, or empty when no name was given. */
@@ -90,16 +92,39 @@ static void on_read(void *context, const struct fan_answer *answers, size_t coun
 {
     struct fan_request *self = context;
     struct control_request *request = self->request;
-    if (!fan_request_fails(self, answers, count)) {
-        fan_request_free(self);
+    if (fan_request_fails(self, answers, count)) {
+        return;
+    }
+    fan_request_free(self);
+    if (control_arg_flag(request, "follow")) {
+        control_reply(request, fan_rows(answers, count)); /* what is not there yet may come */
+    } else {
         reply_found(request, fan_rows(answers, count), "file");
     }
 }
 
+/* They must fit into the arguments of one command (MANAGER_FIELDS_BYTES_MAX). */
+static bool too_long(const struct control_request *request)
+{
+    size_t cursors = json_array_size(json_object_get(control_request_args(request), "cursor"));
+    return cursors > CURSORS_MAX ||
+           (cursors > 0 && strlen(control_arg_text(request, "name")) > CURSORS_NAME_MAX);
+}
+
 void handlers_pm2_logs(void *context, struct control_request *request)
 {
+    if (too_long(request)) {
+        control_fail(request, "invalid", EXIT_USAGE, NULL,
+                     "more than %d cursors, or a name of more than %d bytes", CURSORS_MAX,
+                     CURSORS_NAME_MAX);
+        return;
+    }
     json_t *args = json_copy(doc_writable(control_request_args(request)));
     (void)json_object_del(args, "node");
+    if (json_object_get(args, "since") != NULL) {
+        (void)json_object_set_new(args, "since",
+                                  json_integer(control_arg_duration_ms(request, "since", 0)));
+    }
     fan_request_begin(context, request, "pm2 logs", MANAGER, args, on_read);
     json_decref(args);
 }
