@@ -1,6 +1,7 @@
 #include "node/config/yaml.h"
 
 #include "node/base/err.h"
+#include "node/base/utf8.h"
 #include "node/config/config.h"
 
 #include <errno.h>
@@ -378,25 +379,7 @@ static int read_events(struct builder *self, struct fy_diag *diag)
     return 0;
 }
 
-/* Bytes of the UTF-8 character at `text` (RFC 3629), or 0 when it is malformed or a NUL. */
-static size_t utf8_length(const unsigned char *text, size_t left)
-{
-    size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] == 0 || (length > 1 && text[0] < 0xc2) || text[0] > 0xf4 || length > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0U) != 0x80U) {
-            return 0;
-        }
-    }
-    /* Overlong forms, surrogates, and what lies past U+10FFFF. */
-    bool outside = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-                   (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f);
-    return outside ? 0 : length;
-}
-
-static bool valid_utf8(const unsigned char *text, size_t length, size_t *ret_at)
+static bool valid_utf8(const char *text, size_t length, size_t *ret_at)
 {
     for (size_t i = 0; i < length;) {
         size_t step = utf8_length(text + i, length - i);
@@ -415,7 +398,7 @@ static int check_bytes(struct builder *self, const char *text, size_t length)
     if (length > CONFIG_BYTES_MAX) {
         return refuse(self, 0, 0, "larger than 1 MiB");
     }
-    if (valid_utf8((const unsigned char *)text, length, &at)) {
+    if (valid_utf8(text, length, &at)) {
         return 0;
     }
     unsigned line = 1;

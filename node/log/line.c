@@ -1,6 +1,7 @@
 #include "node/log/line.h"
 
 #include "node/base/clock.h"
+#include "node/base/utf8.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -158,29 +159,11 @@ size_t line_redact(const char *text, char *ret, size_t size)
 
 /* --- escaping ------------------------------------------------------------------------------ */
 
-/* Bytes of a whole UTF-8 character at `text` (RFC 3629), or 0 when it is malformed. */
-static size_t utf8_length(const unsigned char *text)
-{
-    size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] >= 0x80 && (text[0] < 0xc2 || text[0] > 0xf4)) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0U) != 0x80U) {
-            return 0;
-        }
-    }
-    /* Overlong forms, surrogates, and what lies past U+10FFFF. */
-    bool outside = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-                   (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f);
-    return outside ? 0 : length;
-}
-
 static void put_quoted(struct out *out, const char *text)
 {
     put(out, "\"");
     for (const unsigned char *at = (const unsigned char *)text; *at != '\0' && !out->full;) {
-        size_t length = utf8_length(at);
+        size_t length = utf8_length((const char *)at, strnlen((const char *)at, 4));
         char escaped[8];
         if (*at == '"' || *at == '\\') {
             (void)snprintf(escaped, sizeof(escaped), "\\%c", *at);
