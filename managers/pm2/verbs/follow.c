@@ -201,8 +201,12 @@ static int64_t first_offset(struct source *self)
 /* From its beginning. */
 static int start_over(struct source *self, struct err *err)
 {
+    int64_t offset = first_offset(self);
     self->news->cursor.skipping = false;
-    return read_on(self, first_offset(self), err);
+    if (offset > 0 && self->news->note[0] == '\0') {
+        note(self, "was rotated before it was read: its rotated files have the lines before these");
+    }
+    return read_on(self, offset, err);
 }
 
 /* ---- finding the place again ---- */

@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -101,11 +103,10 @@ static void move_away(const struct place *place, const char *name)
     assert_int_equal(renameat(place->handle, "x.log", place->handle, name), 0);
 }
 
-static void cut_head(struct place *place)
+static int cut_once(struct place *place, struct err *err)
 {
     char to[64];
     struct cut_result result;
-    struct err err = {0};
     (void)snprintf(to, sizeof to, "x.log.2026-01-01T00-00-00_%03u", ++place->cut);
     struct cut cut = {.folder = place->handle,
                       .name = "x.log",
@@ -114,7 +115,13 @@ static void cut_head(struct place *place)
                       .compress = true,
                       .may = &place->may,
                       .cuts = place->cuts};
-    int rc = cut_log(&cut, &result, &err);
+    return cut_log(&cut, &result, err);
+}
+
+static void cut_head(struct place *place)
+{
+    struct err err = {0};
+    int rc = cut_once(place, &err);
     if (rc == ERR_UNSUPPORTED) {
         print_message("%s: %s\n", TEST_FOLDER, err.msg);
         skip();
@@ -189,14 +196,24 @@ static void expect_note(const struct place *place, const char *part)
     }
 }
 
-static void check_numbers(struct place *place)
+/* The first line that is not the one expected; NULL: there is none. */
+static const char *wrong_number(struct place *place)
 {
     for (size_t i = 0; i < json_array_size(place->news.lines); i++) {
         const char *line = json_string_value(json_array_get(place->news.lines, i));
         if (strncmp(line, "line ", 5) != 0 || strtoul(line + 5, NULL, 10) != place->expected) {
-            fail_msg("after line %u comes %.60s", place->expected - 1, line);
+            return line;
         }
         place->expected++;
+    }
+    return NULL;
+}
+
+static void check_numbers(struct place *place)
+{
+    const char *line = wrong_number(place);
+    if (line != NULL) {
+        fail_msg("after line %u comes %.60s", place->expected - 1, line);
     }
 }
 
@@ -332,6 +349,22 @@ static void a_file_that_comes_later_is_told_whole(void **state)
     expect_texts(place, "two");
 }
 
+static void a_file_that_was_cut_before_is_not_whole(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(take(place, true, 9, NO_SINCE), ERR_NOTFOUND);
+    append_numbers(place, 30000);
+    place->expected = place->written;
+    cut_head(place);
+    append_numbers(place, 100);
+    assert_int_equal(take(place, false, 0, NO_SINCE), 0);
+    expect_note(place, "rotated before it was read");
+    check_numbers(place);
+    expect_numbers(place);
+    assert_int_equal(take(place, true, 1, 0), 0);
+    expect_note(place, "rotated before it was read");
+}
+
 /* ---- rotation by us ---- */
 
 static void a_cut_loses_no_line(void **state)
@@ -386,6 +419,67 @@ static void what_a_cut_took_and_nobody_kept_is_said(void **state)
         (unsigned)strtoul(json_string_value(json_array_get(place->news.lines, 0)) + 5, NULL, 10);
     assert_true(place->expected > 0);
     check_numbers(place);
+    expect_numbers(place);
+}
+
+/* Somebody writes and cuts all the time. He waits for the follower now and then, since no more than
+ * CUTS_TAIL_BYTES are kept. */
+struct busy {
+    struct place *place;
+    atomic_uint told;
+    atomic_bool failed; /* to follow */
+    atomic_bool over;
+    unsigned written;
+    int rc; /* of a cut */
+};
+
+static void *write_and_cut(void *context)
+{
+    struct busy *busy = context;
+    struct place place = {.handle = busy->place->handle, .cuts = busy->place->cuts, .cut = 100};
+    memcpy(place.path, busy->place->path, sizeof place.path);
+    atomic_init(&place.may, true);
+    for (size_t i = 0; i < 300 && busy->rc == 0 && !atomic_load(&busy->failed); i++) {
+        append_numbers(&place, 1000 + i % 7 * 1000);
+        busy->rc = i % 3 == 0 ? cut_once(&place, NULL) : 0;
+        while (place.written - atomic_load(&busy->told) > 5000 && !atomic_load(&busy->failed)) {
+            (void)sched_yield();
+        }
+    }
+    busy->written = place.written;
+    atomic_store(&busy->over, true);
+    return NULL;
+}
+
+static void cuts_of_another_thread_lose_no_line(void **state)
+{
+    struct place *place = *state;
+    struct busy busy = {.place = place};
+    pthread_t thread;
+    const char *wrong = NULL;
+    append_numbers(place, 10000);
+    cut_head(place); /* skips where that cannot be */
+    assert_int_equal(unlink(place->path), 0);
+    append(place, "");
+    begin(place, 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_and_cut, &busy), 0);
+    while (!atomic_load(&busy.over)) {
+        int rc = take(place, false, 0, NO_SINCE);
+        wrong = rc != 0                       ? "an error"
+                : place->news.note[0] != '\0' ? place->news.note
+                                              : wrong_number(place);
+        atomic_store(&busy.told, place->expected);
+        if (wrong != NULL) {
+            atomic_store(&busy.failed, true);
+            break;
+        }
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (wrong != NULL) {
+        fail_msg("after line %u comes %.100s", place->expected - 1, wrong);
+    }
+    assert_int_equal(busy.rc, 0);
+    place->written = busy.written;
     expect_numbers(place);
 }
 
@@ -655,9 +749,11 @@ int main(void)
         TEST(long_lines_are_cut),
         TEST(bytes_that_are_no_text_are_mended),
         TEST(a_file_that_comes_later_is_told_whole),
+        TEST(a_file_that_was_cut_before_is_not_whole),
         TEST(a_cut_loses_no_line),
         TEST(a_cut_in_the_midst_of_reading_loses_no_line),
         TEST(what_a_cut_took_and_nobody_kept_is_said),
+        TEST(cuts_of_another_thread_lose_no_line),
         TEST(while_it_is_cut_the_follower_waits),
         TEST(a_new_manager_goes_on),
         TEST(a_new_manager_finds_the_place_again),
