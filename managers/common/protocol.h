@@ -27,7 +27,6 @@
 #define MANAGER_OBSERVATION_BYTES_MAX (64 << 10)
 #define MANAGER_FIELDS_BYTES_MAX 4096          /* fields of one event, arguments of one command */
 #define MANAGER_DOCUMENT_BYTES_MAX (512 << 10) /* configuration, result of a command */
-#define MANAGER_LABELS_MAX 4                   /* labels that one wish asks for */
 #define MANAGER_COPIES_MAX NODES_MAX
 #define MANAGER_CAPABILITIES_MAX 16
 #define MANAGER_INPUTS_MAX 16 /* missing inputs named by one heartbeat */

@@ -363,6 +363,13 @@ static bool get_schedule(const msgpack_object *array, struct manager_schedule *r
            mp_bool(mp_at(array, 18), &ret->critical) && mp_i64(mp_at(array, 19), &ret->priority);
 }
 
+/* A manager of before says none. */
+static bool get_schedule_labels(const msgpack_object *root, struct manager_schedule_wanted *ret)
+{
+    return mp_array(root, FIRST + 9) == NULL ||
+           get_names(mp_at(root, FIRST + 8), MANAGER_LABELS_MAX, &ret->label_count, ret->labels);
+}
+
 static bool get_schedule_wanted(const msgpack_object *root, struct manager_schedule_wanted *ret)
 {
     if (mp_array(root, FIRST + 8) == NULL ||
@@ -378,7 +385,8 @@ static bool get_schedule_wanted(const msgpack_object *root, struct manager_sched
     }
     return ret->position < ret->total && get_schedule(mp_at(root, FIRST + 5), &ret->is) &&
            get_names(mp_at(root, FIRST + 6), MANAGER_PLACES_MAX, &ret->on_count, ret->on) &&
-           get_names(mp_at(root, FIRST + 7), MANAGER_PLACES_MAX, &ret->avoid_count, ret->avoid);
+           get_names(mp_at(root, FIRST + 7), MANAGER_PLACES_MAX, &ret->avoid_count, ret->avoid) &&
+           get_schedule_labels(root, ret);
 }
 
 static bool get_run_ended(const msgpack_object *root, struct manager_run_ended *ret)

@@ -232,7 +232,7 @@ static void put_schedule(struct mp_writer *writer, const struct manager_schedule
 static void put_schedule_wanted(struct mp_writer *writer,
                                 const struct manager_schedule_wanted *wanted)
 {
-    put_head(writer, MANAGER_SCHEDULE_WANTED, 8);
+    put_head(writer, MANAGER_SCHEDULE_WANTED, 9);
     mp_put_text(writer, wanted->id);
     mp_put_u64(writer, wanted->term);
     mp_put_u64(writer, wanted->edition);
@@ -241,6 +241,7 @@ static void put_schedule_wanted(struct mp_writer *writer,
     put_schedule(writer, &wanted->is);
     put_names(writer, wanted->on_count, wanted->on);
     put_names(writer, wanted->avoid_count, wanted->avoid);
+    put_names(writer, wanted->label_count, wanted->labels);
 }
 
 static void put_run_ended(struct mp_writer *writer, const struct manager_run_ended *ended)

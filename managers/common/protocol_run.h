@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define MANAGER_PLACES_MAX 16       /* nodes named by one wish */
+#define MANAGER_LABELS_MAX 4        /* labels that one wish asks for */
 #define MANAGER_SCHEDULES_MAX 16384 /* of one manager, and of the cluster */
 #define MANAGER_SCHEDULE_ID_SIZE 96 /* "manager/name" */
 #define MANAGER_EXPRESSION_SIZE 121
@@ -70,6 +71,8 @@ struct manager_schedule_wanted {
     char on[MANAGER_PLACES_MAX][NAME_SIZE];
     size_t avoid_count;
     char avoid[MANAGER_PLACES_MAX][NAME_SIZE];
+    size_t label_count;                         /* labels that its node must have */
+    char labels[MANAGER_LABELS_MAX][NAME_SIZE]; /* "key=value" */
 };
 
 enum manager_outcome {

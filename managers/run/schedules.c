@@ -151,6 +151,22 @@ static int read_places(const json_t *object, struct schedule *ret, struct err *e
     return 0;
 }
 
+static int read_labels(const json_t *object, struct schedule *ret, struct err *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(object, "labels"), key, value)
+    {
+        const char *text = json_string_value(value);
+        if (text == NULL || ret->label_count == MANAGER_LABELS_MAX ||
+            snprintf(ret->labels[ret->label_count++], NAME_SIZE, "%s=%s", key, text) >= NAME_SIZE) {
+            return err_set(err, ERR_INVALID, "labels: at most %d, each of at most %d bytes",
+                           MANAGER_LABELS_MAX, NAME_SIZE - 1);
+        }
+    }
+    return 0;
+}
+
 static int read_script(const json_t *object, struct schedule *ret, struct err *err)
 {
     ret->script = doc_get_text(object, "script", NULL);
@@ -241,6 +257,7 @@ static int read_schedule(const json_t *object, const struct schedules_source *so
          : source->scripts ? read_script(object, ret, err)
                            : read_command(object, ret, err);
     rc = rc != 0 ? rc : read_places(object, ret, err);
+    rc = rc != 0 ? rc : read_labels(object, ret, err);
     rc = rc != 0 ? rc : read_times(object, zone, &ret->is, err);
     if (rc != 0) {
         return ret->name[0] == '\0' ? rc : err_wrap(err, "schedule %s", ret->name);
@@ -289,7 +306,8 @@ static uint64_t edition_of(const struct schedules *self)
                                    is->critical,
                                    is->priority,
                                    (int64_t)row->on_count,
-                                   (int64_t)row->avoid_count};
+                                   (int64_t)row->avoid_count,
+                                   (int64_t)row->label_count};
         for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
             sum = digest_number(sum, numbers[k]);
         }
@@ -298,6 +316,9 @@ static uint64_t edition_of(const struct schedules *self)
         }
         for (size_t k = 0; k < row->avoid_count; k++) {
             sum = digest_text(sum, row->avoid[k]);
+        }
+        for (size_t k = 0; k < row->label_count; k++) {
+            sum = digest_text(sum, row->labels[k]);
         }
     }
     return sum;
@@ -416,4 +437,6 @@ void schedules_wanted(const struct schedules *self, size_t index,
     memcpy(ret->on, row->on, sizeof ret->on);
     ret->avoid_count = row->avoid_count;
     memcpy(ret->avoid, row->avoid, sizeof ret->avoid);
+    ret->label_count = row->label_count;
+    memcpy(ret->labels, row->labels, sizeof ret->labels);
 }

@@ -28,8 +28,10 @@ struct schedule {
     char on[MANAGER_PLACES_MAX][NAME_SIZE];
     size_t avoid_count; /* of nodes that rather do not run it: schedules_avoid */
     char avoid[MANAGER_PLACES_MAX][NAME_SIZE];
-    int64_t memory_bytes; /* limit of a run's processes together; 0: none */
-    bool shell;           /* run is one text for /bin/sh -c */
+    size_t label_count;
+    char labels[MANAGER_LABELS_MAX][NAME_SIZE]; /* "key=value" that its node must have */
+    int64_t memory_bytes;                       /* limit of a run's processes together; 0: none */
+    bool shell;                                 /* run is one text for /bin/sh -c */
     /* Borrowed from the section. */
     const json_t *run;       /* array of texts, at least one; NULL: a script */
     const char *script;      /* NULL: a command */

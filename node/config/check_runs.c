@@ -171,14 +171,6 @@ static void refuse_standing(struct load *self, const char *list, const json_t *i
                             words[i].why);
         }
     }
-    const char *label = json_object_iter_key(json_object_iter(json_object_get(item, "labels")));
-    if (label != NULL) {
-        char word[NAME_SIZE + 16];
-        (void)snprintf(word, sizeof word, "labels.%.*s", NAME_SIZE, label);
-        place_of(self, list, item, index, word, key);
-        load_report_key(self, CONFIG_ERROR, key,
-                        "labels are not for mode cron: name the nodes that may run it in \"on\"");
-    }
 }
 
 /* What only mode cron has something for. */

@@ -354,6 +354,8 @@ const struct schema_row schema_rows[] = {
     SCHEDULE_ROWS("managers.run.schedules[]", 0, "managers.run.zone"),
     {"managers.run.schedules[].priority", SCHEMA_INTEGER, 0, "0", -1000, 1000, NULL, NOFIELD,
      "higher goes first, and lower waits when there is no room"},
+    {"managers.run.schedules[].labels.NAME", SCHEMA_TEXT, 0, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
+     "a label that its node must have"},
     {"managers.run.schedules[].on", SCHEMA_NAME, LIST, NULL, 1, NAME_SIZE - 1, NULL, NOFIELD,
      "nodes that run it; none named: any node"},
 

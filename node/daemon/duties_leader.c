@@ -237,8 +237,7 @@ static bool find_places(const struct node *self, const struct state_duty *row,
                         struct placement_duty *ret)
 {
     if (row->is.once) {
-        return schedule_places(self, row->is.id, ret->only, &ret->only_count, ret->avoid,
-                               &ret->avoid_count);
+        return schedule_places(self, ret);
     }
     const struct wish *wish = duties_wish(self, row->is.id);
     if (wish == NULL || wish->term != self->view.term) {

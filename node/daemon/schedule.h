@@ -7,6 +7,7 @@
 #ifndef UNDERSTUDY_NODE_DAEMON_SCHEDULE_H
 #define UNDERSTUDY_NODE_DAEMON_SCHEDULE_H
 
+#include "consensus/placement.h"
 #include "consensus/runs.h"
 #include "consensus/state.h"
 #include "managers/common/protocol.h"
@@ -37,10 +38,9 @@ bool schedule_receive(struct node *self, const char *from, const uint8_t *bytes,
 /* An end of this duty's run is on its way to the leader: that says that it is released, too. */
 bool schedule_has_report(const struct node *self, const char *duty);
 
-/* Where a run may be placed: its schedule's lists of raft ids, the longest are MANAGER_PLACES_MAX.
- * False: not now (its schedule's manager has not said in this term, or it waits for its time). */
-bool schedule_places(const struct node *self, const char *duty, uint64_t *ret_only,
-                     size_t *ret_only_count, uint64_t *ret_avoid, size_t *ret_avoid_count);
+/* Where the run ret->id may be placed, from its schedule: only, avoid, labels. False: not now (its
+ * schedule's manager has not said in this term, or it waits for its time). */
+bool schedule_places(const struct node *self, struct placement_duty *ret);
 
 bool schedule_is_run(const char *duty);
 /* Digest of the schedule whose run this duty is; 0: it is none, or its schedule is gone. */

@@ -14,6 +14,8 @@ struct schedule_place_lists {
     size_t avoid_count;
     uint64_t only[MANAGER_PLACES_MAX]; /* raft ids */
     uint64_t avoid[MANAGER_PLACES_MAX];
+    size_t label_count;
+    char labels[MANAGER_LABELS_MAX][NAME_SIZE];
 };
 
 /* What the leader's manager wants of a schedule beside what is replicated. */

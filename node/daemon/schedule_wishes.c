@@ -67,7 +67,7 @@ static struct schedule_wish *want_wish(struct schedules *self, const char *id)
 static void note_places(const struct node *self, struct schedule_wish *wish,
                         const struct manager_schedule_wanted *wanted)
 {
-    if (wanted->on_count == 0 && wanted->avoid_count == 0) {
+    if (wanted->on_count == 0 && wanted->avoid_count == 0 && wanted->label_count == 0) {
         free(wish->places);
         wish->places = NULL;
         return;
@@ -85,42 +85,46 @@ static void note_places(const struct node *self, struct schedule_wish *wish,
     for (size_t i = 0; i < wanted->avoid_count; i++) {
         wish->places->avoid[i] = node_id_of(self, wanted->avoid[i]);
     }
+    wish->places->label_count = wanted->label_count;
+    memcpy(wish->places->labels, wanted->labels, sizeof wish->places->labels);
 }
 
 static void avoid_unable(const struct schedules *self, const struct run_key *run,
-                         uint64_t *ret_avoid, size_t *ret_avoid_count)
+                         struct placement_duty *ret)
 {
-    for (size_t i = 0; i < SCHEDULE_UNABLE_MAX && *ret_avoid_count < MANAGER_PLACES_MAX; i++) {
+    for (size_t i = 0; i < SCHEDULE_UNABLE_MAX && ret->avoid_count < PLACEMENT_AVOID_MAX; i++) {
         const struct unable_node *row = &self->unable[i];
         if (row->raft_id != 0 && row->run.slot_s == run->slot_s && row->run.number == run->number &&
             strcmp(row->run.schedule, run->schedule) == 0) {
-            ret_avoid[(*ret_avoid_count)++] = row->raft_id;
+            ret->avoid[ret->avoid_count++] = row->raft_id;
         }
     }
 }
 
-bool schedule_places(const struct node *self, const char *duty, uint64_t *ret_only,
-                     size_t *ret_only_count, uint64_t *ret_avoid, size_t *ret_avoid_count)
+static_assert(PLACEMENT_ONLY_MAX >= MANAGER_PLACES_MAX && PLACEMENT_AVOID_MAX >= MANAGER_PLACES_MAX,
+              "a schedule's places fit");
+
+bool schedule_places(const struct node *self, struct placement_duty *ret)
 {
     struct run_key key;
     uint32_t attempt;
-    *ret_only_count = 0;
-    *ret_avoid_count = 0;
-    if (!run_parse(duty, &key, &attempt)) {
+    if (!run_parse(ret->id, &key, &attempt)) {
         return false;
     }
     const struct schedule_wish *wish = find_wish(self->schedules, key.schedule);
     if (wish == NULL || wish->term != self->view.term ||
-        !runs_may_place(self->state, duty, clock_wall_ms())) {
+        !runs_may_place(self->state, ret->id, clock_wall_ms())) {
         return false;
     }
     if (wish->places != NULL) {
-        *ret_only_count = wish->places->only_count;
-        *ret_avoid_count = wish->places->avoid_count;
-        memcpy(ret_only, wish->places->only, sizeof wish->places->only);
-        memcpy(ret_avoid, wish->places->avoid, sizeof wish->places->avoid);
+        ret->only_count = wish->places->only_count;
+        ret->avoid_count = wish->places->avoid_count;
+        ret->label_count = wish->places->label_count;
+        memcpy(ret->only, wish->places->only, sizeof wish->places->only);
+        memcpy(ret->avoid, wish->places->avoid, sizeof wish->places->avoid);
+        memcpy(ret->labels, wish->places->labels, sizeof wish->places->labels);
     }
-    avoid_unable(self->schedules, &key, ret_avoid, ret_avoid_count);
+    avoid_unable(self->schedules, &key, ret);
     return true;
 }
 

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 import writes
@@ -22,6 +23,15 @@ OVERLAY = "leadership: {handover_below: 0}\n"
 
 def duty(name):
     return "pm2/" + name
+
+
+def reload(node, change):
+    """Have the node take its configuration as `change` makes it of the text that it was."""
+    with open(node.config, encoding="utf-8") as file:
+        text = change(file.read())
+    with open(node.config, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.kill(read_pid(os.path.join(node.folder, "node.pid")), signal.SIGHUP)
 
 
 def require_pm2():

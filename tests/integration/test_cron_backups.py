@@ -14,7 +14,7 @@ import subprocess
 
 import test_schedules as schedules
 from cluster import BUILD, check, kill, read_pid, run, say, wait_until
-from demo import OVERLAY, PRIMARY, Demo
+from demo import OVERLAY, PRIMARY, Demo, reload
 
 NEVER = "cron: '0 0 29 2 *'"
 MEMORY_MB = 60  # limit of what takes 300
@@ -27,6 +27,8 @@ BACKUPS = f"""    backups:
       - {{name: slow, mode: cron, {NEVER}, zone: Asia/Kathmandu, script: sleep, args: ["600"]}}
       - {{name: gone, mode: cron, {NEVER}, script: gone.js, cwd: FOLDER}}
       - {{name: greedy, mode: cron, {NEVER}, script: greedy.py, cwd: FOLDER, memory: {MEMORY_MB}MB}}
+      - {{name: pinned, mode: cron, {NEVER}, script: sleep, args: ["600"], labels: {{disk: fast}},
+         start_deadline: 1h}}
 """
 SCRIPTS = {
     "tick.sh": 'echo "line $1 $WORD"\necho "of $UNDERSTUDY_RUN on $UNDERSTUDY_NODE"\n',
@@ -65,7 +67,7 @@ class Cron(Demo):
 
 
 def told(demo):
-    names = {"pm2/" + name for name in ("tick", "broken", "slow", "gone", "greedy")}
+    names = {"pm2/" + name for name in ("tick", "broken", "slow", "gone", "greedy", "pinned")}
     wait_until(lambda: {row["id"] for row in demo.rows(demo["n1"], "schedule", "list")} == names,
                "the schedules are known")
     shown = demo.rows(demo["n2"], "schedule", "show", "pm2/slow")
@@ -117,6 +119,24 @@ def by_hand(demo):
     ended = wait_until(lambda: demo.ended("pm2/slow", "failed"), "it has ended")[0]
     check(ended["reason"] == "cancelled" and ended["node"] == row["node"], f"{ended}")
     wait_until(lambda: demo.backup("slow", demo["n1"])["state"] == "waiting", "it waits again")
+
+
+def labelled(demo):
+    """A run that asks for a label waits until a node has it."""
+    started(demo, "pinned")
+    run_id, = [row["id"] for row in demo.rows(demo.leader(), "run", "list", "--schedule",
+                                              "pm2/pinned")]
+    before = {row["id"] for row in demo.ended("pm2/tick", "ran")}
+    wait_until(lambda: len({row["id"] for row in demo.ended("pm2/tick", "ran")} - before) >= 2,
+               "others were placed since")
+    attempt, = [duty for duty in demo.duties(demo.leader()) if duty.startswith(run_id)]
+    told = demo.leader().cli("why", "not", "duty", attempt).data
+    check({row["reason"] for row in told["placement"]["nodes"]} == {"label_missing"}, f"{told}")
+    check(demo.backup("pinned", demo["n1"])["state"] == "waiting", "it runs without its label")
+    reload(demo["n3"], lambda text: text + "labels: {disk: fast}\n")
+    check(running(demo, "pinned")["node"] == "n3", "it runs elsewhere")
+    check(demo["n2"].cli("run", "cancel", run_id).exit == 0, "run cancel")
+    wait_until(lambda: demo.ended("pm2/pinned", "failed"), "it has ended")
 
 
 def unable(demo):
@@ -183,7 +203,7 @@ def verified(demo):
         check(answer.exit == 0, f"{answer}")
         return answer.data
     data = wait_until(clean, "ticks verify is content")
-    check(data["schedules"] == 5 and data["slots"] > 5, f"{data}")
+    check(data["schedules"] == 6 and data["slots"] > 5, f"{data}")
     say(f"ticks verify: {data}")
 
 
@@ -203,7 +223,7 @@ def configured_away(demo):
 def verbs():
     with Cron(BACKUPS) as demo:
         demo.up()
-        for step in (told, ran, by_hand, unable, over_memory, coverage, held_still, verified,
+        for step in (told, ran, by_hand, labelled, unable, over_memory, coverage, held_still, verified,
                      configured_away):
             step(demo)
             say(f"  {step.__name__}")

@@ -5,7 +5,7 @@ import os
 import signal
 
 from cluster import ROOT, Cluster, Skip, check, read_pid, run, say, wait_until
-from demo import PRIMARY, Demo, duty
+from demo import PRIMARY, Demo, duty, reload
 
 try:
     import msgpack  # noqa: F401  the manager of the copies needs both
@@ -90,14 +90,6 @@ def gives_way(demo, before):
 def comes_back(demo):
     demo.pm2(demo["n1"], "start", PRIMARY)
     wait_places(demo, lambda at: set(at) == set(ALWAYS), "who gave way runs again", RUNS_AGAIN_S)
-
-
-def reload(node, change):
-    with open(node.config, encoding="utf-8") as file:
-        text = change(file.read())
-    with open(node.config, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.kill(read_pid(os.path.join(node.folder, "node.pid")), signal.SIGHUP)
 
 
 def labelled(demo):

@@ -331,7 +331,9 @@ static struct manager_schedule_wanted a_schedule(void)
                                             .on_count = 1,
                                             .on = {"n1"},
                                             .avoid_count = 1,
-                                            .avoid = {"n2"}};
+                                            .avoid = {"n2"},
+                                            .label_count = 2,
+                                            .labels = {"disk=fast", "zone=b"}};
 }
 
 static void a_schedule_survives_with_every_field(void **state)
@@ -349,6 +351,8 @@ static void a_schedule_survives_with_every_field(void **state)
     assert_memory_equal(&got->is, &message.as.schedule_wanted.is, sizeof got->is);
     assert_string_equal(got->on[0], "n1");
     assert_string_equal(got->avoid[0], "n2");
+    assert_int_equal(got->label_count, 2);
+    assert_string_equal(got->labels[1], "zone=b");
 
     message.as.schedule_wanted = (struct manager_schedule_wanted){.edition = 5};
     assert_int_equal(round_trip(&message).as.schedule_wanted.edition, 5);

@@ -237,7 +237,6 @@ static void a_node_refuses_what_cannot_run(void **state)
     refuse("mode: cron, every: 5m, when_unreachable: wait", "wait", "when_unreachable is not");
     refuse("mode: cron, every: 5m, when_unreachable: {start_after: 3s}", "{start",
            "when_unreachable is");
-    refuse("mode: cron, every: 5m, labels: {disk: fast}", "fast", "labels are not");
     refuse("mode: cron, every: 5m, stands_in_for: snyc", "snyc", "did you mean");
     refuse("mode: always, every: 5m", "5m", "every is for backups in mode cron");
     refuse("stands_in_for: sync, cron: '@daily'", "'@daily", "cron is for backups in mode cron");
