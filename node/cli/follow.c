@@ -16,6 +16,8 @@
 
 #define PAUSE_MS 500
 #define PAUSE_MAX_MS 10000
+#define BUSY_LINES 100 /* in one answer: rotation could take away what was not asked for soon */
+#define BUSY_PAUSE_MS 50
 #define REFUSED_MS 30000 /* it may be of a later version then */
 #define MEMBERS_MS 5000
 #define CALL_MS 2000 /* doubled after a failure, at most CALL_MAX_MS */
@@ -126,16 +128,19 @@ static void drop_old(json_t *by_path, const json_t *rows)
     }
 }
 
-/* Returns whether there is more already; *ret_old: it does not know what it was asked. */
-static bool take_rows(struct follower *self, struct place *place, const json_t *rows, bool *ret_old)
+/* Returns when to ask again; *ret_old: it does not know what it was asked. */
+static int64_t take_rows(struct follower *self, struct place *place, const json_t *rows,
+                         bool *ret_old)
 {
     bool more = false;
+    size_t lines = 0;
     size_t index;
     json_t *row;
     json_array_foreach(doc_writable(rows), index, row)
     {
         if (strcmp(doc_get_text(row, "kind", ""), "file") != 0) {
             show_row(self, json_incref(row));
+            lines++;
             continue;
         }
         *ret_old = *ret_old ||
@@ -147,7 +152,7 @@ static bool take_rows(struct follower *self, struct place *place, const json_t *
     }
     drop_old(place->cursors, rows);
     drop_old(place->texts, rows);
-    return more;
+    return more ? 0 : (lines >= BUSY_LINES ? BUSY_PAUSE_MS : PAUSE_MS);
 }
 
 static void refuse(struct follower *self, struct place *place, const char *text)
@@ -168,8 +173,8 @@ static void take_answer(struct follower *self, struct place *place, const char *
     if (place->told) {
         show_node(self, place->node, "answers", "it answers again");
     }
-    bool more = take_rows(self, place, json_object_get(envelope, "data"), &old);
-    place->next_ms = clock_boot_ms() + (more ? 0 : PAUSE_MS);
+    int64_t pause_ms = take_rows(self, place, json_object_get(envelope, "data"), &old);
+    place->next_ms = clock_boot_ms() + pause_ms;
     place->told = false;
     place->failures = 0;
     place->answered = true;
