@@ -45,6 +45,18 @@ def register(demo, node, name):
     demo.pm2(node, "start", path)
 
 
+def require_cuts(folder):
+    """A file system where our rotation can cut a log's head off; raises Skip without one."""
+    path = os.path.join(folder, "cut")
+    with open(path, "wb") as file:
+        file.write(bytes(1 << 20))
+    done = subprocess.run(["fallocate", "--collapse-range", "--length", str(1 << 16), path],
+                          capture_output=True, text=True, check=False)
+    os.unlink(path)
+    if done.returncode != 0:
+        raise Skip(f"logs are not rotated here: {done.stderr.strip()}")
+
+
 class Follower:
     """The command line, followed while it runs; a context manager that ends it."""
 
@@ -221,6 +233,7 @@ def pages_and_their_end(demo):
 
 def follow():
     with Demo(overlay=OVERLAY) as demo:
+        require_cuts(demo.folder)
         demo.up()
         demo.settled(("demo-always",), idle=("demo-worker-backup",))
         for name in ("n2", "n3"):

@@ -165,6 +165,14 @@ static int take(struct place *place, bool begin, size_t lines, int64_t since_ms)
     return rc;
 }
 
+/* Some file systems do not tell when a file was made. */
+static bool tells_birth(const struct place *place)
+{
+    struct statx info;
+    return statx(AT_FDCWD, place->path, 0, STATX_BTIME, &info) == 0 &&
+           (info.stx_mask & STATX_BTIME) != 0;
+}
+
 static void begin(struct place *place, size_t lines)
 {
     assert_int_equal(take(place, true, lines, NO_SINCE), 0);
@@ -343,8 +351,10 @@ static void a_file_that_comes_later_is_told_whole(void **state)
     append(place, "one\ntwo\n");
     expect(place, "one|two");
     /* Made since the follower began: all of it, however few lines are asked for. */
-    assert_int_equal(take(place, true, 1, 0), 0);
-    expect_texts(place, "one|two");
+    if (tells_birth(place)) {
+        assert_int_equal(take(place, true, 1, 0), 0);
+        expect_texts(place, "one|two");
+    }
     begin(place, 1);
     expect_texts(place, "two");
 }
@@ -361,8 +371,10 @@ static void a_file_that_was_cut_before_is_not_whole(void **state)
     expect_note(place, "rotated before it was read");
     check_numbers(place);
     expect_numbers(place);
-    assert_int_equal(take(place, true, 1, 0), 0);
-    expect_note(place, "rotated before it was read");
+    if (tells_birth(place)) {
+        assert_int_equal(take(place, true, 1, 0), 0);
+        expect_note(place, "rotated before it was read");
+    }
 }
 
 /* ---- rotation by us ---- */
