@@ -100,21 +100,29 @@ bool frame_read_event(const struct amp_parser *frame, struct frame_event *ret)
     return true;
 }
 
-#define NAME_WITHIN 256 /* "process":{"pm_id":7,"name":"..." comes first */
+/* "process":{"pm_id":7,"name":"..." comes first from PM2 7, and last from 5.4. */
+#define NAME_WITHIN 256
+
+static const char name_key[] = "\"name\":\"";
+
+/* In the text of a process each quote has a backslash before it. */
+static const char *find_name(const struct amp_arg *body)
+{
+    size_t within = body->length < NAME_WITHIN ? body->length : NAME_WITHIN;
+    const char *found = memmem(body->data, within, name_key, sizeof name_key - 1);
+    if (found == NULL) {
+        found = memmem(body->data + body->length - within, within, name_key, sizeof name_key - 1);
+    }
+    return found == NULL ? NULL : found + sizeof name_key - 1;
+}
 
 bool frame_log_name(const struct amp_parser *frame, char ret[NAME_SIZE])
 {
-    static const char key[] = "\"name\":\"";
     struct amp_arg body;
-    if (!amp_parser_arg(frame, 1, &body)) {
+    const char *name = amp_parser_arg(frame, 1, &body) ? find_name(&body) : NULL;
+    if (name == NULL) {
         return false;
     }
-    size_t within = body.length < NAME_WITHIN ? body.length : NAME_WITHIN;
-    const char *found = memmem(body.data, within, key, sizeof key - 1);
-    if (found == NULL) {
-        return false;
-    }
-    const char *name = found + sizeof key - 1;
     size_t left = body.length - (size_t)(name - body.data);
     size_t length = 0;
     while (length < left && length < NAME_SIZE - 1 && name[length] != '"' && name[length] != '\\') {

@@ -37,8 +37,8 @@ struct frame_event {
  * app names, but always as its "data" and with the app's own name. */
 bool frame_read_event(const struct amp_parser *frame, struct frame_event *ret);
 
-/* The name that a chunk of a log bears near its beginning, read without the chunk; false when there
- * is none, or it is too long. Only a hint: frame_read_log tells. */
+/* The name that a chunk of a log bears near its beginning or end, read without the chunk; false
+ * when there is none, or it is too long. Only a hint: frame_read_log tells. */
 bool frame_log_name(const struct amp_parser *frame, char ret[NAME_SIZE]);
 
 struct frame_log {

@@ -146,7 +146,31 @@ static void put(struct buffer *out, const char *payload)
     assert_int_equal(buffer_append(out, payload, length), 0);
 }
 
-/* As PM2 publishes it. */
+/* As PM2 7 publishes it, or as PM2 5.4 does: with the text in front. */
+static bool text_in_front;
+
+static int as_pm2_7(void **state)
+{
+    (void)state;
+    text_in_front = false;
+    return 0;
+}
+
+static int as_pm2_5(void **state)
+{
+    (void)state;
+    text_in_front = true;
+    return 0;
+}
+
+static json_t *make_body(const char *name, int id, const char *data)
+{
+    return text_in_front ? json_pack("{ss si s{ss sn ss si}}", "data", data, "at", 5, "process",
+                                     "namespace", "default", "rev", "name", name, "pm_id", id)
+                         : json_pack("{s{si ss sn ss} si ss}", "process", "pm_id", id, "name", name,
+                                     "rev", "namespace", "default", "at", 5, "data", data);
+}
+
 static void publish(struct logs *logs, const char *topic, const char *name, int id,
                     const char *data, int64_t now_ms)
 {
@@ -154,8 +178,7 @@ static void publish(struct logs *logs, const char *topic, const char *name, int 
     struct amp_parser parser;
     buffer_init(&bytes, 1 << 20);
     amp_parser_init(&parser, 1 << 20);
-    json_t *body = json_pack("{s{si ss sn ss} si ss}", "process", "pm_id", id, "name", name, "rev",
-                             "namespace", "default", "at", 5, "data", data);
+    json_t *body = make_body(name, id, data);
     char *json = json_dumps(body, JSON_COMPACT);
     char *payload = malloc(strlen(json) + 3);
     assert_non_null(payload);
@@ -275,6 +298,23 @@ static void a_flood_is_dropped_and_counted(void **state)
     logs_destroy(&logs);
 }
 
+/* What a process writes is no name. */
+static void a_chunk_is_of_its_process(void **state)
+{
+    (void)state;
+    static const char claim[] = "\"name\":\"web\" {\"process\":{\"name\":\"web\"}}\nE1\n";
+    char chunk[4096];
+    memset(chunk, '\n', sizeof chunk);
+    memcpy(chunk, claim, sizeof claim - 1);
+    memcpy(chunk + sizeof chunk - sizeof claim, claim, sizeof claim);
+    struct logs *logs = make();
+    publish(logs, "log:out", "quiet", 0, chunk, 1000);
+    assert_string_equal(said(logs, "web", 1000), "");
+    publish(logs, "log:out", "web", 0, chunk, 1000);
+    assert_non_null(strstr(said(logs, "web", 1000), "2 lines"));
+    logs_destroy(&logs);
+}
+
 /* Instances come and go; the streams of one primary are bounded. */
 static void streams_give_way(void **state)
 {
@@ -289,6 +329,9 @@ static void streams_give_way(void **state)
     logs_destroy(&logs);
 }
 
+#define WITH_BOTH(test) \
+    cmocka_unit_test_setup(test, as_pm2_7), cmocka_unit_test_setup(test, as_pm2_5)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,10 +339,11 @@ int main(void)
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(a_gap_loses_a_line_and_joins_none),
         cmocka_unit_test(patterns_have_bounds),
-        cmocka_unit_test(matches_are_told_without_the_line),
-        cmocka_unit_test(others_are_not_looked_at),
-        cmocka_unit_test(a_flood_is_dropped_and_counted),
-        cmocka_unit_test(streams_give_way),
+        WITH_BOTH(matches_are_told_without_the_line),
+        WITH_BOTH(others_are_not_looked_at),
+        WITH_BOTH(a_flood_is_dropped_and_counted),
+        WITH_BOTH(a_chunk_is_of_its_process),
+        WITH_BOTH(streams_give_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
