@@ -3,7 +3,6 @@
 #include "node/base/clock.h"
 #include "node/base/doc.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,19 +146,4 @@ void manager_bench_command(struct supervise *supervise, const char *manager, uin
     (void)snprintf(command.verb, sizeof command.verb, "%s", verb);
     assert_int_equal(supervise_command(supervise, manager, &command, NULL), 0);
     mp_writer_deinit(&writer);
-}
-
-/* ---- files ---- */
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-void manager_bench_remove_folder(const char *folder)
-{
-    (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }

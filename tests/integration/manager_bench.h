@@ -39,6 +39,4 @@ struct manager_document manager_bench_pack(json_t *document_take, struct mp_writ
 /* What a manager said, in the place of the document that is there. */
 void manager_bench_unpack(const uint8_t *bytes, size_t length, json_t **place);
 
-void manager_bench_remove_folder(const char *folder);
-
 #endif

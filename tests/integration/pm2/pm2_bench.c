@@ -1,5 +1,7 @@
 #include "tests/integration/pm2/pm2_bench_parts.h"
 
+#include "tests/folder.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,7 +41,7 @@ int bench_tear_down(void **state)
     (void)close(bench->listen_fd);
     json_decref(bench->seen);
     json_decref(bench->reply);
-    manager_bench_remove_folder(bench->folder);
+    folder_remove(bench->folder);
     free(bench);
     return 0;
 }

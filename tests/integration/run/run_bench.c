@@ -2,6 +2,7 @@
 
 #include "node/base/clock.h"
 #include "node/base/doc.h"
+#include "tests/folder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -261,7 +262,7 @@ int bench_tear_down(void **state)
     (void)close(bench->listen_fd);
     json_decref(bench->seen);
     json_decref(bench->reply);
-    manager_bench_remove_folder(bench->folder);
+    folder_remove(bench->folder);
     free(bench);
     return 0;
 }

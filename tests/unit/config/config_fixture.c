@@ -1,6 +1,5 @@
 #include "tests/unit/config/config_fixture.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -114,28 +113,6 @@ void make_folder(char *ret, size_t size)
 {
     (void)snprintf(ret, size, "/tmp/config-test-XXXXXX");
     assert_non_null(mkdtemp(ret));
-}
-
-void remove_folder(const char *dir)
-{
-    DIR *folder = opendir(dir);
-    assert_non_null(folder);
-    struct dirent *entry = NULL;
-    while ((entry = readdir(folder)) != NULL) {
-        char path[1024];
-        (void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-        struct stat status;
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-            remove_folder(path);
-        } else {
-            (void)unlink(path);
-        }
-    }
-    (void)closedir(folder);
-    (void)rmdir(dir);
 }
 
 void write_text(const char *dir, const char *name, const char *text)

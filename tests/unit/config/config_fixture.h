@@ -20,9 +20,8 @@ struct config *load_with(const char *text, char *const *environment,
 void assert_origin(const struct config *config, const char *key, const char *origin,
                    const char *source);
 
-/* A folder of one test, and its removal. */
+/* A folder of one test, which folder_remove() ends. */
 void make_folder(char *ret, size_t size);
-void remove_folder(const char *dir);
 
 void write_text(const char *dir, const char *name, const char *text);
 

@@ -1,4 +1,5 @@
 /* What a configuration tells others: manager documents, show, changes, merging, the schema. */
+#include "tests/folder.h"
 #include "tests/unit/config/config_fixture.h"
 
 #include <setjmp.h>
@@ -186,7 +187,7 @@ static void merging_goes_key_by_key_and_replaces_lists(void **state)
     assert_string_equal(config->cluster.name, "demo");
     config_destroy(&config);
     free(text);
-    remove_folder(dir);
+    folder_remove(dir);
 }
 
 static void the_schema_can_be_walked(void **state)

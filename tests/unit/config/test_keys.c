@@ -1,5 +1,6 @@
 /* Key files: making, modes, refusals. */
 #include "node/config/keys.h"
+#include "tests/folder.h"
 #include "tests/unit/config/config_fixture.h"
 
 #include <setjmp.h>
@@ -30,7 +31,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct place *self = *state;
-    remove_folder(self->root);
+    folder_remove(self->root);
     free(self);
     return 0;
 }

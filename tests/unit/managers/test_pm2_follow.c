@@ -3,9 +3,9 @@
 #include "managers/pm2/logs/cut.h"
 #include "managers/pm2/verbs/follow.h"
 #include "managers/pm2/verbs/tail.h"
+#include "tests/folder.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -34,14 +34,6 @@ struct place {
     unsigned expected; /* the next that is to be told */
 };
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static int set_up(void **state)
 {
     struct place *place = calloc(1, sizeof *place);
@@ -63,7 +55,7 @@ static int tear_down(void **state)
     cuts_destroy(&place->cuts);
     json_decref(place->news.lines);
     (void)close(place->handle);
-    (void)nftw(place->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(place->folder);
     free(place);
     return 0;
 }

@@ -3,11 +3,11 @@
 #include "managers/pm2/logs/cut.h"
 #include "managers/pm2/logs/round.h"
 #include "node/base/clock.h"
+#include "tests/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/falloc.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -32,14 +32,6 @@ struct place {
     pid_t writer;
 };
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static int set_up(void **state)
 {
     struct place *place = calloc(1, sizeof *place);
@@ -60,7 +52,7 @@ static int tear_down(void **state)
         (void)waitpid(place->writer, NULL, 0);
     }
     (void)close(place->folder);
-    (void)nftw(place->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(place->path);
     free(place);
     return 0;
 }
@@ -373,7 +365,7 @@ static void a_file_system_that_cannot_is_left_alone(void **state)
     }
     (void)close(fd);
     (void)close(other.folder);
-    (void)nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(path);
 }
 
 /* ---- while it is written ---- */

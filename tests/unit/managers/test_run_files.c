@@ -1,9 +1,9 @@
 /* The files of the run manager: an attempt begins once, output within its bound, pruning. */
 #include "managers/run/files.h"
 #include "managers/run/output.h"
+#include "tests/folder.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,18 +31,10 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *self = *state;
-    (void)nftw(self->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(self->folder);
     free(self);
     return 0;
 }

@@ -3,8 +3,8 @@
 #include "managers/common/runtime_private.h"
 
 #include "node/base/clock.h"
+#include "tests/folder.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -393,14 +393,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct stage *stage = *state;
@@ -408,7 +400,7 @@ static int tear_down(void **state)
     zsock_destroy(&stage->router);
     (void)close(stage->input[0]);
     (void)close(stage->input[1]);
-    (void)nftw(stage->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(stage->folder);
     free(stage);
     return 0;
 }

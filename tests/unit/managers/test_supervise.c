@@ -2,9 +2,9 @@
 #include "node/supervise/supervise.h"
 
 #include "node/base/clock.h"
+#include "tests/folder.h"
 
 #include <czmq.h>
-#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -213,20 +213,12 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct bench *bench = *state;
     supervise_destroy(&bench->supervise);
     zloop_destroy(&bench->loop);
-    (void)nftw(bench->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(bench->folder);
     free(bench);
     return 0;
 }
@@ -741,7 +733,7 @@ static void manager_dies_with_its_node(void **state)
     assert_true(dies_with_parent((pid_t)manager));
     (void)close(told[0]);
     (void)close(told[1]);
-    (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

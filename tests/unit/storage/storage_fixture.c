@@ -1,6 +1,7 @@
 #include "tests/unit/storage/storage_fixture.h"
 
 #include "node/base/invariant.h"
+#include "tests/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,32 +22,6 @@ void fixture_make(char ret_root[FOLDER_SIZE], char ret_folder[FOLDER_SIZE])
     invariant(length < FOLDER_SIZE);
 }
 
-static void remove_files(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (dir == NULL) {
-        return;
-    }
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (entry->d_type == DT_REG) {
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-        }
-    }
-    (void)closedir(dir);
-    (void)rmdir(folder);
-}
-
-void fixture_remove(const char *root)
-{
-    static const char *const names[] = {"data", "copy", "live"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char folder[FOLDER_SIZE + 8];
-        (void)snprintf(folder, sizeof folder, "%s/%s", root, names[i]);
-        remove_files(folder);
-    }
-    remove_files(root);
-}
-
 static void copy_file(int from_folder, int to_folder, const char *name)
 {
     int from = openat(from_folder, name, O_RDONLY | O_CLOEXEC);
@@ -64,7 +39,7 @@ static void copy_file(int from_folder, int to_folder, const char *name)
 
 void fixture_copy(const char *from, const char *to)
 {
-    remove_files(to);
+    folder_remove(to);
     invariant(mkdir(to, 0700) == 0);
     DIR *source = opendir(from);
     int target = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

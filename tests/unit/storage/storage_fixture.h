@@ -8,7 +8,6 @@
 
 /* A fresh folder FOLDER/data is named, not made. */
 void fixture_make(char ret_root[FOLDER_SIZE], char ret_folder[FOLDER_SIZE]);
-void fixture_remove(const char *root);
 void fixture_copy(const char *from, const char *to);
 
 struct storage *fixture_open(const char *folder);

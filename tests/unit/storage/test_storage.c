@@ -1,4 +1,5 @@
 /* The contract of storage.h, call by call, and across restarts. */
+#include "tests/folder.h"
 #include "tests/unit/storage/storage_fixture.h"
 
 #include "node/base/invariant.h"
@@ -42,7 +43,7 @@ static int tear_down(void **state)
     struct fixture *self = *state;
     fixture_free(&self->stored);
     storage_close(&self->storage);
-    fixture_remove(self->root);
+    folder_remove(self->root);
     free(self);
     return 0;
 }

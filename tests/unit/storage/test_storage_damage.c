@@ -1,5 +1,6 @@
 /* Kills at any moment lose nothing acknowledged; a damaged byte anywhere is found, or harmless, and
  * never gives other contents. */
+#include "tests/folder.h"
 #include "tests/unit/storage/storage_fixture.h"
 
 #include "node/base/clock.h"
@@ -46,7 +47,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *self = *state;
-    fixture_remove(self->root);
+    folder_remove(self->root);
     free(self);
     return 0;
 }
