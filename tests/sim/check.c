@@ -516,7 +516,7 @@ static void trace_nodes(const struct world *world)
 static void check_work(struct world *world)
 {
     char why[200];
-    const struct node *leader = acting_leader(world, why, sizeof why);
+    struct node *leader = acting_leader(world, why, sizeof why);
     if (leader != NULL && world->timetable != NULL) {
         ledger_check_end(world, leader);
     }

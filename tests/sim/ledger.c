@@ -4,6 +4,7 @@
 #include "tests/sim/check.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/node.h"
+#include "tests/sim/placing.h"
 #include "tests/sim/running.h"
 #include "tests/sim/world.h"
 
@@ -452,16 +453,26 @@ static int64_t age_allowed_ms(const struct plan *plan, int64_t rate)
     return LAG_MS + LAG_OF_RUN_MS + backoff_ms + limit_s(plan) * 1000 / rate;
 }
 
-void ledger_check_end(struct world *world, const struct node *leader)
+static bool attempt_is_held(const struct state *state, const struct record *record)
+{
+    char id[DUTY_ID_SIZE];
+    run_duty_id(&record->key, record->attempt, id);
+    const struct state_duty *row = state_duty_by_id(state, id);
+    return row != NULL && state_duty_held(row);
+}
+
+void ledger_check_end(struct world *world, struct node *leader)
 {
     const struct ledger *self = world->ledger;
     const struct state *state = machine_state(leader->machine);
+    bool nowhere = world->options.manage != 0 && placing_impossible(leader);
     check_rows(world, state);
     check_decided(world, state);
     for (size_t i = 0; i < self->count; i++) {
         const struct record *record = &self->records[i];
         int64_t age_ms = world->now_us / 1000 - record->attempt_ms;
-        if (record->outcome == RUN_UNDER_WAY &&
+        bool waits_for_a_node = nowhere && !attempt_is_held(state, record);
+        if (record->outcome == RUN_UNDER_WAY && !waits_for_a_node &&
             age_ms > age_allowed_ms(&record->plan, world->options.wall_rate)) {
             char id[RUN_ID_SIZE];
             run_id(&record->key, id);

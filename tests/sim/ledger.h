@@ -9,7 +9,7 @@
  *     once; a run that ran had one successful attempt, which is the one that it ended with; one
  *     that was skipped or missed had none
  * L4  after the last fault every schedule is decided up to the present, and what is under way
- *     ends, within a bound */
+ *     ends, within a bound; but for what no node could take (all drain, or cannot do the work) */
 #ifndef UNDERSTUDY_TESTS_SIM_LEDGER_H
 #define UNDERSTUDY_TESTS_SIM_LEDGER_H
 
@@ -32,6 +32,6 @@ void ledger_well(struct node *node, const char *duty);
 /* After every event. */
 void ledger_step(struct world *world);
 /* At the end of a run, and before it: how long nothing may be missing, in ms. */
-void ledger_check_end(struct world *world, const struct node *leader);
+void ledger_check_end(struct world *world, struct node *leader);
 
 #endif
