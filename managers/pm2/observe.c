@@ -131,7 +131,7 @@ static void add_decisions(const struct pm2 *self, json_t *document, int64_t now_
         (void)json_object_set_new(document, "term",
                                   json_integer((json_int_t)runtime_term(self->runtime)));
     }
-    if (shadow || self->shadow.decided > 0) {
+    if (shadow || shadow_count(&self->shadow).decided > 0) {
         (void)json_object_set_new(document, "shadow",
                                   shadow_document(&self->shadow, shadow, now_ms));
     }

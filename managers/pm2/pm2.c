@@ -154,7 +154,7 @@ static bool on_role(void *context, bool active, uint64_t term)
                 (unsigned long long)term);
     cron_role(self, active, clock_boot_ms());
     if (active) {
-        choose_adopt(self, clock_boot_ms());
+        choose_adopt(self);
         choose_begin(self, clock_boot_ms());
         choose_step(self, clock_boot_ms());
     }
@@ -192,7 +192,7 @@ static void on_peer_observation(void *context, const struct manager_peer_observa
     struct pm2 *self = context;
     observe_peer(self, observation);
     if (runtime_active(self->runtime)) {
-        choose_adopt(self, clock_boot_ms()); /* the leader before tells its last word late */
+        choose_adopt(self); /* the leader before tells its last word late */
     }
     choose_step(self, clock_boot_ms());
 }

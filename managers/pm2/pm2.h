@@ -219,8 +219,8 @@ const json_t *observe_row(const json_t *document, const char *list, const char *
 /* ---- stand_in/choose.c ---- */
 void choose_begin(struct pm2 *self, int64_t now_ms);
 void choose_step(struct pm2 *self, int64_t now_ms);
-/* The role begins: go on with the score that the manager of the leader before told. */
-void choose_adopt(struct pm2 *self, int64_t now_ms);
+/* Go on with the score in shadow that the managers of leaders before tell. */
+void choose_adopt(struct pm2 *self);
 /* What is decided and held back: [{duty, wanted, reason, for_ms}]. */
 json_t *choose_held(const struct pm2 *self, int64_t now_ms);
 /* What people must know, for the node's alerts: [{kind, object, severity, text}]. */

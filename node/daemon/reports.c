@@ -1,8 +1,8 @@
 /* What nodes tell each other of themselves beside gossip: each its managers and duties, to all at a
  * change, and its managers' observations: to the leader as they come, to the others after something
- * happened, so that any node can answer and a new leader need not wait. Both again to one peer
- * after the other, for what was lost; so this costs a node the same in a large cluster. Advice,
- * never authority. The bytes are report.h's. */
+ * happened or from a leader in shadow, so that any node can answer and a new leader need not wait.
+ * Both again to one peer after the other, for what was lost; so this costs a node the same in a
+ * large cluster. Advice, never authority. The bytes are report.h's. */
 #include "node/base/clock.h"
 #include "node/daemon/node.h"
 
@@ -137,10 +137,17 @@ void reports_run(struct node *self, int64_t now_ms)
     send_own_observations(self, name);
 }
 
+/* What a leader's manager decides in shadow, no duty tells; so its own word goes to all. */
+static bool is_for_all(const struct node *self, const char *manager)
+{
+    return clock_boot_ms() < self->observations_to_all_until_ms ||
+           (node_may_act(self) && managers_shadow(self, manager));
+}
+
 void reports_send_observation(struct node *self, const char *manager, const uint8_t *bytes,
                               size_t length)
 {
-    bool to_all = clock_boot_ms() < self->observations_to_all_until_ms;
+    bool to_all = is_for_all(self, manager);
     uint64_t leader = node_leader(self);
     bool to_leader = leader != 0 && leader != self->id;
     struct mp_writer writer;

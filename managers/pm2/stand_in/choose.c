@@ -19,12 +19,13 @@ void choose_begin(struct pm2 *self, int64_t now_ms)
     self->role_since_ms = now_ms;
 }
 
-void choose_adopt(struct pm2 *self, int64_t now_ms)
+void choose_adopt(struct pm2 *self)
 {
     for (size_t i = 0; i < NODES_MAX; i++) {
-        const json_t *told = json_object_get(self->peers[i].document, "shadow");
-        if (self->peers[i].used && told != NULL) {
-            (void)shadow_adopt(&self->shadow, told, now_ms);
+        const struct peer *peer = &self->peers[i];
+        const json_t *told = json_object_get(peer->document, "shadow");
+        if (peer->used && told != NULL) {
+            shadow_adopt(&self->shadow, told, peer->made_ms);
         }
     }
 }
@@ -235,6 +236,7 @@ static void note_decision(struct pm2 *self, const struct settings_backup *backup
     if (self->configure.shadow && is_news) {
         shadow_decide(&self->shadow, backup->duty, choice->wanted, choice->reason,
                       backup->settle_ms, now_ms, clock_wall_ms());
+        self->observe_now = true; /* nothing else tells the next leader of it */
     }
 }
 

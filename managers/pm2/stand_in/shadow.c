@@ -3,15 +3,41 @@
 #include "node/base/doc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const verdict_names[] = {"open", "right", "wrong"};
 
+static void count_entry(struct shadow_count *self, enum shadow_verdict verdict)
+{
+    self->decided++;
+    self->right += verdict == SHADOW_RIGHT ? 1 : 0;
+    self->wrong += verdict == SHADOW_WRONG ? 1 : 0;
+}
+
+struct shadow_count shadow_count(const struct shadow *self)
+{
+    struct shadow_count ret = self->before;
+    for (size_t i = 0; i < self->count; i++) {
+        count_entry(&ret, self->log[i].verdict);
+    }
+    return ret;
+}
+
+static void forget_oldest(struct shadow *self)
+{
+    count_entry(&self->before, self->log[0].verdict);
+    if (self->log[0].at_wall_ms > self->before_wall_ms) {
+        self->before_wall_ms = self->log[0].at_wall_ms;
+    }
+    self->count--;
+    memmove(&self->log[0], &self->log[1], self->count * sizeof self->log[0]);
+}
+
 static struct shadow_entry *add(struct shadow *self)
 {
     if (self->count == SHADOW_LOG_MAX) {
-        memmove(&self->log[0], &self->log[1], (SHADOW_LOG_MAX - 1) * sizeof self->log[0]);
-        self->count--;
+        forget_oldest(self);
     }
     struct shadow_entry *entry = &self->log[self->count++];
     *entry = (struct shadow_entry){0};
@@ -22,19 +48,11 @@ void shadow_decide(struct shadow *self, const char *duty, bool start, const char
                    int64_t settle_ms, int64_t now_ms, int64_t wall_ms)
 {
     struct shadow_entry *entry = add(self);
-    self->decided++;
     (void)snprintf(entry->duty, sizeof entry->duty, "%s", duty);
     (void)snprintf(entry->why, sizeof entry->why, "%s", why);
     entry->start = start;
     entry->at_wall_ms = wall_ms;
     entry->judge_ms = now_ms + (settle_ms > SHADOW_JUDGE_MS_MIN ? settle_ms : SHADOW_JUDGE_MS_MIN);
-}
-
-static void judge(struct shadow *self, struct shadow_entry *entry, bool right)
-{
-    entry->verdict = right ? SHADOW_RIGHT : SHADOW_WRONG;
-    self->right += right ? 1 : 0;
-    self->wrong += right ? 0 : 1;
 }
 
 void shadow_see(struct shadow *self, const char *duty, bool primary_up, int64_t now_ms)
@@ -45,9 +63,9 @@ void shadow_see(struct shadow *self, const char *duty, bool primary_up, int64_t 
             continue;
         }
         if (entry->start == primary_up) {
-            judge(self, entry, false); /* it came back by itself, or went down again */
+            entry->verdict = SHADOW_WRONG; /* it came back by itself, or went down again */
         } else if (now_ms >= entry->judge_ms) {
-            judge(self, entry, true);
+            entry->verdict = SHADOW_RIGHT;
         }
     }
 }
@@ -86,56 +104,137 @@ static json_t *describe(const struct shadow_entry *entry, int64_t now_ms)
 json_t *shadow_document(const struct shadow *self, bool log, int64_t now_ms)
 {
     json_t *rows = json_array();
+    struct shadow_count all = shadow_count(self);
+    struct shadow_count before = log ? self->before : all;
+    int64_t until_ms = self->before_wall_ms;
     size_t open = 0;
     for (size_t i = self->count; i > 0; i--) {
-        open += self->log[i - 1].verdict == SHADOW_OPEN ? 1 : 0;
+        const struct shadow_entry *entry = &self->log[i - 1];
+        open += entry->verdict == SHADOW_OPEN ? 1 : 0;
         if (log) {
-            (void)json_array_append_new(rows, describe(&self->log[i - 1], now_ms));
+            (void)json_array_append_new(rows, describe(entry, now_ms));
+        } else if (entry->at_wall_ms > until_ms) {
+            until_ms = entry->at_wall_ms;
         }
     }
-    return json_pack("{sI sI sI sI so}", "decided", (json_int_t)self->decided, "right",
-                     (json_int_t)self->right, "wrong", (json_int_t)self->wrong, "open",
-                     (json_int_t)open, "log", rows);
+    return json_pack("{sI sI sI sI s{sI sI sI sI} so}", "decided", (json_int_t)all.decided, "right",
+                     (json_int_t)all.right, "wrong", (json_int_t)all.wrong, "open",
+                     (json_int_t)open, "before", "decided", (json_int_t)before.decided, "right",
+                     (json_int_t)before.right, "wrong", (json_int_t)before.wrong, "until_wall_ms",
+                     (json_int_t)until_ms, "log", rows);
 }
 
-static void take_entry(struct shadow *self, const json_t *row, int64_t now_ms)
+static bool read_entry(const json_t *row, int64_t told_ms, struct shadow_entry *ret)
 {
     const char *duty = doc_get_text(row, "duty", "");
-    const char *would = doc_get_text(row, "would", "");
     const char *verdict = doc_get_text(row, "verdict", "");
+    int64_t at_wall_ms = doc_get_integer(row, "at_wall_ms", -1);
     int64_t left_ms = doc_get_integer(row, "left_ms", 0);
-    for (int i = SHADOW_OPEN; i <= SHADOW_WRONG; i++) {
-        if (strcmp(verdict, verdict_names[i]) != 0 || duty[0] == '\0' ||
-            strlen(duty) >= DUTY_ID_SIZE || left_ms < 0 || left_ms > INT32_MAX) {
-            continue;
-        }
-        struct shadow_entry *entry = add(self);
-        (void)snprintf(entry->duty, sizeof entry->duty, "%s", duty);
-        (void)snprintf(entry->why, sizeof entry->why, "%.*s", REASON_SIZE - 1,
-                       doc_get_text(row, "why", ""));
-        entry->start = strcmp(would, "start") == 0;
-        entry->past = doc_get_bool(row, "past", false);
-        entry->verdict = (enum shadow_verdict)i;
-        entry->at_wall_ms = doc_get_integer(row, "at_wall_ms", -1);
-        entry->judge_ms = now_ms + left_ms;
-        return;
-    }
-}
-
-bool shadow_adopt(struct shadow *self, const json_t *document, int64_t now_ms)
-{
-    const json_t *log = json_object_get(document, "log");
-    int64_t decided = doc_get_integer(document, "decided", -1);
-    int64_t right = doc_get_integer(document, "right", -1);
-    int64_t wrong = doc_get_integer(document, "wrong", -1);
-    if (!json_is_array(log) || decided < 0 || (uint64_t)decided <= self->decided || right < 0 ||
-        wrong < 0) {
+    if (duty[0] == '\0' || strlen(duty) >= DUTY_ID_SIZE || at_wall_ms < 0 || left_ms < 0 ||
+        left_ms > INT32_MAX) {
         return false;
     }
-    *self = (struct shadow){
-        .decided = (uint64_t)decided, .right = (uint64_t)right, .wrong = (uint64_t)wrong};
-    for (size_t i = json_array_size(log); i > 0; i--) {
-        take_entry(self, json_array_get(log, i - 1), now_ms);
+    for (int i = SHADOW_OPEN; i <= SHADOW_WRONG; i++) {
+        if (strcmp(verdict, verdict_names[i]) == 0) {
+            *ret =
+                (struct shadow_entry){.start = strcmp(doc_get_text(row, "would", ""), "start") == 0,
+                                      .past = doc_get_bool(row, "past", false),
+                                      .verdict = (enum shadow_verdict)i,
+                                      .at_wall_ms = at_wall_ms,
+                                      .judge_ms = told_ms + left_ms};
+            (void)snprintf(ret->duty, sizeof ret->duty, "%s", duty);
+            (void)snprintf(ret->why, sizeof ret->why, "%.*s", REASON_SIZE - 1,
+                           doc_get_text(row, "why", ""));
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whose log goes back less far says what came before. False: `document` makes no sense. */
+static bool take_before(struct shadow *self, const json_t *document)
+{
+    const json_t *before = json_object_get(document, "before");
+    int64_t decided = doc_get_integer(before, "decided", -1);
+    int64_t right = doc_get_integer(before, "right", -1);
+    int64_t wrong = doc_get_integer(before, "wrong", -1);
+    int64_t until_ms = doc_get_integer(before, "until_wall_ms", -1);
+    if (decided < 0 || right < 0 || wrong < 0 || until_ms < 0 || wrong > decided - right ||
+        !json_is_array(json_object_get(document, "log"))) {
+        return false;
+    }
+    if (until_ms > self->before_wall_ms) {
+        self->before = (struct shadow_count){
+            .decided = (uint64_t)decided, .right = (uint64_t)right, .wrong = (uint64_t)wrong};
+        self->before_wall_ms = until_ms;
     }
     return true;
+}
+
+static bool is_same(const struct shadow_entry *a, const struct shadow_entry *b)
+{
+    return a->at_wall_ms == b->at_wall_ms && a->start == b->start && strcmp(a->duty, b->duty) == 0;
+}
+
+/* By time; what happened at once, in an order that is the same on every node. */
+static int by_time(const void *left, const void *right)
+{
+    const struct shadow_entry *a = left;
+    const struct shadow_entry *b = right;
+    if (a->at_wall_ms != b->at_wall_ms) {
+        return a->at_wall_ms < b->at_wall_ms ? -1 : 1;
+    }
+    int order = strcmp(a->duty, b->duty);
+    return order != 0 ? order : (int)a->start - (int)b->start;
+}
+
+static void take_entry(struct shadow_entry *entries, size_t *count,
+                       const struct shadow_entry *entry)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (is_same(&entries[i], entry)) {
+            entries[i].past |= entry->past;
+            if (entries[i].verdict == SHADOW_OPEN) {
+                entries[i].verdict = entry->verdict;
+            }
+            return;
+        }
+    }
+    entries[(*count)++] = *entry;
+}
+
+/* Would the decision at `position` have changed anything? */
+static bool is_news(const struct shadow_entry *entries, size_t position)
+{
+    const struct shadow_entry *entry = &entries[position];
+    for (size_t i = position; i > 0; i--) {
+        if (strcmp(entries[i - 1].duty, entry->duty) == 0) {
+            return entries[i - 1].past != entry->past || entries[i - 1].start != entry->start;
+        }
+    }
+    return true;
+}
+
+void shadow_adopt(struct shadow *self, const json_t *document, int64_t told_ms)
+{
+    struct shadow_entry entries[2 * SHADOW_LOG_MAX];
+    size_t count = self->count;
+    if (!take_before(self, document)) {
+        return;
+    }
+    memcpy(entries, self->log, count * sizeof entries[0]);
+    const json_t *log = json_object_get(document, "log");
+    struct shadow_entry entry;
+    for (size_t i = 0; i < json_array_size(log) && i < SHADOW_LOG_MAX; i++) {
+        if (read_entry(json_array_get(log, i), told_ms, &entry)) {
+            take_entry(entries, &count, &entry);
+        }
+    }
+    qsort(entries, count, sizeof entries[0], by_time);
+    self->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].at_wall_ms > self->before_wall_ms && is_news(entries, i)) {
+            *add(self) = entries[i];
+        }
+    }
 }

@@ -24,16 +24,21 @@ struct shadow_entry {
     bool start; /* it would have started the backup; else it would have stopped it */
     bool past;  /* the manager was armed since */
     enum shadow_verdict verdict;
-    int64_t at_wall_ms; /* for people */
+    int64_t at_wall_ms; /* for people, and for the order of what several leaders decided */
     int64_t judge_ms;   /* open: when it is judged */
     char why[REASON_SIZE];
 };
 
-/* All zero: nothing was decided. */
-struct shadow {
-    uint64_t decided; /* ever: of two records the one that decided more is the later */
+struct shadow_count {
+    uint64_t decided;
     uint64_t right;
     uint64_t wrong;
+};
+
+/* All zero: nothing was decided. */
+struct shadow {
+    struct shadow_count before; /* what the log holds no more, */
+    int64_t before_wall_ms;     /* and when the newest of it was decided */
     size_t count;
     struct shadow_entry log[SHADOW_LOG_MAX]; /* oldest first */
 };
@@ -46,13 +51,17 @@ void shadow_see(struct shadow *self, const char *duty, bool primary_up, int64_t 
 bool shadow_last(const struct shadow *self, const char *duty, bool *ret_start);
 /* The manager only watches from now on: what was decided before stands for nothing any more. */
 void shadow_begin(struct shadow *self);
+/* All that was ever decided. */
+struct shadow_count shadow_count(const struct shadow *self);
 
-/* {decided, right, wrong, open, log: [{time, duty, would, verdict, why, ...}]}, newest first: for
- * people, and for the manager of the next leader; without `log` the list is empty. NULL when out of
- * memory. */
+/* {decided, right, wrong, open, before: {decided, right, wrong, until_wall_ms}, log: [{time, duty,
+ * would, verdict, why, ...}]}, newest first: for people, and for the manager of the next leader;
+ * without `log` the list is empty and all is in `before`. NULL when out of memory. */
 json_t *shadow_document(const struct shadow *self, bool log, int64_t now_ms);
-/* Go on where another leader's manager ended, when it decided more. False: it did not, or
- * `document` is none; nothing changed. Entries that make no sense are left out. */
-bool shadow_adopt(struct shadow *self, const json_t *document, int64_t now_ms);
+/* Take up what another leader's manager decided, in whatever order their words come, and again and
+ * again: each decision counts once. One that says the same as the one before it was taken by a
+ * leader that did not know that one yet, and counts not at all. `document` may be none or nonsense:
+ * entries that make no sense are left out. told_ms: when it was made, by the clock of now_ms. */
+void shadow_adopt(struct shadow *self, const json_t *document, int64_t told_ms);
 
 #endif
