@@ -546,30 +546,3 @@ bool duties_leader_explain(struct node *self, int64_t now_ms, const char *duty,
     }
     return false;
 }
-
-/* ---- duty move ---- */
-
-int duties_leader_move(struct node *self, const char *id, const char *node,
-                       const struct control_who *who, proposal_done *done, void *context,
-                       struct err *err)
-{
-    const struct state_duty *duty = state_duty_by_id(self->state, id);
-    const struct state_node *target = state_node_by_name(self->state, node);
-    if (duty == NULL) {
-        return err_set(err, ERR_NOTFOUND, "no duty %s; see `understudy duty list`", id);
-    }
-    if (target == NULL || target->removed) {
-        return err_set(err, ERR_NOTFOUND, "no node %s; see `understudy members`", node);
-    }
-    struct gossip_member member;
-    if (target->draining || !gossip_member_find(self->gossip, node, &member) ||
-        member.state != GOSSIP_ALIVE) {
-        return err_set(err, ERR_UNSAFE, "%s is not alive, or drains", node);
-    }
-    struct command command = {.type = COMMAND_SETTING_PUT, .reason = REASON_OPERATOR};
-    placement_move_key(id, command.setting.key);
-    (void)snprintf(command.setting.value, sizeof command.setting.value, "%s", node);
-    (void)snprintf(command.who, sizeof command.who, "%s", who->name);
-    (void)snprintf(command.why, sizeof command.why, "duty move %.60s %.60s", id, node);
-    return proposals_submit(self->proposals, &command, done, context, NULL, err);
-}

@@ -229,8 +229,8 @@ static void on_duty_move(void *context, struct control_request *request)
         return;
     }
     struct err err = {0};
-    if (duties_leader_move(self, control_arg_text(request, "id"), control_arg_text(request, "node"),
-                           control_request_who(request), handlers_decided, pending, &err) != 0) {
+    if (duties_move(self, control_arg_text(request, "id"), control_arg_text(request, "node"),
+                    control_request_who(request), handlers_decided, pending, &err) != 0) {
         handlers_refused(pending, &err);
     }
 }

@@ -309,9 +309,12 @@ bool duties_leader_explain(struct node *self, int64_t now_ms, const char *duty,
 /* The wish of a manager about the duty, of whatever term; NULL: none. */
 const struct wish *duties_wish(const struct node *self, const char *id);
 void duties_leader_wanted(struct node *self, const struct manager_duty_wanted *wanted);
-int duties_leader_move(struct node *self, const char *id, const char *node,
-                       const struct control_who *who, proposal_done *done, void *context,
-                       struct err *err);
+
+/* ---- duties_move.c ---- */
+/* Ask for the duty on that node, in the name of `who`; done() follows once it is decided.
+ * ERR_NOTFOUND; ERR_UNSAFE: the node cannot take it now, as the message says. */
+int duties_move(struct node *self, const char *id, const char *node, const struct control_who *who,
+                proposal_done *done, void *context, struct err *err);
 
 /* ---- managers.c: supervision ---- */
 int managers_create(struct node *self, struct err *err);

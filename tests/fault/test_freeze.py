@@ -152,8 +152,8 @@ def guarded_process(world):
     name = "solo-b"
     node, pid = duty_host(world, name)
     world.freeze(node, [pid])
-    answer = node.cli("duty", "move", f"pm2/{name}", world.others(node)[0].name)
-    check(answer.exit in (0, 4), f"{answer}")
+    target = world.others(node)[0].name
+    wait_until(lambda: node.cli("duty", "move", f"pm2/{name}", target).exit in (0, 4), "it may move")
     wait_until(lambda: process_state(pid) in (None, "Z"), "the stopped process has ended", 20)
     return "moved away from under a stopped process"
 

@@ -27,7 +27,7 @@ def begun(demo):
 def moved(demo):
     _, node = demo.worker_of(BACKUP)
     target = next(other for other in demo.nodes if other is not node)
-    answer(demo, "duty", "move", duty(BACKUP), target.name)
+    wait_until(lambda: answer(demo, "duty", "move", duty(BACKUP), target.name), "it may move")
     wait_until(lambda: demo.worker_of(BACKUP)[1] is target, f"the backup is on {target.name}")
     demo.settled((ALWAYS, BACKUP))
     refused = demo["n1"].cli("duty", "move", duty(BACKUP), "nobody")

@@ -66,7 +66,8 @@ def begun(demo):
     demo.up()
     found = demo.settled((ALWAYS,), idle=(BACKUP,))
     if found[ALWAYS][1] is demo["n1"]:  # n1 has the primary, and shall not die below
-        answer(demo["n1"], "duty", "move", duty(ALWAYS), "n2")
+        # Refused until n2's manager has said that it can take it.
+        wait_until(lambda: answer(demo["n1"], "duty", "move", duty(ALWAYS), "n2"), "it may move")
         wait_until(lambda: demo.worker_of(ALWAYS)[1] is demo["n2"], "it moved")
         demo.settled((ALWAYS,), idle=(BACKUP,))
 

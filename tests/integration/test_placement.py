@@ -99,6 +99,8 @@ def labelled(demo):
         reload(node, lambda text, more=more: text.replace("room: 1", "room: 8") + more)
     found = wait_places(demo, lambda at: set(at) == set(ALWAYS) | {LABELLED}, "all run")
     check(found[LABELLED] == "n3", f"{found}")
+    told = demo["n2"].cli("duty", "move", duty(LABELLED), "n1")
+    check(told.exit == 9 and "it lacks a label" in str(told), f"moved to where it cannot run: {told}")
 
 
 def pm2_copies(demo):
