@@ -206,20 +206,32 @@ static bool is_needed(const struct settings *settings)
     return settings->install || settings->primary_count > 0 || settings->backup_count > 0;
 }
 
-void install_step(struct pm2 *self, int64_t now_ms)
+/* A daemon that answers was started by some PM2; before it was asked nothing is known. */
+static void look(struct pm2 *self, int64_t now_ms)
 {
     struct install *install = self->install;
     struct err err = {0};
+    enum god_state state = god_state(self->homes[0].god);
+    if (state == GOD_UP) {
+        install->missing = false;
+        install->looked_ms = 0;
+    } else if (state != GOD_UNKNOWN &&
+               (install->looked_ms == 0 || now_ms - install->looked_ms >= INSTALL_LOOK_MS)) {
+        install->looked_ms = now_ms;
+        install->missing = !find(self, &err);
+    }
+}
+
+void install_step(struct pm2 *self, int64_t now_ms)
+{
+    struct install *install = self->install;
     if (install == NULL || self->home_count == 0) {
         return;
     }
     if (install->pid > 0 && now_ms >= install->until_ms) {
         kill_npm(self, " (it took too long)");
     }
-    if (install->looked_ms == 0 || now_ms - install->looked_ms >= INSTALL_LOOK_MS) {
-        install->looked_ms = now_ms;
-        install->missing = god_state(self->homes[0].god) != GOD_UP && !find(self, &err);
-    }
+    look(self, now_ms);
     if (!install->missing) {
         return;
     }

@@ -249,6 +249,16 @@ static void missing_pm2_is_installed_and_started(void **state)
     scene_wait_kept(bench, "sleeper");
 }
 
+static void pm2_that_runs_is_not_missing(void **state)
+{
+    struct bench *bench = *state;
+    make_path(bench); /* as where its program is not for everybody */
+    bench_add_manager(bench, scene_section());
+    (void)setenv("PATH", real_path, 1);
+    RUN_UNTIL(bench, can_run);
+    assert_false(is_told_missing(bench));
+}
+
 static void missing_pm2_is_only_told_where_nothing_is_allowed(void **state)
 {
     struct bench *bench = *state;
@@ -412,6 +422,7 @@ int main(void)
         WITH_BENCH(what_a_daemon_deletes_as_it_ends_is_wanted),
         WITH_BENCH(daemon_of_before_the_boot_comes_back_in_the_end),
         WITH_BENCH(missing_pm2_is_installed_and_started),
+        WITH_BENCH(pm2_that_runs_is_not_missing),
         WITH_BENCH(missing_pm2_is_only_told_where_nothing_is_allowed),
         WITH_BENCH(hung_daemon_is_replaced),
         WITH_BENCH(daemon_that_a_person_ended_stays_away),
