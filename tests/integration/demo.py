@@ -51,8 +51,22 @@ def require_pm2():
     return done.stdout.strip()
 
 
+def quickstart_environment(program, port_3001=False):
+    """Of deploy/quickstart. Port 3001 would go from one demo to the next while its node is dead."""
+    environment = dict(os.environ, UNDERSTUDY_BUILD=BUILD)
+    environment.pop("PM2_HOME", None)
+    environment.pop("UNDERSTUDY_PORT_3001", None)
+    if not port_3001:
+        environment["UNDERSTUDY_PORT_3001"] = "no"
+    if program is not None:
+        environment["UNDERSTUDY_PM2"] = program
+    return environment
+
+
 class Demo(Cluster):
     """A quickstart's folder; a context manager that leaves nothing behind."""
+
+    port_3001 = False
 
     def __init__(self, count=3, demo=True, overlay=OVERLAY):
         self.demo = demo
@@ -67,10 +81,7 @@ class Demo(Cluster):
 
     def quickstart(self, *words):
         """Run it to its end; with output on file, as what it starts would keep a pipe open."""
-        environment = dict(os.environ, UNDERSTUDY_BUILD=BUILD)
-        environment.pop("PM2_HOME", None)
-        if self.program is not None:
-            environment["UNDERSTUDY_PM2"] = self.program
+        environment = quickstart_environment(self.program, self.port_3001)
         path = os.path.join(self.folder, "quickstart.out")
         with open(path, "w+", encoding="utf-8") as output:
             done = subprocess.run([f"{ROOT}/deploy/quickstart", *words], stdout=output,

@@ -19,7 +19,7 @@ import time
 import nine
 import test_schedules as schedules
 from cluster import PATIENCE_S, boot_s, check, run, say, wait_until
-from demo import OVERLAY, Demo
+from demo import OVERLAY, Demo, quickstart_environment
 
 
 def write(path, text):
@@ -37,8 +37,7 @@ class Nine(Demo):
         """Through the example's own script, but for the end."""
         if words[0] == "stop":
             return super().quickstart(*words)
-        environment = dict(os.environ, UNDERSTUDY_BUILD=nine.BUILD, UNDERSTUDY_PM2=self.program)
-        environment.pop("PM2_HOME", None)
+        environment = quickstart_environment(self.program)
         path = os.path.join(self.folder, "start.out")
         with open(path, "w+", encoding="utf-8") as output:
             done = subprocess.run(

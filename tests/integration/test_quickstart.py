@@ -2,9 +2,12 @@
 """deploy/quickstart again and again: it starts what is dead, ends its own, and touches nothing else."""
 
 import os
+import re
 import shutil
+import socket
+import urllib.request
 
-from cluster import alive, check, kill, run, say, wait_until
+from cluster import PATIENCE_S, alive, check, kill, run, say, wait_until
 from demo import ALWAYS, BACKUP, PRIMARY, Demo, duty
 
 
@@ -29,10 +32,25 @@ def wrong_words(demo):
     check(code == 0, f"stop of nothing exits {code}: {output}")
 
 
+def dashboard_port(output):
+    """Where it says that the dashboard is, after a look at it."""
+    told = re.search(r"Dashboard: (http://127\.0\.0\.1:(\d+)/)", output)
+    check(told is not None, f"it does not say where the dashboard is: {output}")
+    with urllib.request.urlopen(told[1], timeout=PATIENCE_S) as page:
+        check(page.status == 200, f"{told[1]}: {page.status}")
+    return int(told[2])
+
+
+def port_is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def again_and_again(demo):
+    wanted = 3001 if port_is_free(3001) else demo.base + 11
     output = demo.up()
-    check("leader transfer" in output and (f":{demo.base + 11}/" in output or ":3001/" in output),
-          f"it does not say what to try: {output}")
+    check("leader transfer" in output, f"it does not say what to try: {output}")
+    check(dashboard_port(output) == wanted, f"the dashboard is not on {wanted}: {output}")
     leader = demo.leader()
     term = leader.status()["term"]
     before = pids(demo)
@@ -114,8 +132,9 @@ def ends_its_own(demo, other):
 def quickstart_without_demo():
     with Demo(demo=False) as first, Demo(demo=False) as second:
         wrong_words(first)
+        check(dashboard_port(second.up()) == second.base + 11, "it did not leave port 3001 alone")
+        first.port_3001 = True
         again_and_again(first)
-        second.up()
         second.leader()
         starts_what_is_dead(first)
         refuses_other_count(first)
