@@ -58,8 +58,9 @@ def live_a_little(cluster):
             check(node.http(path, 60)[0] is not None, f"{path} of {node.name} is not answered")
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             os.kill(node.parent(), number)
-    answer = cluster.nodes[0].cli("leader", "transfer", timeout="60s")
-    check(answer.exit == 0, f"{answer}")
+    # A node that valgrind slows down may miss its leader's heartbeats for a moment.
+    wait_until(lambda: cluster.nodes[0].cli("leader", "transfer", timeout="60s").exit == 0,
+               "leadership is handed over", SLOW_S)
     cluster.wait_leader(patience_s=SLOW_S)
 
 
