@@ -164,7 +164,7 @@ class Answer:
         return None if self.envelope is None else self.envelope.get("data")
 
     def __repr__(self):
-        return f"exit {self.exit}: {self.stdout[:300]} {self.stderr[:300]}"
+        return f"exit {self.exit}: {self.stdout[:4000]} {self.stderr[:1000]}"
 
 
 class Node:

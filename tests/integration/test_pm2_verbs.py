@@ -199,15 +199,20 @@ def states(answer):
     return {row["node"]: row["status"] for row in rows_of(answer, "node")}
 
 
+def has_no_word_of(answer, name):
+    """Before the others take that node for dead, or after it."""
+    return states(answer) in ({name: "no answer"}, {name: "unreachable"})
+
+
 def one_hangs(demo):
     frozen = demo["n3"].freeze()
     try:
-        answer = demo["n1"].cli("pm2", "list", timeout="3s")
-        check(answer.exit == 0 and states(answer) == {"n3": "no answer"}, f"{answer}")
+        answer = demo["n1"].cli("pm2", "list", timeout="6s")
+        check(answer.exit == 0 and has_no_word_of(answer, "n3"), f"{answer}")
         check({row["node"] for row in rows_of(answer, "daemon")} == {"n1", "n2"}, f"{answer}")
         before = pids(demo, demo["n2"], "twin")
-        done = demo["n1"].cli("pm2", "restart", "twin", "--all-nodes", timeout="6s")
-        check(done.exit == 1 and states(done) == {"n3": "no answer"}, f"{done}")
+        done = demo["n1"].cli("pm2", "restart", "twin", "--all-nodes", timeout="15s")
+        check(done.exit == 1 and has_no_word_of(done, "n3"), f"{done}")
         check(pids(demo, demo["n2"], "twin") != before, "what answered was not restarted")
         alone = demo["n1"].cli("pm2", "list", "--node", "n3", timeout="2s")
         check(alone.exit in (3, 4), f"{alone}")
