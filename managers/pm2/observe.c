@@ -254,6 +254,7 @@ void observe_peer(struct pm2 *self, const struct manager_peer_observation *obser
     json_decref(peer->document);
     fill_figures_in(document);
     peer->document = document;
+    peer->adopted = false;
     peer->made_ms = now_ms - observation->age_ms;
     if (peer->state != observation->state) {
         set_member_state(peer, observation->state, now_ms);

@@ -98,6 +98,7 @@ struct peer {
     int64_t able_since_ms;  /* it can run backups, without a break; 0: it cannot */
     json_t *document;       /* NULL: none came */
     int64_t made_ms;        /* when its manager made it, by our clock */
+    bool adopted;           /* what it tells of its shadow is in ours */
 };
 
 /* What the leader's manager wants of one backup, or of a guarded primary. */

@@ -23,8 +23,9 @@ static int check_target(struct node *self, const char *id, const char *node, str
     for (size_t i = 0; i < explanation.node_count; i++) {
         const struct placement_view *view = &explanation.nodes[i];
         if (strcmp(names[i], node) == 0 && !view->holds && !may_overrule(view->refusal)) {
-            return err_set(err, ERR_UNSAFE, "%s cannot take %s: %s; see `understudy why not duty`",
-                           node, id, placement_refusal_text(view->refusal));
+            return err_set(err, ERR_UNSAFE,
+                           "%s cannot take %s: %s; see `understudy why not duty %s`", node, id,
+                           placement_refusal_text(view->refusal), id);
         }
     }
     return 0;

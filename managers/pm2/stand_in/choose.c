@@ -22,10 +22,10 @@ void choose_begin(struct pm2 *self, int64_t now_ms)
 void choose_adopt(struct pm2 *self)
 {
     for (size_t i = 0; i < NODES_MAX; i++) {
-        const struct peer *peer = &self->peers[i];
-        const json_t *told = json_object_get(peer->document, "shadow");
-        if (peer->used && told != NULL) {
-            shadow_adopt(&self->shadow, told, peer->made_ms);
+        struct peer *peer = &self->peers[i];
+        if (peer->used && !peer->adopted) {
+            shadow_adopt(&self->shadow, json_object_get(peer->document, "shadow"), peer->made_ms);
+            peer->adopted = true;
         }
     }
 }

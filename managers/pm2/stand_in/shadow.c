@@ -101,20 +101,27 @@ static json_t *describe(const struct shadow_entry *entry, int64_t now_ms)
                      open ? json_integer(left_ms) : json_null(), "past", entry->past);
 }
 
+static int64_t newest_wall_ms(const struct shadow *self)
+{
+    int64_t ret = self->before_wall_ms;
+    for (size_t i = 0; i < self->count; i++) {
+        ret = self->log[i].at_wall_ms > ret ? self->log[i].at_wall_ms : ret;
+    }
+    return ret;
+}
+
 json_t *shadow_document(const struct shadow *self, bool log, int64_t now_ms)
 {
     json_t *rows = json_array();
     struct shadow_count all = shadow_count(self);
     struct shadow_count before = log ? self->before : all;
-    int64_t until_ms = self->before_wall_ms;
+    int64_t until_ms = log ? self->before_wall_ms : newest_wall_ms(self);
     size_t open = 0;
     for (size_t i = self->count; i > 0; i--) {
         const struct shadow_entry *entry = &self->log[i - 1];
         open += entry->verdict == SHADOW_OPEN ? 1 : 0;
         if (log) {
             (void)json_array_append_new(rows, describe(entry, now_ms));
-        } else if (entry->at_wall_ms > until_ms) {
-            until_ms = entry->at_wall_ms;
         }
     }
     return json_pack("{sI sI sI sI s{sI sI sI sI} so}", "decided", (json_int_t)all.decided, "right",
@@ -151,19 +158,21 @@ static bool read_entry(const json_t *row, int64_t told_ms, struct shadow_entry *
     return false;
 }
 
-/* Whose log goes back less far says what came before. False: `document` makes no sense. */
+/* Whose log goes back less far says what came before; who tells no log, only to those who know
+ * less. False: `document` makes no sense. */
 static bool take_before(struct shadow *self, const json_t *document)
 {
     const json_t *before = json_object_get(document, "before");
+    const json_t *log = json_object_get(document, "log");
     int64_t decided = doc_get_integer(before, "decided", -1);
     int64_t right = doc_get_integer(before, "right", -1);
     int64_t wrong = doc_get_integer(before, "wrong", -1);
     int64_t until_ms = doc_get_integer(before, "until_wall_ms", -1);
     if (decided < 0 || right < 0 || wrong < 0 || until_ms < 0 || wrong > decided - right ||
-        !json_is_array(json_object_get(document, "log"))) {
+        !json_is_array(log)) {
         return false;
     }
-    if (until_ms > self->before_wall_ms) {
+    if (until_ms > (json_array_size(log) > 0 ? self->before_wall_ms : newest_wall_ms(self))) {
         self->before = (struct shadow_count){
             .decided = (uint64_t)decided, .right = (uint64_t)right, .wrong = (uint64_t)wrong};
         self->before_wall_ms = until_ms;

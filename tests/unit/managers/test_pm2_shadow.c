@@ -272,6 +272,19 @@ static void a_brief_word_tells_the_score(void **unused)
     assert_int_equal(shadow_count(&next).decided, 2);
 }
 
+static void a_brief_word_takes_no_log_from_who_has_one(void **unused)
+{
+    (void)unused;
+    struct shadow first = {0};
+    struct shadow next = {0};
+    decide(&first, true, 0);
+    hear(&next, &first, true, 0);
+    shadow_see(&next, DUTY, false, SETTLE_MS); /* the other one never sees how it ends */
+    hear(&next, &first, false, SETTLE_MS);
+    expect(&next, 1, 0);
+    assert_int_equal(next.count, 1);
+}
+
 static void nonsense_is_left_out(void **unused)
 {
     (void)unused;
@@ -323,6 +336,7 @@ int main(void)
         cmocka_unit_test(decisions_at_one_instant_are_told_apart),
         cmocka_unit_test(all_leaders_count_beyond_the_log),
         cmocka_unit_test(a_brief_word_tells_the_score),
+        cmocka_unit_test(a_brief_word_takes_no_log_from_who_has_one),
         cmocka_unit_test(what_was_decided_before_it_was_armed_is_past),
         cmocka_unit_test(nonsense_is_left_out),
     };
